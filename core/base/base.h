@@ -20,14 +20,14 @@
 
 #include <novacore/types.h>
 
-#define NOVA_COUNT(array)    (sizeof(array) / sizeof((array)[0]))
-#define NOVA_PRINTF(at, va)  __attribute__((format(printf, at, va)))
-#define NOVA_AUTO(cleanup)   __attribute__((cleanup(cleanup)))
-#define NOVA_AUTOFREE        NOVA_AUTO(nova_cleanup_free)
-#define NOVA_AUTOCLOSE       NOVA_AUTO(nova_cleanup_close)
-#define NOVA_AUTOJSON        NOVA_AUTO(nova_cleanup_json)
-#define NOVA_AUTOTEXT        NOVA_AUTO(nova_text_free)
-#define NOVA_SECOND_NS       INT64_C(1000000000)
+#define NOVA_COUNT(array)   (sizeof(array) / sizeof((array)[0]))
+#define NOVA_PRINTF(at, va) __attribute__((format(printf, at, va)))
+#define NOVA_AUTO(cleanup)  __attribute__((cleanup(cleanup)))
+#define NOVA_AUTOFREE       NOVA_AUTO(nova_cleanup_free)
+#define NOVA_AUTOCLOSE      NOVA_AUTO(nova_cleanup_close)
+#define NOVA_AUTOJSON       NOVA_AUTO(nova_cleanup_json)
+#define NOVA_AUTOTEXT       NOVA_AUTO(nova_text_free)
+#define NOVA_SECOND_NS      INT64_C(1000000000)
 
 void nova_cleanup_free(void *pointer_to_pointer);
 void nova_cleanup_close(int *fd);
@@ -42,7 +42,8 @@ struct nova_error {
 
 /* Sets code and text (replacing what was there) and returns `code`. `error` may be NULL. */
 int nova_error_set(struct nova_error *error, int code, const char *format, ...) NOVA_PRINTF(3, 4);
-/* As nova_error_set, code and ": <strerror>" from errno (ENOSPC is NOVA_E_FULL, EACCES … PERMISSION). */
+/* As nova_error_set, code and ": <strerror>" from errno (ENOSPC is NOVA_E_FULL, EACCES …
+ * PERMISSION). */
 int nova_error_errno(struct nova_error *error, const char *format, ...) NOVA_PRINTF(2, 3);
 /* Puts "<format>: " in front of the text; returns the code. */
 int nova_error_prefix(struct nova_error *error, const char *format, ...) NOVA_PRINTF(2, 3);
@@ -62,7 +63,8 @@ enum nova_level { NOVA_LOG_DEBUG = 1, NOVA_LOG_INFO, NOVA_LOG_WARNING, NOVA_LOG_
 void nova_log(enum nova_level level, const char *format, ...) NOVA_PRINTF(2, 3);
 int nova_log_open(const char *path, struct nova_error *error);
 void nova_log_terminal(enum nova_level lowest);
-/* Called around writes to the terminal, so that a live progress line can step aside. May be NULL. */
+/* Called around writes to the terminal, so that a live progress line can step aside. May be NULL.
+ */
 void nova_log_around(void (*before)(void), void (*after)(void));
 /* From now on `secret` is printed as "***" by nova_log and nova_error_set. Kept until exit. */
 void nova_secret_add(const char *secret);
@@ -95,7 +97,8 @@ const char *nova_text_get(const struct nova_text *text);
  * `candidates` is NULL-terminated. O(candidates · length²).
  */
 const char *nova_nearest(const char *word, const char *const *candidates);
-/* `word` matches ^[a-z0-9][a-z0-9-]*$ and is at most 64 bytes: the form of plugin and target names. */
+/* `word` matches ^[a-z0-9][a-z0-9-]*$ and is at most 64 bytes: the form of plugin and target names.
+ */
 bool nova_name_valid(const char *word);
 /* Columns that UTF-8 text takes on a terminal (wcwidth). */
 size_t nova_columns(const char *text);
@@ -122,10 +125,11 @@ enum nova_quantity { NOVA_SIZE = 1, NOVA_DURATION, NOVA_RATE };
 
 /*
  * "16GiB" → bytes (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), "1.5s" → ns (ns, us, ms, s, min, h, d),
- * "100MB/s" or "10/s" → per second. A bare number other than 0 is refused: the text names the units.
+ * "100MB/s" or "10/s" → per second. A bare number other than 0 is refused: the text names the
+ * units.
  */
 int nova_quantity_parse(const char *text, enum nova_quantity quantity, double *value,
-			struct nova_error *error);
+                        struct nova_error *error);
 /* For people: 3 significant digits and a scaled unit. `unit` is NOVA_UNIT_*. */
 void nova_value_format(double value, uint32_t unit, char out[32]);
 const char *nova_unit_name(uint32_t unit); /* "s", "B", "B/s", "1/s", "1" */
@@ -136,14 +140,15 @@ const char *nova_unit_name(uint32_t unit); /* "s", "B", "B/s", "1/s", "1" */
 char *nova_file_read(const char *path, size_t limit, size_t *bytes, struct nova_error *error);
 /* Temporary file beside it, fsync, rename, fsync of the directory: old or new, never half. */
 int nova_file_write(const char *path, const void *data, size_t bytes, mode_t mode,
-		    struct nova_error *error);
+                    struct nova_error *error);
 int nova_directory_make(const char *path, mode_t mode, struct nova_error *error); /* with parents */
 /* Removes a tree; does not follow links and stays on one file system. */
 int nova_directory_remove(const char *path, struct nova_error *error);
 /* A locked descriptor (flock, close-on-exec) or NOVA_E_BUSY with the holder's pid in the text. */
 int nova_file_lock(const char *path, struct nova_error *error);
-/* Per-user places: $XDG_STATE_HOME/novacore, $XDG_CACHE_HOME/novacore, $XDG_CONFIG_HOME/novacore, */
-/* $XDG_RUNTIME_DIR/novacore; as root /var/lib, /var/cache, /etc and /run. Owned by the caller.     */
+/* Per-user places: $XDG_STATE_HOME/novacore, $XDG_CACHE_HOME/novacore, $XDG_CONFIG_HOME/novacore,
+ */
+/* $XDG_RUNTIME_DIR/novacore; as root /var/lib, /var/cache, /etc and /run. Owned by the caller. */
 enum nova_place { NOVA_PLACE_STATE = 1, NOVA_PLACE_CACHE, NOVA_PLACE_CONFIG, NOVA_PLACE_RUNTIME };
 char *nova_place(enum nova_place place, const char *below); /* `below` may be NULL */
 
@@ -155,21 +160,24 @@ struct nova_child {
 	const char *directory;   /* or NULL */
 	const void *input;       /* to stdin; without it stdin is /dev/null */
 	size_t input_bytes;
-	int64_t deadline_ns; /* CLOCK_MONOTONIC, 0 for none: then SIGTERM, 2 s later SIGKILL to its group */
+	int64_t deadline_ns; /* CLOCK_MONOTONIC, 0 for none: then SIGTERM, 2 s later SIGKILL to its
+	                        group */
 	size_t output_limit; /* of stdout and of stderr each; 0 is 16 MiB; more fails the call */
-	void (*on_line)(void *context, const char *line); /* each stdout line as it comes, or NULL */
+	void (*on_line)(void *context,
+	                const char *line); /* each stdout line as it comes, or NULL */
 	void *context;
 };
 struct nova_child_result {
 	int status; /* exit status, or -signal */
 	struct nova_text output, errors;
 };
-/* Runs a process to its end in a process group of its own. A non-zero status is not an error here. */
+/* Runs a process to its end in a process group of its own. A non-zero status is not an error here.
+ */
 int nova_child_run(const struct nova_child *child, struct nova_child_result *result,
-		   struct nova_error *error);
+                   struct nova_error *error);
 /* As above, but a non-zero status is NOVA_E_FAILED with the last line of its stderr. */
 int nova_child_check(const struct nova_child *child, struct nova_child_result *result,
-		     struct nova_error *error);
+                     struct nova_error *error);
 void nova_child_result_free(struct nova_child_result *result);
 
 #endif

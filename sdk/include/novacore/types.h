@@ -44,11 +44,11 @@ typedef uint64_t nova_run; /* one benchmark instance in a worker */
 #define NOVA_KIND_PROFILE    4u
 
 /* Base units of metrics and statistics; displays scale them, data never does. */
-#define NOVA_UNIT_SECOND           1u
-#define NOVA_UNIT_BYTE             2u
-#define NOVA_UNIT_BYTE_PER_SECOND  3u
-#define NOVA_UNIT_PER_SECOND       4u
-#define NOVA_UNIT_ONE              5u /* counts and ratios */
+#define NOVA_UNIT_SECOND          1u
+#define NOVA_UNIT_BYTE            2u
+#define NOVA_UNIT_BYTE_PER_SECOND 3u
+#define NOVA_UNIT_PER_SECOND      4u
+#define NOVA_UNIT_ONE             5u /* counts and ratios */
 
 #define NOVA_BETTER_LOWER  1u
 #define NOVA_BETTER_HIGHER 2u

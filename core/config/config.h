@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/config: libconfig texts to typed settings, in layers. Every value knows its origin, every
+ * error has file:line. The room is handed texts and declarations: it knows no plugin.
+ *
+ * Notation: sizes, durations and rates are strings with a unit ("16GiB", "30s", "100MB/s"); a bare
+ * number there is an error (libconfig cuts integers at 31 bits). Lists are libconfig arrays; in
+ * --set they are separated by commas.
+ */
+#ifndef NOVACORE_CONFIG_H
+#define NOVACORE_CONFIG_H
+
+#include "core/base/base.h"
+
+#include <novacore/plugin.h>
+
+/* A declared key: the SDK's nova_parameter with its own memory. Text in configuration notation. */
+struct nova_spec {
+	uint32_t type;  /* NOVA_PARAM_* */
+	uint32_t flags; /* NOVA_PARAM_LIST, NOVA_PARAM_REQUIRED */
+	char *name, *doc, *fallback, *minimum, *maximum;
+	char **choices; /* NULL-terminated, or NULL */
+};
+void nova_spec_free(struct nova_spec *spec);
+
+/* Later layers win; within a layer the later text wins. */
+enum nova_layer {
+	NOVA_LAYER_DEFAULT = 1,
+	NOVA_LAYER_PROFILE,
+	NOVA_LAYER_SYSTEM, /* /etc/novacore/novacore.conf */
+	NOVA_LAYER_USER,   /* ~/.config/novacore/novacore.conf */
+	NOVA_LAYER_FILE,   /* --config */
+	NOVA_LAYER_COMMAND /* --set and options that are short for it */
+};
+
+struct nova_config;
+
+/* With the core's own keys (core/config/keys.c) declared. */
+struct nova_config *nova_config_new(void);
+void nova_config_free(struct nova_config *config);
+#define NOVA_AUTOCONFIG NOVA_AUTO(nova_config_cleanup)
+void nova_config_cleanup(struct nova_config **config);
+
+/* Declares `<prefix>.<spec name>` for each spec, e.g. prefix "hypervisor.kvm". Specs are copied. */
+void nova_config_declare(struct nova_config *config, const char *prefix,
+                         const struct nova_spec *specs, size_t count);
+
+/* Adds a text. `origin` names it in messages ("profile hpc", a path). Syntax errors only. */
+int nova_config_add_text(struct nova_config *config, enum nova_layer layer, const char *origin,
+                         const char *text, struct nova_error *error);
+/* A file that is missing is an error only if `required`. An unreadable one always is. */
+int nova_config_add_file(struct nova_config *config, enum nova_layer layer, const char *path,
+                         bool required, struct nova_error *error);
+/* "key=value"; a key without a kind is a benchmark's ("density.count"). Layer COMMAND. */
+int nova_config_add_setting(struct nova_config *config, const char *assignment,
+                            struct nova_error *error);
+/*
+ * Resolves and checks everything: unknown keys (with the nearest valid name), types, units, ranges,
+ * choices, required values, targets' plugins. The first error wins. Getters work after it.
+ */
+int nova_config_finish(struct nova_config *config, struct nova_error *error);
+
+/* Of a declared key; asking for an undeclared one is a bug and aborts. Lists by index. */
+bool nova_config_has(const struct nova_config *config, const char *key); /* has a value at all */
+size_t nova_config_count(const struct nova_config *config, const char *key); /* elements */
+int64_t nova_config_i64(const struct nova_config *config, const char *key, size_t index);
+double nova_config_f64(const struct nova_config *config, const char *key, size_t index);
+const char *nova_config_text(const struct nova_config *config, const char *key, size_t index);
+bool nova_config_flag(const struct nova_config *config, const char *key);
+
+/*
+ * The values of all keys below `prefix` as a flat JSON object {name: value}: integers, sizes (B),
+ * durations (ns) and booleans typed, numbers and rates real, the rest text, lists arrays. Values of
+ * `over` ("target.lab"), if not NULL, win over those of `prefix`. Keys without value are left out.
+ * With `secrets` false, secrets are left out. Owned by the caller.
+ */
+json_t *nova_config_params(const struct nova_config *config, const char *prefix, const char *over,
+                           bool secrets);
+
+/* Names of the groups below "target", "vm": NULL-terminated, owned by `config`. */
+const char *const *nova_config_groups(const struct nova_config *config, const char *parent);
+
+/* A goal for a metric: the limits in base units; `plugin` NULL: any driver. */
+struct nova_goal {
+	const char *metric, *plugin;
+	double pass;
+	bool has_acceptable;
+	double acceptable;
+};
+/* The most specific goal for this metric and driver, or NULL. Of the key `goals`. */
+const struct nova_goal *nova_config_goal(const struct nova_config *config, const char *metric,
+                                         const char *plugin);
+
+/*
+ * All declared keys in order, for `config show`, documentation and completion. `value` and `origin`
+ * ("/etc/novacore/novacore.conf:12", "profile hpc:3", "--set", "default") are NULL where there is
+ * none; secrets' values are "***".
+ */
+struct nova_config_entry {
+	const char *key;
+	const struct nova_spec *spec;
+	const char *value, *origin;
+};
+void nova_config_each(const struct nova_config *config,
+                      void (*visit)(void *context, const struct nova_config_entry *entry),
+                      void *context);
+
+/* `inherits` of a profile text, or NULL; owned by the caller. Syntax errors as usual. */
+int nova_config_inherits(const char *origin, const char *text, char **base,
+                         struct nova_error *error);
+
+#endif

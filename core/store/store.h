@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/store: runs, steps, replicates, samples, the journal of VMs, the audit log. One interface;
+ * SQLite (WAL, STRICT, synchronous=FULL) behind it. Each call is one durable transaction unless it
+ * stands between nova_store_begin and nova_store_commit. One thread at a time per handle.
+ *
+ * Errors: NOVA_E_FULL on a full disk (nothing stored is lost), NOVA_E_PERMISSION, NOVA_E_BUSY,
+ * NOVA_E_IO (damaged), NOVA_E_UNSUPPORTED (schema of a newer novacore).
+ */
+#ifndef NOVACORE_STORE_H
+#define NOVACORE_STORE_H
+
+#include "core/base/base.h"
+
+struct nova_store;
+
+/* Opens or creates; migrates an older schema. `path` NULL: <state place>/novacore.db. */
+int nova_store_open(const char *path, struct nova_store **store, struct nova_error *error);
+void nova_store_close(struct nova_store *store);
+int nova_store_begin(struct nova_store *store, struct nova_error *error);
+int nova_store_commit(struct nova_store *store, struct nova_error *error);
+
+/* This installation's id: 8 lower-case hex digits made at the store's creation. */
+const char *nova_store_installation(const struct nova_store *store);
+
+/* Run states: "running", "complete", "interrupted", "failed". */
+struct nova_run_record {
+	char id[37];
+	char profile[65];
+	char state[16];
+	uint64_t seed;
+	int64_t started_utc_ns, ended_utc_ns; /* 0: not ended */
+	int64_t anchor_monotonic_ns, anchor_utc_ns;
+	char boot_id[37];
+	/* JSON objects: plan (all that --resume needs, no secrets), where, what, targets (array),
+	 * skipped (array). NULL allowed. Borrowed when written, owned by the caller when read. */
+	json_t *plan, *where, *what, *targets, *skipped;
+};
+void nova_run_record_clear(struct nova_run_record *run);
+/* Inserts, or updates the run of that id. */
+int nova_store_run_put(struct nova_store *store, const struct nova_run_record *run,
+                       struct nova_error *error);
+/* `id` may be a unique prefix of at least 4 characters, or "last". NOVA_E_NOT_FOUND, …_INVALID. */
+int nova_store_run_get(struct nova_store *store, const char *id, struct nova_run_record *run,
+                       struct nova_error *error);
+/* Newest first; return non-zero from `visit` to stop. */
+int nova_store_run_each(struct nova_store *store,
+                        int (*visit)(void *context, const struct nova_run_record *run),
+                        void *context, struct nova_error *error);
+/* With everything that belongs to it. Refused (NOVA_E_BUSY) while VMs of it are not known to be
+ * gone. */
+int nova_store_run_delete(struct nova_store *store, const char *id, struct nova_error *error);
+
+/* Step states: "planned", "running", "done", "failed", "skipped", "lost". */
+struct nova_step_record {
+	uint32_t index;
+	char hash[65]; /* SHA-256 of canonical {benchmark, targets, parameters} */
+	char benchmark[65];
+	char state[16];
+	char *why; /* or NULL */
+	uint64_t order_seed;
+	json_t *targets; /* array of indices into the run's targets */
+	json_t *params;  /* object */
+	int64_t started_utc_ns, ended_utc_ns;
+};
+void nova_step_record_clear(struct nova_step_record *step);
+int nova_store_step_put(struct nova_store *store, const char *run,
+                        const struct nova_step_record *step, struct nova_error *error);
+/* In order of index. */
+int nova_store_step_each(struct nova_store *store, const char *run,
+                         int (*visit)(void *context, const struct nova_step_record *step),
+                         void *context, struct nova_error *error);
+
+/* A replicate's attempt. States: "running", "done", "failed", "superseded". */
+struct nova_replicate {
+	uint32_t step, replicate, side, attempt; /* attempt ≥ 1 */
+};
+int nova_store_replicate_begin(struct nova_store *store, const char *run,
+                               const struct nova_replicate *replicate, struct nova_error *error);
+/* `counts`: attempted, succeeded, failed, timed out; may be NULL. `why` may be NULL. */
+int nova_store_replicate_end(struct nova_store *store, const char *run,
+                             const struct nova_replicate *replicate, const char *state,
+                             const uint32_t counts[4], const char *why, struct nova_error *error);
+int nova_store_replicate_each(struct nova_store *store, const char *run, uint32_t step,
+                              int (*visit)(void *context, const struct nova_replicate *replicate,
+                                           const char *state, const uint32_t counts[4],
+                                           const char *why),
+                              void *context, struct nova_error *error);
+/* Marks every attempt that is "running" as superseded (before a resume). Their samples stay. */
+int nova_store_supersede(struct nova_store *store, const char *run, struct nova_error *error);
+
+struct nova_sample_record {
+	struct nova_replicate at;
+	uint64_t vm; /* its number in the run + 1; 0: none */
+	char metric[97];
+	uint32_t seq, status;                /* NOVA_SAMPLE_* */
+	double value;                        /* only if status is OK */
+	int64_t t_ns, intended_ns, error_ns; /* t_ns: run's monotonic clock */
+};
+/* The key (run, step, replicate, attempt, side, vm, metric, seq) is unique: NOVA_E_EXISTS. */
+int nova_store_sample_put(struct nova_store *store, const char *run,
+                          const struct nova_sample_record *sample, struct nova_error *error);
+/* Ordered by key. Without `superseded` only those of attempts that count (not superseded). */
+int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t step,
+                           bool superseded,
+                           int (*visit)(void *context, const struct nova_sample_record *sample),
+                           void *context, struct nova_error *error);
+
+/* The journal: a VM's name stands here, durably, before the VM is created. Object kinds: "vm",
+ * "net", "image". */
+struct nova_journal_record {
+	char run[37];
+	char kind[8];
+	char name[97];
+	char *id;        /* the hypervisor's own, or NULL */
+	json_t *target;  /* {name, plugin, uri}: enough to find it again; no secrets */
+	uint64_t number; /* n of novacore-<installation>-<run>-<n> */
+};
+int nova_store_journal_intend(struct nova_store *store, const struct nova_journal_record *record,
+                              struct nova_error *error);
+int nova_store_journal_id(struct nova_store *store, const char *name, const char *id,
+                          struct nova_error *error);
+int nova_store_journal_gone(struct nova_store *store, const char *name, struct nova_error *error);
+/* Those not known to be gone; `run` NULL: of all runs. */
+int nova_store_journal_each(struct nova_store *store, const char *run,
+                            int (*visit)(void *context, const struct nova_journal_record *record),
+                            void *context, struct nova_error *error);
+/* The next free VM number of a run. */
+int nova_store_journal_next(struct nova_store *store, const char *run, uint64_t *number,
+                            struct nova_error *error);
+
+/* Every call that changes a hypervisor. Append-only. */
+int nova_store_audit(struct nova_store *store, const char *run, const char *target,
+                     const char *call, const char *object, int32_t status, int64_t duration_ns,
+                     struct nova_error *error);
+int nova_store_audit_each(struct nova_store *store, const char *run,
+                          int (*visit)(void *context, int64_t utc_ns, const char *target,
+                                       const char *call, const char *object, int32_t status,
+                                       int64_t duration_ns),
+                          void *context, struct nova_error *error);
+
+/* Small facts that outlive a run (e.g. the trial boot's outcome). NULL value deletes. */
+int nova_store_fact_put(struct nova_store *store, const char *key, const char *value,
+                        struct nova_error *error);
+char *nova_store_fact_get(struct nova_store *store, const char *key); /* owned by the caller */
+
+#endif
