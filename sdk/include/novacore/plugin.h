@@ -34,9 +34,13 @@
 	9u /* text never shown, stored or logged; from file, environment or keyring */
 #define NOVA_PARAM_BOOLEAN 10u /* "true" or "false"; param_i64 gives 1 or 0 */
 
-#define NOVA_PARAM_LIST 1u /* flag: zero or more values, in the default text separated by commas   \
-	                    */
+#define NOVA_PARAM_LIST                                                                            \
+	1u /* flag: zero or more values, in the default text separated by commas                   \
+	    */
 #define NOVA_PARAM_REQUIRED 2u /* flag: no default, must be configured */
+/* flag, with LIST, benchmarks only: the host makes one step for each value and gives the plugin
+ * that single value, not the list */
+#define NOVA_PARAM_EACH 4u
 
 /* One parameter. All text in the configuration's notation; NULL: none. Must live for ever. */
 struct nova_parameter {

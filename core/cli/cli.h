@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/cli: main() and one file per command: parse, call a room, print. Only here and in
+ * core/report is stdout written.
+ *
+ * A command is `int nova_command_<name>(int argc, char **argv)`: argv[0] is the command's name, it
+ * parses with getopt_long (set optind = 0 first), and returns the process exit code.
+ */
+#ifndef NOVACORE_CLI_H
+#define NOVACORE_CLI_H
+
+#include "core/base/base.h"
+#include "core/config/config.h"
+#include "core/plugin/plugin.h"
+
+#include <getopt.h>
+
+/* Options that every command takes; put NOVA_COMMON_OPTIONS last but the terminator. */
+enum nova_common_option {
+	NOVA_OPTION_HELP = 1000,
+	NOVA_OPTION_QUIET,
+	NOVA_OPTION_VERBOSE,
+	NOVA_OPTION_LOG_FILE
+};
+#define NOVA_COMMON_OPTIONS                                                                        \
+	{"help", no_argument, NULL, NOVA_OPTION_HELP},                                             \
+	        {"quiet", no_argument, NULL, NOVA_OPTION_QUIET},                                   \
+	        {"verbose", no_argument, NULL, NOVA_OPTION_VERBOSE},                               \
+	{                                                                                          \
+		"log-file", required_argument, NULL, NOVA_OPTION_LOG_FILE                          \
+	}
+#define NOVA_COMMON_HELP                                                                           \
+	"  --quiet               only errors\n"                                                    \
+	"  --verbose             also what is done in detail, on stderr\n"                         \
+	"  --log-file FILE       everything, as JSON lines\n"                                      \
+	"  --help                this text\n"
+
+/*
+ * Handles what getopt_long returned if it is common, or '?' / ':' (unknown option, missing
+ * argument: says so with the nearest valid option). Returns -1 if the command must go on, else the
+ * exit code to return. `help` is the command's whole help text.
+ */
+int nova_common_option(int option, char **argv, const struct option *options, const char *help);
+/* Prints "novacore: <text>" to stderr and returns the exit code for the error. */
+int nova_complain(const struct nova_error *error);
+/* stdout, or the file that appears under `path` only when nova_output_close succeeds. */
+FILE *nova_output_open(const char *path, struct nova_error *error);
+int nova_output_close(FILE *file, const char *path, struct nova_error *error);
+/*
+ * Scans plugins, declares all their parameters and loads the layers: profile (may be NULL: then
+ * `profile` of the other layers, else "development"), system, user, `file`, `settings`.
+ */
+struct nova_settings {
+	struct nova_registry *registry;
+	struct nova_config *config;
+	char *profile; /* canonical name */
+};
+int nova_settings_load(const char *profile, const char *file, const char *const *settings,
+                       size_t setting_count, struct nova_settings *out, struct nova_error *error);
+void nova_settings_free(struct nova_settings *settings);
+
+int nova_command_run(int argc, char **argv);
+int nova_command_worker(int argc, char **argv);
+int nova_command_status(int argc, char **argv);
+int nova_command_clean(int argc, char **argv);
+int nova_command_plugin(int argc, char **argv);
+int nova_command_config(int argc, char **argv);
+int nova_command_profile(int argc, char **argv);
+int nova_command_results(int argc, char **argv);
+int nova_command_guest(int argc, char **argv);
+int nova_command_doctor(int argc, char **argv);
+
+#endif
