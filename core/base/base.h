@@ -22,7 +22,7 @@
 
 #define NOVA_COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 #define NOVA_PRINTF(at, va) __attribute__((format(printf, at, va)))
-#define NOVA_AUTO(cleanup)  __attribute__((cleanup(cleanup)))
+#define NOVA_AUTO(function) __attribute__((cleanup(function)))
 #define NOVA_AUTOFREE       NOVA_AUTO(nova_cleanup_free)
 #define NOVA_AUTOCLOSE      NOVA_AUTO(nova_cleanup_close)
 #define NOVA_AUTOJSON       NOVA_AUTO(nova_cleanup_json)
@@ -42,8 +42,7 @@ struct nova_error {
 
 /* Sets code and text (replacing what was there) and returns `code`. `error` may be NULL. */
 int nova_error_set(struct nova_error *error, int code, const char *format, ...) NOVA_PRINTF(3, 4);
-/* As nova_error_set, code and ": <strerror>" from errno (ENOSPC is NOVA_E_FULL, EACCES …
- * PERMISSION). */
+/* As nova_error_set, with code and ": <reason>" from errno (ENOSPC is NOVA_E_FULL …). */
 int nova_error_errno(struct nova_error *error, const char *format, ...) NOVA_PRINTF(2, 3);
 /* Puts "<format>: " in front of the text; returns the code. */
 int nova_error_prefix(struct nova_error *error, const char *format, ...) NOVA_PRINTF(2, 3);
@@ -63,10 +62,15 @@ enum nova_level { NOVA_LOG_DEBUG = 1, NOVA_LOG_INFO, NOVA_LOG_WARNING, NOVA_LOG_
 void nova_log(enum nova_level level, const char *format, ...) NOVA_PRINTF(2, 3);
 int nova_log_open(const char *path, struct nova_error *error);
 void nova_log_terminal(enum nova_level lowest);
-/* Called around writes to the terminal, so that a live progress line can step aside. May be NULL.
+/*
+ * Called around writes to the terminal, so that a live progress line can step aside. May be NULL.
+ * They run under the log's lock and must not log.
  */
 void nova_log_around(void (*before)(void), void (*after)(void));
-/* From now on `secret` is printed as "***" by nova_log and nova_error_set. Kept until exit. */
+/*
+ * From now on `secret` is printed as "***" by nova_log and nova_error_set. Kept until exit. Shorter
+ * than 4 bytes it is ignored: it would blacken innocent text.
+ */
 void nova_secret_add(const char *secret);
 /* Replaces every known secret in `text`, in place (never grows). */
 void nova_secret_redact(char *text);
@@ -100,7 +104,9 @@ const char *nova_nearest(const char *word, const char *const *candidates);
 /* `word` matches ^[a-z0-9][a-z0-9-]*$ and is at most 64 bytes: the form of plugin and target names.
  */
 bool nova_name_valid(const char *word);
-/* Columns that UTF-8 text takes on a terminal (wcwidth). */
+/* Every byte that is not part of well-formed UTF-8 becomes '?', so that JSON takes the text. */
+void nova_utf8_repair(char *text);
+/* Columns that UTF-8 text takes on a terminal (wcwidth); colour sequences take none. */
 size_t nova_columns(const char *text);
 
 /* --- time, identity, digests ----------------------------------------------------------------- */
@@ -114,7 +120,7 @@ void nova_uuid7(char out[37]);
 /* Lower-case hex of SHA-256 (OpenSSL). */
 void nova_sha256(const void *data, size_t bytes, char out[65]);
 int nova_sha256_file(const char *path, char out[65], struct nova_error *error);
-/* Canonical JSON (sorted keys, no white space, shortest reals): equal values, equal bytes. */
+/* Canonical JSON (sorted keys, no white space, reals of 17 digits): equal values, equal bytes. */
 char *nova_json_canonical(const json_t *json);
 /* splitmix64: a seed for stream `stream` derived from `seed`. */
 uint64_t nova_seed_derive(uint64_t seed, uint64_t stream);
@@ -138,17 +144,22 @@ const char *nova_unit_name(uint32_t unit); /* "s", "B", "B/s", "1/s", "1" */
 
 /* The whole file, NUL-terminated, at most `limit` bytes; NULL and `error` on failure. */
 char *nova_file_read(const char *path, size_t limit, size_t *bytes, struct nova_error *error);
-/* Temporary file beside it, fsync, rename, fsync of the directory: old or new, never half. */
+/*
+ * Temporary file beside it, fsync, rename, fsync of the directory: old or new, never half. `mode`
+ * is subject to the umask. A device or pipe (/dev/stdout) is written to as it is.
+ */
 int nova_file_write(const char *path, const void *data, size_t bytes, mode_t mode,
                     struct nova_error *error);
 int nova_directory_make(const char *path, mode_t mode, struct nova_error *error); /* with parents */
-/* Removes a tree; does not follow links and stays on one file system. */
+/* Removes a tree, if it is there; does not follow links and stays on one file system. */
 int nova_directory_remove(const char *path, struct nova_error *error);
 /* A locked descriptor (flock, close-on-exec) or NOVA_E_BUSY with the holder's pid in the text. */
 int nova_file_lock(const char *path, struct nova_error *error);
-/* Per-user places: $XDG_STATE_HOME/novacore, $XDG_CACHE_HOME/novacore, $XDG_CONFIG_HOME/novacore,
+/*
+ * Per-user places: $XDG_STATE_HOME/novacore, $XDG_CACHE_HOME/novacore, $XDG_CONFIG_HOME/novacore,
+ * $XDG_RUNTIME_DIR/novacore; as root /var/lib, /var/cache, /etc and /run (+ /novacore). With
+ * NOVACORE_HOME=/dir: /dir/state, /dir/cache, /dir/config, /dir/run. Owned by the caller.
  */
-/* $XDG_RUNTIME_DIR/novacore; as root /var/lib, /var/cache, /etc and /run. Owned by the caller. */
 enum nova_place { NOVA_PLACE_STATE = 1, NOVA_PLACE_CACHE, NOVA_PLACE_CONFIG, NOVA_PLACE_RUNTIME };
 char *nova_place(enum nova_place place, const char *below); /* `below` may be NULL */
 
@@ -160,8 +171,9 @@ struct nova_child {
 	const char *directory;   /* or NULL */
 	const void *input;       /* to stdin; without it stdin is /dev/null */
 	size_t input_bytes;
-	int64_t deadline_ns; /* CLOCK_MONOTONIC, 0 for none: then SIGTERM, 2 s later SIGKILL to its
-	                        group */
+	/* CLOCK_MONOTONIC, 0 for none: then SIGTERM, 2 s later SIGKILL, to its group */
+	int64_t deadline_ns;
+	const volatile int *stop; /* or NULL: non-zero ends it likewise, NOVA_E_INTERRUPTED */
 	size_t output_limit; /* of stdout and of stderr each; 0 is 16 MiB; more fails the call */
 	void (*on_line)(void *context,
 	                const char *line); /* each stdout line as it comes, or NULL */
@@ -171,7 +183,10 @@ struct nova_child_result {
 	int status; /* exit status, or -signal */
 	struct nova_text output, errors;
 };
-/* Runs a process to its end in a process group of its own. A non-zero status is not an error here.
+/*
+ * Runs a process to its end in a process group of its own, which dies with this process. A non-zero
+ * status is not an error here. After the deadline NOVA_E_TIMEOUT; a program that is not there is
+ * NOVA_E_UNAVAILABLE. `result` (may be NULL) is set in any case: free it in any case.
  */
 int nova_child_run(const struct nova_child *child, struct nova_child_result *result,
                    struct nova_error *error);
@@ -179,5 +194,10 @@ int nova_child_run(const struct nova_child *child, struct nova_child_result *res
 int nova_child_check(const struct nova_child *child, struct nova_child_result *result,
                      struct nova_error *error);
 void nova_child_result_free(struct nova_child_result *result);
+/*
+ * `pid` belongs to a nova_child_run in flight: a reaper of orphans asks before it takes the status
+ * (waitid(P_ALL, …, WEXITED | WNOWAIT), then waitid(P_PID) if not owned).
+ */
+bool nova_child_owned(pid_t pid);
 
 #endif
