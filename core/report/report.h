@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/report: the same result as table, JSON, CSV and JUnit. It prints what it is given and judges
+ * nothing; what it prints is the document below, built by nova_result_build() from the store.
+ *
+ * The document, `novacore.result/1` (docs/result.schema.json is the precise form; every member
+ * named here is always there, "|null" says where null stands for "none"; times are RFC 3339 UTC):
+ *
+ * schema    "novacore.result/1"
+ * run       {id, profile, started, ended|null, seed, state: running|complete|interrupted|failed,
+ *            novacore: version|null, anchor: {monotonic_ns, utc_ns, boot_id}}
+ * where     {hash, facts: {name: any}}   what must match for a comparison
+ * what      {hash, facts: {name: any}}   what is compared
+ * targets   [{name, plugin, uri|null (no credentials), product|null, version|null, accel|null,
+ *             why|null, simulated: bool, capabilities: {name: {ok: bool, why|null}}}]
+ * steps     [{index, hash, benchmark, targets: [index into targets], params: {}, order_seed,
+ *             state: planned|running|done|failed|skipped|lost, why|null, started|null, ended|null,
+ *             counts: {attempted, succeeded, failed, timed_out},
+ *             metrics: […], replicates: […], samples: {columns: […], rows: [[…]]}}]
+ *   metrics    {name, unit: s|B|B/s|1/s|1, better: lower|higher, revision, doc,
+ *               side: vm|native|a|b, n (successful samples that count), counts {as above},
+ *               value|null, of: "median", interval: [low, high]|null, interval_why|null,
+ *               level (asked for), coverage|null (the interval's true one, ≥ level),
+ *               min|null, max|null, p95: {value|null, why|null}, p99: {value|null, why|null},
+ *               goal: {pass, acceptable|null}|null, baseline: null,
+ *               verdict: pass|acceptable|needs optimization|inconclusive|none,
+ *               verdict_why|null, source|null, resolution_s|null, advice|null}
+ *   replicates {replicate, side, attempt, state: running|done|failed|superseded|warmup,
+ *               counts {as above}, why|null}
+ *   samples    columns: replicate, attempt, side, vm|null, metric, status: ok|failed|timed_out,
+ *               value|null, t_ns, seq, intended_ns, error_ns, counted (not of a warm-up, superseded
+ *               or failed attempt); rows sorted by replicate, side, attempt, vm, metric, seq
+ * proposals [{…as the optimizer made it}]
+ * skipped   [{step|null, benchmark|null, metric|null, target|null, why, fix|null}]
+ * notes     [text]
+ */
+#ifndef NOVACORE_REPORT_H
+#define NOVACORE_REPORT_H
+
+#include "core/base/base.h"
+
+struct nova_report_options {
+	bool colour;    /* ANSI colours in a table; the caller has looked at NO_COLOR and isatty */
+	bool verbose;   /* also doc, percentiles, replicates and facts */
+	unsigned width; /* columns of the terminal; 0: no limit */
+};
+
+/* "table", "json", "csv", "junit", NULL. */
+extern const char *const nova_report_formats[];
+
+/*
+ * Writes `result` in `format`. NOVA_E_INVALID: unknown format (with the nearest) or a document that
+ * is no novacore.result/1; NOVA_E_IO, NOVA_E_FULL: writing failed. `options` may be NULL.
+ */
+int nova_report_write(const json_t *result, const char *format, FILE *out,
+                      const struct nova_report_options *options, struct nova_error *error);
+
+/* NO_COLOR, TERM and the terminal behind `out` decide. */
+void nova_report_options_detect(FILE *out, struct nova_report_options *options);
+
+/*
+ * Is it a novacore.result/1? Structure, types, ranges and references (not the numbers' truth).
+ * NOVA_E_UNSUPPORTED: another schema version; NOVA_E_INVALID with the member's path.
+ */
+int nova_report_check(const json_t *result, struct nova_error *error);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the store's records to the exchange document novacore.result/1 (described in
+ * core/report/report.h) and back. What is not in the tables comes from the run's records:
+ *
+ * run.plan     {"goals": [{"metric", "plugin"|null, "pass", "acceptable"|null}],
+ *               "metrics": {name: {"unit": "s", "better": "lower", "revision": 1, "doc": "",
+ *                                  "source": text, optional}},
+ *               "level": 0.95, "novacore": "0.1.0", "notes": [text], "proposals": [{}], …}
+ * run.where    facts, a flat object; run.what likewise. The hash is SHA-256 of the canonical facts
+ * run.targets  array of the document's targets; members that are missing become null or false
+ * run.skipped  array of the document's skipped; steps that were skipped, failed or lost are added
+ *
+ * A replicate of state "warmup" is shown and not counted; so is "superseded" and "failed".
+ *
+ * Verdict: the bounds are the median's interval or, where n is too small for one, the least and the
+ * greatest value (and `verdict_why` says so); failures and timeouts count as worse than any value.
+ * Both bounds meet `pass`: pass. Both meet `acceptable`: acceptable. Neither meets the last limit:
+ * needs optimization. Else inconclusive. No goal: none.
+ */
+#ifndef NOVACORE_RESULT_BUILD_H
+#define NOVACORE_RESULT_BUILD_H
+
+#include "core/store/store.h"
+
+/* `run_id` as in nova_store_run_get. The document is owned by the caller. */
+int nova_result_build(struct nova_store *store, const char *run_id, json_t **result,
+                      struct nova_error *error);
+
+/*
+ * Stores a document that nova_report_check accepts. NOVA_E_EXISTS if a run of that id with other
+ * contents is there; an identical one is left as it is and returns 0 with *imported false.
+ */
+int nova_result_import(struct nova_store *store, const json_t *result, bool *imported,
+                       struct nova_error *error);
+
+#endif
