@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Prepares the peer in DIRECTORY (of the build): npm packages, the extracted schema, certificates.
+# Everything is cached there. Exit status 77, with the reason, where it cannot be had.
+#
+#   prepare.sh DIRECTORY
+set -eu
+directory=$1
+here=$(cd "$(dirname "$0")" && pwd)
+
+for tool in node npm openssl; do
+	if ! command -v "$tool" >/dev/null 2>&1; then
+		echo "skipped: $tool is not installed (./dev deps installs it)"
+		exit 77
+	fi
+done
+
+mkdir -p "$directory"
+cd "$directory"
+exec 9>lock
+flock 9
+
+if ! cmp -s "$here/package-lock.json" package-lock.json || [ ! -d node_modules/typescript ]; then
+	rm -rf node_modules schema.json
+	cp "$here/package.json" "$here/package-lock.json" .
+	if ! npm ci --ignore-scripts --no-audit --no-fund >npm.log 2>&1; then
+		rm -f package-lock.json
+		echo "skipped: npm cannot install the types that the schema is extracted from: $(grep -m1 -i 'error' npm.log || echo 'see npm.log')"
+		exit 77
+	fi
+fi
+if [ ! -s schema.json ] || [ "$here/extract.js" -nt schema.json ]; then
+	node "$here/extract.js" . schema.part
+	mv schema.part schema.json
+fi
+
+# cert.pem for the peer, which is its own CA; other.pem is a CA that has nothing to do with it
+certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+		-subj "/CN=$2" -addext "subjectAltName=IP:127.0.0.1" \
+		-keyout "$1-key.pem" -out "$1.pem" 2>openssl.log
+}
+if ! openssl x509 -checkend 86400 -noout -in cert.pem >/dev/null 2>&1; then
+	certificate cert "novacore test peer"
+	certificate other "unrelated authority"
+fi

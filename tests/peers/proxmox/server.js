@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+// A peer for tests of the Proxmox VE driver: HTTPS on 127.0.0.1, one node, API tokens.
+//
+// It is *self-made*. It proves that every call of the driver names a path that exists and carries
+// exactly the parameters that Proxmox's own API description allows (names, types, ranges, formats,
+// required ones), that tokens with the documented privileges suffice, and that the driver copes with
+// tasks, locks, failures and bad answers as they are documented. It cannot prove how long anything
+// takes, what a real qemu-server does beyond what its sources say, how a cluster of several nodes
+// behaves, storage of any kind, high availability, or that a guest runs: no guest does.
+//
+//   node server.js --schema schema.json --cert cert.pem --key key.pem
+//
+// Prints "listening PORT CONTROL-PORT" when ready and ends with its standard input. The control port
+// (plain HTTP, for the test only) takes POST /fault, /settings, /vm and GET /calls, /vms.
+'use strict';
+const fs = require('fs');
+const http = require('http');
+const https = require('https');
+const { parseArgs } = require('util');
+const { Calls, checkParameters, checkAnswer, formats } = require('./schema.js');
+const { Cluster, Refusal, handlers, NODE } = require('./cluster.js');
+
+const { values: options } = parseArgs({ options: {
+	schema: { type: 'string' }, cert: { type: 'string' }, key: { type: 'string' },
+} });
+const schema = JSON.parse(fs.readFileSync(options.schema));
+const calls = new Calls(schema.endpoints);
+const settings = { taskMs: 30, agentMs: 0 };
+const cluster = new Cluster(settings);
+const seen = { total: 0, connections: 0, rejected: [], calls: [] };
+let faults = [];
+
+// What the man page of the driver says a token needs.
+const leastRole = ['VM.Allocate', 'VM.Audit', 'VM.Clone', 'VM.Config.CPU', 'VM.Config.Disk', 'VM.Config.HWType',
+	'VM.Config.Memory', 'VM.Config.Network', 'VM.Config.Options', 'VM.Monitor', 'VM.PowerMgmt', 'VM.Snapshot', 'VM.Snapshot.Rollback'];
+const tokens = {
+	'bench@pve!novacore': { secret: '11111111-2222-3333-4444-555555555555',
+		acl: { '/vms': leastRole, '/storage/local-lvm': ['Datastore.AllocateSpace', 'Datastore.Audit'] } },
+	'watch@pve!reader': { secret: '99999999-8888-7777-6666-555555555555', acl: { '/vms': ['VM.Audit'] } },
+};
+
+class Token {
+	constructor(id, acl) {
+		this.id = id;
+		this.acl = acl;
+	}
+
+	may(path, privilege) {
+		return Object.entries(this.acl).some(([prefix, privileges]) => privileges.includes(privilege)
+			&& (path === prefix || prefix === '/' || path.startsWith(`${prefix}/`)));
+	}
+
+	need(path, privilege) {
+		if (!this.may(path, privilege)) {
+			throw new Refusal(403, `Permission check failed (${path}, ${privilege})`);
+		}
+	}
+
+	permissions(only) {
+		const out = {};
+		for (const [path, privileges] of Object.entries(this.acl)) {
+			if (only === undefined || only === path) {
+				out[path] = Object.fromEntries(privileges.map((name) => [name, 1]));
+			}
+		}
+		return out;
+	}
+
+	// ["perm", path, [privileges]], ["and"|"or", …]: throws the first refusal
+	check(rule, values) {
+		const [what, ...rest] = rule;
+		if (what === 'perm') {
+			if (rest.includes('require_param') && values[rest[rest.indexOf('require_param') + 1]] === undefined) {
+				throw new Refusal(403, 'Permission check failed');
+			}
+			const path = rest[0].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+			const any = rest[2] === 'any';
+			if (any && rest[1].some((privilege) => this.may(path, privilege))) {
+				return;
+			}
+			rest[1].forEach((privilege) => this.need(path, privilege));
+		} else if (what === 'and') {
+			rest.forEach((part) => this.check(part, values));
+		} else if (what === 'or') {
+			let first;
+			for (const part of rest) {
+				try {
+					return this.check(part, values);
+				} catch (error) {
+					first ||= error;
+				}
+			}
+			throw first;
+		}
+	}
+}
+
+function authenticate(request) {
+	const header = request.headers.authorization;
+	if (header === undefined) {
+		throw new Refusal(401, 'No ticket');
+	}
+	const [, id, secret] = header.match(/^PVEAPIToken=([^=]+)=(\S+)$/) || [];
+	if (id === undefined || !/^[^\s:/]+@[^!]+![\w.-]+$/.test(id)) {
+		throw new Refusal(401, 'no such user');
+	}
+	if (!tokens[id]) {
+		throw new Refusal(401, `no such token '${id.split('!')[1]}' for user '${id.split('!')[0]}'`);
+	}
+	if (tokens[id].secret !== secret) {
+		throw new Refusal(401, 'invalid token value!');
+	}
+	return new Token(id, tokens[id].acl);
+}
+
+function readForm(request, query, body) {
+	const writes = request.method === 'POST' || request.method === 'PUT';
+	if (!writes && body.length) {
+		throw new Refusal(501, `Unexpected content for method '${request.method}'`);
+	}
+	if (writes && body.length && request.headers['content-type'] !== 'application/x-www-form-urlencoded') {
+		throw new Refusal(400, `this peer takes form-encoded bodies only, not '${request.headers['content-type']}'`);
+	}
+	if (writes && query) {
+		throw new Refusal(400, 'this peer takes no query with POST and PUT');
+	}
+	const given = new Map();
+	for (const [name, value] of new URLSearchParams(writes ? body.toString() : query)) {
+		given.set(name, [...(given.get(name) || []), value]);
+	}
+	return given;
+}
+
+function checkPath(variables) {
+	const errors = {};
+	if (variables.vmid !== undefined && !/^[1-9]\d{2,8}$/.test(variables.vmid)) {
+		errors.vmid = 'invalid format - value does not look like a valid VM ID\n';
+	}
+	if (variables.snapname !== undefined && !formats['pve-configid'][0].test(variables.snapname)) {
+		errors.snapname = formats['pve-configid'][1](variables.snapname);
+	}
+	const upid = /^UPID:[a-zA-Z0-9-]+:[0-9A-F]{8}:[0-9A-F]{8,9}:[0-9A-F]{8}:[^:\s]+:[^:\s]*:[^:\s]+:$/;
+	if (variables.upid !== undefined && !upid.test(variables.upid)) {
+		errors.upid = `unable to parse worker upid '${variables.upid}'\n`;
+	}
+	if (Object.keys(errors).length) {
+		throw new Refusal(400, 'Parameter verification failed.', errors);
+	}
+	if (variables.node !== undefined && variables.node !== NODE) {
+		throw new Refusal(500, `hostname lookup '${variables.node}' failed - failed to get address info for: `
+			+ `${variables.node}: Name or service not known`);
+	}
+}
+
+function perform(request, path, query, body, fault) {
+	const token = authenticate(request);
+	const call = calls.find(request.method, path);
+	if (!call) {
+		throw new Refusal(501, `Method '${request.method} ${path}' not implemented`);
+	}
+	checkPath(call.variables);
+	const { errors, values } = checkParameters(call.endpoint.params, readForm(request, query, body));
+	if (Object.keys(errors).length) {
+		throw new Refusal(400, 'Parameter verification failed.', errors);
+	}
+	const rule = call.endpoint.permission?.check;
+	if (rule) {
+		token.check(rule, { ...call.variables, ...values });
+	}
+	if (!handlers[call.key]) {
+		throw new Refusal(501, `the schema has '${call.key}', this peer does not serve it yet`);
+	}
+	const data = handlers[call.key](cluster, { token, fault }, call.variables, values);
+	const wrong = call.key === 'GET /cluster/nextid' ? null : checkAnswer(call.endpoint.returns, data, 'data');
+	if (wrong) {
+		console.error(`peer: its own answer to ${call.key} is not what the types declare: ${wrong}`);
+		process.exit(1);
+	}
+	return data;
+}
+
+function answer(response, fault, status, reason, body) {
+	let text = JSON.stringify(body);
+	if (fault?.garbage) {
+		text = fault.garbage;
+	} else if (fault?.size) {
+		text = `{"data":"${'x'.repeat(fault.size)}"}`;
+	}
+	// the reason of a refusal stands in the status line, as with pveproxy
+	response.writeHead(status, reason.replace(/[^\x20-\x7e]/g, '?'), {
+		'content-type': 'application/json;charset=UTF-8', 'content-length': Buffer.byteLength(text),
+		server: 'pve-api-daemon/3.0',
+	});
+	if (fault?.drop === 'middle') {
+		response.write(text.slice(0, text.length / 2));
+		setTimeout(() => response.socket.destroy(), 5);
+		return;
+	}
+	response.end(text);
+}
+
+function takeFault(key) {
+	const fault = faults.find((one) => one.times > 0 && new RegExp(one.match).test(key));
+	if (fault) {
+		fault.times--;
+	}
+	return fault;
+}
+
+async function serve(request, response) {
+	const chunks = [];
+	for await (const chunk of request) {
+		chunks.push(chunk);
+	}
+	const [whole, query = ''] = request.url.split('?');
+	const path = whole.replace(/^\/api2\/json/, '');
+	const key = `${request.method} ${decodeURIComponent(path)}`;
+	const fault = takeFault(key);
+	seen.total++;
+	seen.calls.push(key);
+	if (fault?.delay_ms) {
+		await new Promise((resolve) => { setTimeout(resolve, fault.delay_ms); });
+	}
+	if (fault?.drop === 'before') {
+		request.socket.destroy();
+		return;
+	}
+	try {
+		if (!whole.startsWith('/api2/json/')) {
+			throw new Refusal(404, 'File not found');
+		}
+		if (fault?.status) {
+			throw new Refusal(fault.status, fault.reason || 'injected');
+		}
+		const data = perform(request, path, query, Buffer.concat(chunks), fault);
+		if (fault?.drop === 'after') {
+			request.socket.destroy();
+			return;
+		}
+		answer(response, fault, 200, 'OK', { data });
+	} catch (error) {
+		if (!(error instanceof Refusal)) {
+			console.error(error);
+			process.exit(1);
+		}
+		if (error.status === 400 || error.status === 501) {
+			seen.rejected.push({ call: key, text: error.message, errors: error.errors });
+		}
+		answer(response, fault, error.status, error.message,
+			error.errors ? { data: null, errors: error.errors } : { data: null });
+	}
+}
+
+function control(request, response) {
+	let text = '';
+	request.on('data', (chunk) => { text += chunk; });
+	request.on('end', () => {
+		const body = text ? JSON.parse(text) : {};
+		const [key, name] = [`${request.method} ${request.url.split('?')[0]}`, request.url.split('?')[1]];
+		let out = {};
+		if (key === 'POST /fault') {
+			faults.push({ times: 1, ...body });
+		} else if (key === 'POST /clear') {
+			faults = [];
+		} else if (key === 'POST /settings') {
+			Object.assign(settings, body);
+		} else if (key === 'POST /vm') {
+			Object.assign(cluster.vms.get(body.vmid) || cluster.add(body), body);
+		} else if (key === 'POST /forget') {
+			cluster.vms.delete(body.vmid);
+		} else if (key === 'GET /calls') {
+			out = seen;
+		} else if (key === 'GET /vms') {
+			out = [...cluster.vms.values()].filter((vm) => !name || String(vm.vmid) === name)
+				.map((vm) => ({ ...vm, snapshots: [...vm.snapshots.keys()] }));
+		}
+		response.end(JSON.stringify(out));
+	});
+}
+
+const server = https.createServer({ key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert) }, serve);
+server.on('secureConnection', () => { seen.connections++; });
+server.keepAliveTimeout = 5000;
+const controller = http.createServer(control);
+server.listen(0, '127.0.0.1', () => controller.listen(0, '127.0.0.1', () => {
+	console.log(`listening ${server.address().port} ${controller.address().port}`);
+}));
+process.stdin.on('end', () => process.exit(0));
+process.stdin.resume();
