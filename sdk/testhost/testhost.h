@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host for a test program: it stands where novacore stands, so that a plugin can be unit-tested
+ * without the core. Link `novacore_testhost` (static; needs libc and the SDK headers only) together
+ * with the plugin's own sources.
+ *
+ *	const char *parameters[] = {"uri=test:", "timeout=5s", NULL};
+ *	struct nova_testhost *host = nova_testhost_new(nova_plugin_entry_v1(NULL), parameters);
+ *	nova_testhost_start(host);
+ *	int status = nova_testhost_call(host, 1000, vm_create, "novacore-x-y-1", &shape);
+ *	... nova_testhost_fact(host, NOVA_FIELD_ID, "") ...
+ *	assert_int_equal(nova_testhost_complaints(host), 0);
+ *	nova_testhost_free(host);
+ *
+ * It honours the thread model (`pump` runs on a thread of its own and never at the same time as an
+ * op unless the plugin is PARALLEL), gives each op its deadline, cancels it there, and complains of
+ * whatever breaks the contract: an error without a text, two done(), a result after the end.
+ *
+ * Functions may be called from any thread unless they say otherwise. Text and events that are
+ * returned belong to the host and live until nova_testhost_free. Out of memory aborts.
+ */
+#ifndef NOVACORE_TESTHOST_H
+#define NOVACORE_TESTHOST_H
+
+#include <stddef.h>
+
+#include <novacore/sdk.h>
+
+struct nova_testhost;
+
+/* How long an op may take to end after it was cancelled at its deadline, ms. */
+#define NOVA_TESTHOST_GRACE_MS 5000
+
+/*
+ * A host with one instance of `plugin`, nothing called yet. `parameters` are NULL-terminated
+ * "name=value" texts in the configuration's notation, or NULL; they are checked against the
+ * plugin's table, and what is missing gets its default. NULL if one is wrong:
+ * nova_testhost_refusal() says why.
+ */
+struct nova_testhost *nova_testhost_new(const struct nova_plugin *plugin,
+                                        const char *const *parameters);
+/* Why the last nova_testhost_new of this thread returned NULL. */
+const char *nova_testhost_refusal(void);
+/* Stops pumping, calls the driver's `destroy`, removes the directories. NULL is fine. @thread one
+ * from which no call is in flight any more */
+void nova_testhost_free(struct nova_testhost *host);
+
+/* The table, and the instance's number: for calling a plugin by hand. */
+const struct nova_host *nova_testhost_table(void);
+uint64_t nova_testhost_instance(const struct nova_testhost *host);
+
+/*
+ * `probe`, and for a driver `create`, then `pump` on a thread until nova_testhost_free. Returns
+ * the first failure; its text is nova_testhost_error.
+ */
+int nova_testhost_start(struct nova_testhost *host);
+/* The driver's instance, for calling ops by hand. */
+void *nova_testhost_self(const struct nova_testhost *host);
+const struct nova_hypervisor *nova_testhost_ops(const struct nova_testhost *host);
+
+/*
+ * One op, begun, called and waited for: nova_testhost_call(host, 1000, vm_delete, &ref).
+ * Returns NOVA_DONE, NOVA_E_*, or NOVA_E_TIMEOUT if it had not ended `timeout_ms` after its begin.
+ * Other threads may have calls in flight at the same time.
+ */
+#define nova_testhost_call(host, timeout_ms, op_name, ...)                                         \
+	nova_testhost_end((host),                                                                  \
+	                  nova_testhost_ops(host)->op_name(                                        \
+	                          nova_testhost_self(host),                                        \
+	                          nova_testhost_begin((host), (timeout_ms)), ##__VA_ARGS__))
+/*
+ * The two halves of it. `begin` takes the turn that the thread model asks for; every begin needs
+ * its end on the same thread, with what the op returned, right after the op has returned.
+ */
+nova_op nova_testhost_begin(struct nova_testhost *host, int64_t timeout_ms);
+int nova_testhost_end(struct nova_testhost *host, int returned);
+/* Gives up on an op in flight before its deadline; its end then returns what the driver says. */
+void nova_testhost_cancel(struct nova_testhost *host, nova_op op);
+/* 1 if the calling thread's last op was ended by the driver, 0 if it was abandoned after the grace.
+ */
+int nova_testhost_ended(struct nova_testhost *host);
+
+/* What the calling thread's last op put (before the first one: what `create` put). */
+const char *nova_testhost_error(struct nova_testhost *host); /* all texts, "; " between; or "" */
+uint32_t nova_testhost_count(struct nova_testhost *host, uint32_t field);
+/* NOVA_DONE or NOVA_E_NOT_FOUND. `index` counts the field's values from 0. */
+int nova_testhost_i64(struct nova_testhost *host, uint32_t field, uint32_t index, int64_t *value);
+int nova_testhost_f64(struct nova_testhost *host, uint32_t field, uint32_t index, double *value);
+/* All chunks of the field, NUL-terminated; "" if none. `count` may be NULL. */
+const char *nova_testhost_bytes(struct nova_testhost *host, uint32_t field, uint64_t *count);
+/* The text under `key`, or NULL if it was not put or was put as NULL. */
+const char *nova_testhost_fact(struct nova_testhost *host, uint32_t field, const char *key);
+int nova_testhost_fact_at(struct nova_testhost *host, uint32_t field, uint32_t index,
+                          const char **key, const char **text);
+/* 1: `describe` (the calling thread's last op) said that it can. */
+int nova_testhost_can(struct nova_testhost *host, const char *capability);
+
+/* Events in the order of their arrival; index from 0. NULL beyond the last. */
+size_t nova_testhost_event_count(struct nova_testhost *host);
+const struct nova_event *nova_testhost_event(struct nova_testhost *host, size_t index);
+/* The first event at or after `from` with this VM's name (NULL: any) and kind; waits for it; NULL
+ * after `timeout_ms`. */
+const struct nova_event *nova_testhost_wait(struct nova_testhost *host, size_t from,
+                                            const char *name, uint32_t kind, int64_t timeout_ms);
+
+/* How often the plugin broke the contract, and how: 0 in a good test. */
+uint32_t nova_testhost_complaints(struct nova_testhost *host);
+const char *nova_testhost_complaint(struct nova_testhost *host, uint32_t index);
+/* 1 if a line was logged that contains `part`. */
+int nova_testhost_logged(struct nova_testhost *host, const char *part);
+
+#endif
