@@ -28,8 +28,8 @@
  *   replicates {replicate, side, attempt, state: running|done|failed|superseded|warmup,
  *               counts {as above}, why|null}
  *   samples    columns: replicate, attempt, side, vm|null, metric, status: ok|failed|timed_out,
- *               value|null, t_ns, seq, intended_ns, error_ns, counted (not of a warm-up, superseded
- *               or failed attempt); rows sorted by replicate, side, attempt, vm, metric, seq
+ *               value|null, t_ns, seq, intended_ns, error_ns, counted (not of a warm-up or
+ *               superseded attempt); rows sorted by replicate, attempt, side, vm, metric, seq
  * proposals [{…as the optimizer made it}]
  * skipped   [{step|null, benchmark|null, metric|null, target|null, why, fix|null}]
  * notes     [text]

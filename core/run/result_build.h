@@ -11,7 +11,7 @@
  * run.targets  array of the document's targets; members that are missing become null or false
  * run.skipped  array of the document's skipped; steps that were skipped, failed or lost are added
  *
- * A replicate of state "warmup" is shown and not counted; so is "superseded" and "failed".
+ * A replicate of state "warmup" is shown and not counted, as is "superseded".
  *
  * Verdict: the bounds are the median's interval or, where n is too small for one, the least and the
  * greatest value (and `verdict_why` says so); failures and timeouts count as worse than any value.

@@ -18,7 +18,11 @@ struct nova_store;
 int nova_store_open(const char *path, struct nova_store **store, struct nova_error *error);
 void nova_store_close(struct nova_store *store);
 int nova_store_begin(struct nova_store *store, struct nova_error *error);
+/* If a call inside the transaction ran into a full or failing disk, all of it is undone and that
+ * error is returned. */
 int nova_store_commit(struct nova_store *store, struct nova_error *error);
+/* Undoes everything since nova_store_begin. */
+void nova_store_rollback(struct nova_store *store);
 
 /* This installation's id: 8 lower-case hex digits made at the store's creation. */
 const char *nova_store_installation(const struct nova_store *store);
@@ -33,7 +37,8 @@ struct nova_run_record {
 	int64_t anchor_monotonic_ns, anchor_utc_ns;
 	char boot_id[37];
 	/* JSON objects: plan (all that --resume needs, no secrets), where, what, targets (array),
-	 * skipped (array). NULL allowed. Borrowed when written, owned by the caller when read. */
+	 * skipped (array). NULL allowed: on update it keeps what is stored. Borrowed when written,
+	 * owned by the caller when read. core/run/result_build.h says what they hold. */
 	json_t *plan, *where, *what, *targets, *skipped;
 };
 void nova_run_record_clear(struct nova_run_record *run);
@@ -47,8 +52,8 @@ int nova_store_run_get(struct nova_store *store, const char *id, struct nova_run
 int nova_store_run_each(struct nova_store *store,
                         int (*visit)(void *context, const struct nova_run_record *run),
                         void *context, struct nova_error *error);
-/* With everything that belongs to it. Refused (NOVA_E_BUSY) while VMs of it are not known to be
- * gone. */
+/* With everything that belongs to it but the audit log. Refused (NOVA_E_BUSY) while VMs of it are
+ * not known to be gone. */
 int nova_store_run_delete(struct nova_store *store, const char *id, struct nova_error *error);
 
 /* Step states: "planned", "running", "done", "failed", "skipped", "lost". */
@@ -71,10 +76,12 @@ int nova_store_step_each(struct nova_store *store, const char *run,
                          int (*visit)(void *context, const struct nova_step_record *step),
                          void *context, struct nova_error *error);
 
-/* A replicate's attempt. States: "running", "done", "failed", "superseded". */
+/* A replicate's attempt. States: "running", "done", "failed", "superseded", "warmup" (done, its
+ * samples are kept and not counted). */
 struct nova_replicate {
-	uint32_t step, replicate, side, attempt; /* attempt ≥ 1 */
+	uint32_t step, replicate, side, attempt; /* side NOVA_SIDE_*; attempt ≥ 1 */
 };
+/* NOVA_E_EXISTS: this attempt has begun already. */
 int nova_store_replicate_begin(struct nova_store *store, const char *run,
                                const struct nova_replicate *replicate, struct nova_error *error);
 /* `counts`: attempted, succeeded, failed, timed out; may be NULL. `why` may be NULL. */
@@ -97,10 +104,13 @@ struct nova_sample_record {
 	double value;                        /* only if status is OK */
 	int64_t t_ns, intended_ns, error_ns; /* t_ns: run's monotonic clock */
 };
-/* The key (run, step, replicate, attempt, side, vm, metric, seq) is unique: NOVA_E_EXISTS. */
+/* The key (run, step, replicate, attempt, side, vm, metric, seq) is unique: NOVA_E_EXISTS.
+ * NOVA_E_NOT_FOUND: the replicate has not begun. NOVA_E_INVALID: OK with a value that is no number.
+ */
 int nova_store_sample_put(struct nova_store *store, const char *run,
                           const struct nova_sample_record *sample, struct nova_error *error);
-/* Ordered by key. Without `superseded` only those of attempts that count (not superseded). */
+/* Ordered by key. Without `superseded` only those of attempts that count (neither superseded nor
+ * warm-up). */
 int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t step,
                            bool superseded,
                            int (*visit)(void *context, const struct nova_sample_record *sample),
