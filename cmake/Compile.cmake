@@ -14,4 +14,10 @@ if(NOVACORE_SANITIZE)
     -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(novacore_flags INTERFACE -fsanitize=address,undefined)
 endif()
+if(NOVACORE_FUZZ)
+  # The rooms are watched too, not only the fuzzers; tests/fuzz links the engine itself.
+  target_compile_options(novacore_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+    -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(novacore_flags INTERFACE -fsanitize=address,undefined)
+endif()
 find_package(PkgConfig REQUIRED)

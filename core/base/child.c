@@ -174,10 +174,29 @@ static _Noreturn void become(const struct nova_child *child, char **environment,
 	fail_in_child(report, STAGE_EXEC);
 }
 
+/* execvp says EACCES when it could not look into one directory of PATH, whatever the others hold.
+ */
+static bool is_in_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	NOVA_AUTOFREE char *list = nova_strdup(path ? path : "/bin:/usr/bin");
+	char *rest = list, *directory;
+	bool found = strchr(name, '/') != NULL;
+
+	while (!found && (directory = strsep(&rest, ":"))) {
+		NOVA_AUTOFREE char *file = nova_format("%s/%s", *directory ? directory : ".", name);
+		found = access(file, F_OK) == 0;
+	}
+	return found;
+}
+
 static int explain(const struct nova_child *child, const struct failure *failure,
                    struct nova_error *error)
 {
-	errno = failure->number;
+	int number = failure->number;
+	if (failure->stage == STAGE_EXEC && number == EACCES && !is_in_path(child->argv[0]))
+		number = ENOENT;
+	errno = number;
 	if (failure->stage == STAGE_DIRECTORY)
 		return nova_error_errno(error, "cannot run %s in directory %s", child->argv[0],
 		                        child->directory);

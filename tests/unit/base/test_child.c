@@ -223,6 +223,22 @@ static void names_a_missing_program_and_a_missing_directory(void **state)
 	assert_int_equal(nova_child_run(&child, NULL, &error), NOVA_E_INTERNAL);
 }
 
+static void is_not_misled_by_a_directory_of_path_that_is_closed(void **state)
+{
+	(void)state;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct nova_child child = {.argv = (const char *const[]){"novacore-no-such", NULL}};
+		setenv("PATH", "/proc/1/root:/usr/bin", 1);
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+			_exit(2);
+		_exit(nova_child_run(&child, NULL, NULL) == NOVA_E_UNAVAILABLE ? 0 : 1);
+	}
+	int status = -1;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void check_quotes_the_last_line_of_stderr(void **state)
 {
 	(void)state;
@@ -403,6 +419,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(merges_environment_and_changes_directory,
 	                                        make_directory, remove_directory),
 	        cmocka_unit_test(names_a_missing_program_and_a_missing_directory),
+	        cmocka_unit_test(is_not_misled_by_a_directory_of_path_that_is_closed),
 	        cmocka_unit_test(check_quotes_the_last_line_of_stderr),
 	        cmocka_unit_test(starts_with_no_signal_ignored_or_blocked),
 	        cmocka_unit_test(inherits_only_what_is_not_close_on_exec),

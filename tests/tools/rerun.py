@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the tests of a build tree again, each with a prefix (valgrind, tests/as-user), and writes a
+JUnit report. ctest itself knows no prefix, and would want to write into the tree."""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from xml.sax.saxutils import escape, quoteattr
+
+
+def properties(test):
+    return {item["name"]: item["value"] for item in test.get("properties", [])}
+
+
+def select(tree, label, regex):
+    listing = subprocess.run(["ctest", "--test-dir", tree, "--show-only=json-v1"], check=True,
+                             stdout=subprocess.PIPE).stdout
+    for test in json.loads(listing)["tests"]:
+        props = properties(test)
+        if label in props.get("LABELS", []) and re.search(regex, test["name"]):
+            yield test["name"], test.get("command", []), props
+
+
+def run(prefix, name, command, props):
+    began = time.monotonic()
+    environment = dict(os.environ)
+    for assignment in props.get("ENVIRONMENT", []):
+        key, _, value = assignment.partition("=")
+        environment[key] = value
+    try:
+        done = subprocess.run(prefix + command, cwd=props.get("WORKING_DIRECTORY"),
+                              env=environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=10 * float(props.get("TIMEOUT", 60)))
+        status, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        status, output = "timeout", late.stdout or b""
+    except OSError as why:
+        status, output = "not run", str(why).encode()
+    text = "".join(c if c.isprintable() or c in "\n\t" else "?"
+                   for c in output.decode("utf-8", "replace"))
+    if status == props.get("SKIP_RETURN_CODE", 77):
+        verdict = "skipped"
+    else:
+        verdict = "passed" if status == 0 else "failed"
+    return name, verdict, time.monotonic() - began, text, status
+
+
+def case(result):
+    name, verdict, seconds, text, status = result
+    body = {"passed": "", "skipped": '<skipped message="SKIP_RETURN_CODE"/>',
+            "failed": "<failure message=%s/>" % quoteattr(str(status))}[verdict]
+    return ('<testcase name=%s time="%.3f" status="%s">%s<system-out>%s</system-out></testcase>'
+            % (quoteattr(name), seconds, verdict, body, escape(text)))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--tree", required=True)
+    arguments.add_argument("--label", required=True)
+    arguments.add_argument("--regex", default="")
+    arguments.add_argument("--jobs", type=int, default=1)
+    arguments.add_argument("--junit", required=True)
+    arguments.add_argument("prefix", nargs="+")
+    options = arguments.parse_args()
+    prefix = list(options.prefix)
+    prefix[0] = os.path.abspath(prefix[0]) if "/" in prefix[0] else prefix[0]
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        waiting = [pool.submit(run, prefix, *test)
+                   for test in select(options.tree, options.label, options.regex)]
+        for future in concurrent.futures.as_completed(waiting):
+            name, verdict, seconds, text, status = future.result()
+            results.append((name, verdict, seconds, text, status))
+            print("%-8s %6.1f s  %s" % (verdict, seconds, name), flush=True)
+            if verdict != "passed":
+                print(text, "exit status:", status, flush=True)
+    with open(options.junit, "w", encoding="utf-8") as report:
+        report.write('<?xml version="1.0" encoding="UTF-8"?>\n<testsuite tests="%d">\n%s\n</testsuite>\n'
+                     % (len(results), "\n".join(case(result) for result in sorted(results))))
+    return any(result[1] == "failed" for result in results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
