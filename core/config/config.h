@@ -41,7 +41,10 @@ void nova_config_free(struct nova_config *config);
 #define NOVA_AUTOCONFIG NOVA_AUTO(nova_config_cleanup)
 void nova_config_cleanup(struct nova_config **config);
 
-/* Declares `<prefix>.<spec name>` for each spec, e.g. prefix "hypervisor.kvm". Specs are copied. */
+/*
+ * Declares `<prefix>.<spec name>` for each spec, e.g. prefix "hypervisor.kvm". Specs are copied. To
+ * be called with a count of 0 too: a prefix that is not declared is a plugin that is not installed.
+ */
 void nova_config_declare(struct nova_config *config, const char *prefix,
                          const struct nova_spec *specs, size_t count);
 
@@ -51,28 +54,55 @@ int nova_config_add_text(struct nova_config *config, enum nova_layer layer, cons
 /* A file that is missing is an error only if `required`. An unreadable one always is. */
 int nova_config_add_file(struct nova_config *config, enum nova_layer layer, const char *path,
                          bool required, struct nova_error *error);
-/* "key=value"; a key without a kind is a benchmark's ("density.count"). Layer COMMAND. */
+/*
+ * "key=value"; a key without a kind is a benchmark's ("density.count"), "goal.METRIC=10s" (or
+ * "=10s,20s" with the acceptable limit) a goal for every driver. Layer COMMAND.
+ */
 int nova_config_add_setting(struct nova_config *config, const char *assignment,
                             struct nova_error *error);
+/* For an option that is short for a setting: `option` ("--samples") is the origin. */
+int nova_config_add_option(struct nova_config *config, const char *option, const char *key,
+                           const char *value, struct nova_error *error);
+/* What the highest layer says for `key`, unchecked and before finish; NULL if none says anything.
+ */
+const char *nova_config_early(const struct nova_config *config, const char *key);
 /*
  * Resolves and checks everything: unknown keys (with the nearest valid name), types, units, ranges,
- * choices, required values, targets' plugins. The first error wins. Getters work after it.
+ * choices, targets' plugins and their required values, the shape of run.shape. The first error
+ * wins. Getters work after it. May be called again after more has been added.
  */
 int nova_config_finish(struct nova_config *config, struct nova_error *error);
+/*
+ * Is all there to use `prefix` (with `over`, as in nova_config_params): required values, secrets
+ * that can be read? To be asked for what a run really uses.
+ */
+int nova_config_ready(const struct nova_config *config, const char *prefix, const char *over,
+                      struct nova_error *error);
 
-/* Of a declared key; asking for an undeclared one is a bug and aborts. Lists by index. */
+/*
+ * Of a declared key; asking for an undeclared one is a bug and aborts, as is an index beyond the
+ * count of a list. Without a value: 0, 0.0, NULL, false. i64 also gives sizes (B), durations (ns)
+ * and booleans; f64 gives every numeric type; text gives the canonical notation of every type.
+ */
+bool nova_config_declared(const struct nova_config *config, const char *key);
 bool nova_config_has(const struct nova_config *config, const char *key); /* has a value at all */
 size_t nova_config_count(const struct nova_config *config, const char *key); /* elements */
 int64_t nova_config_i64(const struct nova_config *config, const char *key, size_t index);
 double nova_config_f64(const struct nova_config *config, const char *key, size_t index);
 const char *nova_config_text(const struct nova_config *config, const char *key, size_t index);
 bool nova_config_flag(const struct nova_config *config, const char *key);
+/* Where the value is from ("default", "profile hpc:3", "--set"), or NULL without one. */
+const char *nova_config_origin(const struct nova_config *config, const char *key);
+/* The value typed as in nova_config_params ("***" for a secret), or NULL. Owned by the caller. */
+json_t *nova_config_json(const struct nova_config *config, const char *key);
 
 /*
  * The values of all keys below `prefix` as a flat JSON object {name: value}: integers, sizes (B),
  * durations (ns) and booleans typed, numbers and rates real, the rest text, lists arrays. Values of
- * `over` ("target.lab"), if not NULL, win over those of `prefix`. Keys without value are left out.
- * With `secrets` false, secrets are left out. Owned by the caller.
+ * `over` ("target.lab"), if not NULL, win over those of `prefix`; `plugin` of a target is left out,
+ * as are keys without value. With `secrets` false, secrets are left out; with true, references are
+ * read, and one that cannot be read is left out and logged (ask nova_config_ready first). Owned by
+ * the caller.
  */
 json_t *nova_config_params(const struct nova_config *config, const char *prefix, const char *over,
                            bool secrets);
@@ -86,20 +116,29 @@ struct nova_goal {
 	double pass;
 	bool has_acceptable;
 	double acceptable;
+	uint32_t unit; /* NOVA_UNIT_*: of the limits as they were written */
+	const char *origin;
 };
-/* The most specific goal for this metric and driver, or NULL. Of the key `goals`. */
+/*
+ * The goal for this metric and driver, or NULL. Goals come from the key `goals` of all layers,
+ * merged by (metric, plugin), the later text wins; one without plugin replaces all for its metric
+ * that earlier texts hold; within a text the one with a plugin wins for that driver.
+ */
 const struct nova_goal *nova_config_goal(const struct nova_config *config, const char *metric,
                                          const char *plugin);
+/* All goals in force, by index from 0; NULL at the end. */
+const struct nova_goal *nova_config_goal_at(const struct nova_config *config, size_t index);
 
 /*
  * All declared keys in order, for `config show`, documentation and completion. `value` and `origin`
  * ("/etc/novacore/novacore.conf:12", "profile hpc:3", "--set", "default") are NULL where there is
- * none; secrets' values are "***".
+ * none; secrets' values are "***". Goals follow as "goal.<metric>" or "goal.<metric> (<plugin>)".
  */
 struct nova_config_entry {
 	const char *key;
 	const struct nova_spec *spec;
 	const char *value, *origin;
+	enum nova_layer layer; /* of the value; 0 without one */
 };
 void nova_config_each(const struct nova_config *config,
                       void (*visit)(void *context, const struct nova_config_entry *entry),
