@@ -382,8 +382,10 @@ int nova_config_ready(const struct nova_config *config, const char *prefix, cons
 		if (!key->set || key->spec.type != NOVA_PARAM_SECRET)
 			continue;
 		json_t *secret = secret_json(key, error);
-		if (!secret)
-			return nova_error_prefix(error, "%s: %s", key->origin, key->name);
+		if (!secret) {
+			nova_error_prefix(error, "%s: %s", key->origin, key->name);
+			return error ? error->code : NOVA_E_NOT_FOUND;
+		}
 		json_decref(secret);
 	}
 	return 0;

@@ -191,7 +191,7 @@ static char *nearest_key(const struct nova_config *config, const char *key)
 	NOVA_AUTOFREE const char **names = nova_alloc((config->key_count + 2) * sizeof(*names));
 	NOVA_AUTOFREE char *full = nova_format("benchmark.%s", key);
 
-	if (config_find(config, full))
+	if (config_find(config, full) || names_have(&config->prefixes, full))
 		return nova_strdup(full);
 	for (size_t i = 0; i < config->key_count; i++)
 		names[i] = config->keys[i].name;

@@ -347,8 +347,10 @@ int key_assign(struct key *key, const struct assignment *from, struct nova_error
 		}
 	if (code == 0 && key->spec.type == NOVA_PARAM_SECRET)
 		code = check_secret(key, error);
-	if (code != 0)
-		return nova_error_prefix(error, "%s: %s", from->origin, key->name);
+	if (code != 0) {
+		nova_error_prefix(error, "%s: %s", from->origin, key->name);
+		return code;
+	}
 	show(key);
 	return 0;
 }
