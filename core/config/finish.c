@@ -211,6 +211,23 @@ static char *nearest_key(const struct nova_config *config, const char *key)
 	return NULL;
 }
 
+/* The nearest group that holds keys, for a group that does not exist; heap. */
+static char *nearest_group(const struct nova_config *config, const char *key)
+{
+	struct names groups = {0};
+	for (size_t i = 0; i < config->key_count; i++) {
+		const char *name = config->keys[i].name, *dot = name;
+		while ((dot = strchr(dot, '.'))) {
+			NOVA_AUTOFREE char *group = nova_format("%.*s", (int)(dot - name), name);
+			names_add(&groups, group);
+			dot++;
+		}
+	}
+	char *nearest = nova_strdup(nova_nearest(key, (const char *const *)groups.items));
+	names_clear(&groups);
+	return nearest ? nearest : nearest_key(config, key);
+}
+
 static int unknown_plugin(const struct nova_config *config, const struct assignment *at,
                           const char *plugin, struct nova_error *error)
 {
@@ -249,7 +266,8 @@ static int unknown(const struct nova_config *config, const struct assignment *at
 		        error, NOVA_E_INVALID,
 		        "%s: %s is a group of settings; write %s = { name = value; };", at->origin,
 		        at->key, at->key);
-	NOVA_AUTOFREE char *nearest = nearest_key(config, at->key);
+	NOVA_AUTOFREE char *nearest =
+	        at->group ? nearest_group(config, at->key) : nearest_key(config, at->key);
 	return nova_error_set(error, NOVA_E_INVALID, "%s: there is no setting %.120s%s%s%s",
 	                      at->origin, at->key, nearest ? ", did you mean " : "",
 	                      nearest ? nearest : "", nearest ? "?" : "; see novacore config keys");
