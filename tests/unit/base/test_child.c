@@ -286,8 +286,12 @@ static void inherits_only_what_is_not_close_on_exec(void **state)
 	}
 	struct nova_child_result result;
 	struct nova_child more = {.input = "", .input_bytes = 0};
-	assert_int_equal(shell("ls /proc/$$/fd | sed s/.*/x/; :", more, &result, NULL), 0);
-	assert_int_equal(result.output.length / 2, 3 + expected);
+	/* no pipeline: the shell would hold its ends for a moment */
+	assert_int_equal(shell("ls /proc/$$/fd; :", more, &result, NULL), 0);
+	int lines = 0;
+	for (const char *at = nova_text_get(&result.output); *at; at++)
+		lines += *at == '\n';
+	assert_int_equal(lines, 3 + expected);
 	nova_child_result_free(&result);
 }
 
