@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PID 1 of the appliance, from the initramfs to the end: one process, no second exec. It says 'U'
+ * before it does anything else, mounts the root disk, starts the guest agent, reaps, powers off.
+ */
+#include "init.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#define AGENT_PORT "org.qemu.guest_agent.0"
+#define PATH_VALUE "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/novacore/bin"
+
+static pid_t agent_pid;
+static time_t agent_started, agent_again; /* CLOCK_MONOTONIC seconds; again 0: not waiting */
+
+void complain(const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	dprintf(STDERR_FILENO, "novacore-init: %s\n", text);
+}
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void attach(const char *type, const char *where, unsigned long flags, const char *options)
+{
+	mkdir(where, 0755);
+	if (mount(type, where, type, flags, options) != 0 && errno != EBUSY)
+		complain("cannot mount %s on %s: %m", type, where);
+}
+
+static void open_console(void)
+{
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+
+	if (fd < 0)
+		fd = open("/dev/null", O_RDWR);
+	for (int i = 0; fd >= 0 && i < 3; i++)
+		dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+}
+
+static void read_cmdline(char *line, size_t room)
+{
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd >= 0 ? read(fd, line, room - 1) : 0;
+
+	line[length > 0 ? length : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Waits up to `ms` for the root disk's node; fills `device`. */
+static bool find_disk(const char *cmdline, char *device, size_t room, int ms)
+{
+	static const char *const usual[] = {"/dev/vda", "/dev/sda", "/dev/nvme0n1"};
+	struct timespec moment = {.tv_nsec = 2000000};
+
+	for (; ms >= 0; ms -= 2) {
+		if (cmdline_value(cmdline, "root", 0, device, room)) {
+			if (access(device, F_OK) == 0)
+				return true;
+		} else {
+			for (unsigned i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+				snprintf(device, room, "%s", usual[i]);
+				if (access(device, F_OK) == 0)
+					return true;
+			}
+		}
+		nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
+static bool mount_root(const char *cmdline)
+{
+	static const char *const types[] = {"ext4", "ext2", "xfs", "btrfs"};
+	char device[128] = "";
+
+	mkdir("/root", 0755);
+	if (!find_disk(cmdline, device, sizeof(device), 20)) {
+		modules_load(PHASE_FALLBACK);
+		if (!find_disk(cmdline, device, sizeof(device), 10000)) {
+			complain("no root disk%s%s; going on without tools", *device ? ": " : "",
+			         device);
+			return false;
+		}
+	}
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (mount(device, "/root", types[i], MS_NOATIME, NULL) == 0)
+			return true;
+		if (mount(device, "/root", types[i], MS_NOATIME | MS_RDONLY, NULL) == 0) {
+			complain("%s can only be read", device);
+			return true;
+		}
+	}
+	complain("cannot mount the root disk %s: %m", device);
+	return false;
+}
+
+static void enter_root(void)
+{
+	static const char *const carried[] = {"dev", "proc", "sys"};
+	char target[32];
+
+	for (unsigned i = 0; i < sizeof(carried) / sizeof(carried[0]); i++) {
+		snprintf(target, sizeof(target), "/root/%s", carried[i]);
+		mkdir(target, 0755);
+		if (mount(target + 5, target, NULL, MS_MOVE, NULL) != 0)
+			complain("cannot move %s: %m", target + 5);
+	}
+	if (chdir("/root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 ||
+	    chdir("/") != 0)
+		complain("cannot enter the root disk: %m");
+}
+
+static void prepare(const char *cmdline)
+{
+	char value[128];
+
+	attach("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755");
+	attach("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "ptmxmode=666");
+	attach("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
+	symlink("/proc/self/fd", "/dev/fd");
+	if (!cmdline_value(cmdline, "novacore.name", 0, value, sizeof(value)))
+		strcpy(value, "novacore");
+	if (sethostname(value, strlen(value)) != 0)
+		complain("cannot set the host name %s: %m", value);
+	setenv("PATH", PATH_VALUE, 1);
+	setenv("HOME", "/root", 1);
+	setenv("USER", "root", 1);
+	setenv("SHELL", "/bin/sh", 1);
+	setenv("LANG", "C", 1);
+	setenv("TERM", "linux", 1);
+}
+
+/* The device node of the agent's port, by the name that the host gave the port. */
+static bool find_agent_port(char *device, size_t room)
+{
+	DIR *ports = opendir("/sys/class/virtio-ports");
+	struct dirent *entry;
+	bool found = false;
+
+	while (ports != NULL && !found && (entry = readdir(ports)) != NULL) {
+		char path[320], name[64] = "";
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", entry->d_name);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, name, sizeof(name) - 1) < 0)
+			name[0] = '\0';
+		if (fd >= 0)
+			close(fd);
+		name[strcspn(name, "\n")] = '\0';
+		snprintf(device, room, "/dev/%s", entry->d_name);
+		found = strcmp(name, AGENT_PORT) == 0 && access(device, F_OK) == 0;
+	}
+	if (ports != NULL)
+		closedir(ports);
+	return found;
+}
+
+/* Children start with the default signals and none of them blocked. */
+static int spawn(pid_t *pid, char **argv)
+{
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+	                                              POSIX_SPAWN_SETSID);
+	int failed = posix_spawn(pid, argv[0], NULL, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	return failed;
+}
+
+static void start_agent(void)
+{
+	char device[300];
+	char *argv[] = {
+	        "/usr/sbin/qemu-ga", "-m", "virtio-serial", "-p", device, "-t", "/run", "-l",
+	        "/run/qemu-ga.log",  NULL};
+
+	if (agent_pid != 0 || (agent_again != 0 && seconds() < agent_again) ||
+	    !find_agent_port(device, sizeof(device)))
+		return;
+	agent_again = 0;
+	int failed = spawn(&agent_pid, argv);
+	if (failed != 0) {
+		agent_pid = 0;
+		agent_again = seconds() + 5;
+		complain("cannot start %s: %s", argv[0], strerror(failed));
+		return;
+	}
+	agent_started = seconds();
+	pulse(PULSE_AGENT);
+}
+
+static void reap(void)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		if (pid != agent_pid)
+			continue;
+		agent_pid = 0;
+		/* One that dies at once would otherwise be restarted without end. */
+		agent_again = seconds() + (seconds() - agent_started < 2 ? 2 : 0);
+	}
+}
+
+static int open_uevents(void)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	                NETLINK_KOBJECT_UEVENT);
+
+	if (fd >= 0)
+		bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	return fd;
+}
+
+static int open_signals(void)
+{
+	sigset_t watched;
+
+	sigemptyset(&watched);
+	sigaddset(&watched, SIGCHLD);
+	sigaddset(&watched, SIGTERM);
+	sigaddset(&watched, SIGINT);
+	sigaddset(&watched, SIGUSR1);
+	sigaddset(&watched, SIGUSR2);
+	sigaddset(&watched, SIGPWR);
+	sigprocmask(SIG_BLOCK, &watched, NULL);
+	return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void take_signals(int fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			reap();
+		else
+			power_down((int)info.ssi_signo);
+	}
+}
+
+static void serve(int signals, int uevents)
+{
+	enum { SIGNALS, UEVENTS, BUTTONS, ALL = 8 };
+	struct pollfd watched[ALL] = {{.fd = signals, .events = POLLIN},
+	                              {.fd = uevents, .events = POLLIN}};
+	int buttons[ALL - BUTTONS];
+	unsigned button_count = 0;
+	bool idle_done = false;
+
+	for (;;) {
+		start_agent();
+		/* What nobody waits for is loaded when the agent has had a second to come up. */
+		if (!idle_done && agent_pid != 0 && seconds() > agent_started) {
+			modules_load(PHASE_IDLE);
+			button_count = power_buttons(buttons, ALL - BUTTONS);
+			for (unsigned i = 0; i < button_count; i++)
+				watched[BUTTONS + i] = (struct pollfd){buttons[i], POLLIN, 0};
+			idle_done = true;
+		}
+		int wait_ms = agent_pid == 0 || !idle_done ? 500 : -1;
+		if (poll(watched, BUTTONS + button_count, wait_ms) <= 0)
+			continue;
+		take_signals(signals);
+		char event[4096];
+		while (recv(uevents, event, sizeof(event), 0) > 0)
+			continue;
+		for (unsigned i = 0; i < button_count; i++)
+			if (power_pressed(buttons[i]))
+				power_down(SIGUSR2);
+	}
+}
+
+static void boot(void)
+{
+	char cmdline[4096], value[32];
+	long microseconds;
+
+	pulse(PULSE_UP);
+	umask(022);
+	attach("devtmpfs", "/dev", MS_NOSUID, "mode=755");
+	open_console();
+	attach("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	attach("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	read_cmdline(cmdline, sizeof(cmdline));
+	int signals = open_signals(), uevents = open_uevents();
+	if (cmdline_value(cmdline, "novacore.beat", 0, value, sizeof(value))) {
+		if (cmdline_number(value, 10, 10000000, &microseconds))
+			pulse_beat(microseconds);
+		else
+			complain("novacore.beat=%s is not a number from 10 to 10000000", value);
+	}
+	modules_open("/modules");
+	modules_load(PHASE_BASE);
+	modules_load(PHASE_BUS);
+	modules_load(PHASE_DISK);
+	if (mount_root(cmdline))
+		enter_root();
+	prepare(cmdline);
+	modules_load(PHASE_DEVICE);
+	network_start(cmdline);
+	serve(signals, uevents);
+}
+
+int main(int argc, char **argv)
+{
+	const char *slash = strrchr(argv[0], '/');
+
+	if (getpid() != 1)
+		return power_command(slash != NULL ? slash + 1 : argv[0], argc, argv);
+	boot();
+	return 0; /* never reached: a PID 1 that returns would panic the kernel */
+}
