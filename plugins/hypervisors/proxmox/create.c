@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/* Making VMs: numbers for them, clones of templates and of VMs, VMs from a disk image. */
+#include "proxmox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLASHES 50u
+#define MIB     1048576u
+#define GIB     1073741824u
+
+static void choose_vmid(struct call *call);
+
+/* --- a number for it -------------------------------------------------------------------------- */
+
+static void make(struct call *call);
+
+static void take_vmid(struct call *call, json_t *data)
+{
+	struct proxmox *self = call->self;
+	int64_t vmid = json_is_string(data) ? strtoll(json_string_value(data), NULL, 10)
+	                                    : (int64_t)json_integer_value(data);
+
+	if (vmid < 100 || vmid > 999999999) {
+		call_fail(call, NOVA_E_PROTOCOL, "%s: Proxmox gave no number for a new VM",
+		          call->what);
+		return;
+	}
+	if (!call->vmid) { /* the cluster's own choice: the same for all that ask at once */
+		if (vmid < self->next_vmid) {
+			choose_vmid(call);
+			return;
+		}
+		call->vmid = vmid;
+		self->next_vmid = vmid + 1;
+	}
+	make(call);
+}
+
+static int next_vmid(struct call *call)
+{
+	if (call->attempts++ >= CLASHES)
+		return 0;
+	choose_vmid(call);
+	return 1;
+}
+
+static int vmid_taken(struct call *call, long status, const char *text)
+{
+	return status == 400 && strstr(text, "already exists") && next_vmid(call);
+}
+
+/* Numbers are handed out here one after the other, so that ops at the same time do not clash with
+ * each other; with other clients they still may. */
+static void choose_vmid(struct call *call)
+{
+	struct proxmox *self = call->self;
+
+	if (self->next_vmid == 0) {
+		call->vmid = 0;
+		call_send(call, take_vmid, "GET", NULL, "/cluster/nextid");
+		return;
+	}
+	call->vmid = self->next_vmid++;
+	call_send(call, take_vmid, "GET", NULL, "/cluster/nextid?vmid=%lld", (long long)call->vmid);
+	call->refused = vmid_taken;
+}
+
+/* --- after the task --------------------------------------------------------------------------- */
+
+static void made(struct call *call, json_t *data)
+{
+	char id[96];
+
+	(void)data;
+	snprintf(id, sizeof(id), "%s/%lld", call->node, (long long)call->vmid);
+	call->self->host->put_fact(call->op, NOVA_FIELD_ID, "", id);
+	call_done(call);
+}
+
+static void add_size(struct call *call)
+{
+	form_add_number(&call->form, "cores", call->vcpus);
+	form_add_number(&call->form, "memory", call->memory_mib);
+	if (call->self->agent)
+		form_add(&call->form, "agent", "1");
+}
+
+static void grow(struct call *call, json_t *data)
+{
+	char body[64];
+
+	if (!call->disk_gib || !call->image || call->from_vmid) {
+		made(call, data);
+		return;
+	}
+	snprintf(body, sizeof(body), "disk=scsi0&size=%lldG", (long long)call->disk_gib);
+	call_task(call, made, "PUT", body, "/nodes/%s/qemu/%lld/resize", call->node,
+	          (long long)call->vmid);
+}
+
+static void cloned(struct call *call, json_t *data)
+{
+	(void)data;
+	form_free(&call->form);
+	add_size(call);
+	if (call->form.broken)
+		call_fail(call, NOVA_E_MEMORY, "out of memory");
+	else
+		call_send(call, made, "PUT", call->form.text, "/nodes/%s/qemu/%lld/config",
+		          call->node, (long long)call->vmid);
+}
+
+/* --- clash ------------------------------------------------------------------------------------ */
+
+/* The number is somebody's: if the name is ours, our request arrived twice and its first task is
+ * lost to us; making another one would leave a VM behind. */
+static void look_at_holder(struct call *call, json_t *data)
+{
+	if (strcmp(json_text(data, "name", ""), call->name) == 0)
+		call_fail(call, NOVA_E_EXISTS,
+		          "VM %lld on %s has the name '%s' already; delete it first",
+		          (long long)call->vmid, call->node, call->name);
+	else if (!next_vmid(call))
+		call_fail(
+		        call, NOVA_E_EXISTS,
+		        "%u numbers in a row were taken by other VMs; set vmid_min to the start of "
+		        "a free range",
+		        CLASHES);
+}
+
+static int holder_unseen(struct call *call, long status, const char *text)
+{
+	(void)status;
+	(void)text;
+	return next_vmid(call);
+}
+
+static int is_clash(struct call *call, const char *text)
+{
+	if (!strstr(text, "already exists"))
+		return 0;
+	call_send(call, look_at_holder, "GET", NULL, "/nodes/%s/qemu/%lld/status/current",
+	          call->node, (long long)call->vmid);
+	call->refused = holder_unseen;
+	return 1;
+}
+
+static int make_refused(struct call *call, long status, const char *text)
+{
+	return (status == 400 || status == 500) && is_clash(call, text);
+}
+
+/* --- the task --------------------------------------------------------------------------------- */
+
+static void add_disk(struct call *call)
+{
+	const char *storage = call->self->storage;
+	struct form disk = {0};
+
+	if (call->image)
+		form_printf(&disk, "%s:0,import-from=%s", storage, call->image);
+	else
+		form_printf(&disk, "%s:%lld", storage, (long long)call->disk_gib);
+	if (disk.broken)
+		call->form.broken = 1;
+	else
+		form_add(&call->form, "scsi0", disk.text);
+	form_free(&disk);
+	form_add(&call->form, "scsihw", "virtio-scsi-single");
+	form_add(&call->form, "boot", "order=scsi0");
+}
+
+static void make_empty(struct call *call)
+{
+	char network[96];
+
+	form_add_number(&call->form, "vmid", call->vmid);
+	form_add(&call->form, "name", call->name);
+	form_add(&call->form, "ostype", "l26");
+	add_size(call);
+	add_disk(call);
+	if (call->self->bridge) {
+		snprintf(network, sizeof(network), "virtio,bridge=%s", call->self->bridge);
+		form_add(&call->form, "net0", network);
+	}
+	if (call->form.broken)
+		call_fail(call, NOVA_E_MEMORY, "out of memory");
+	else
+		call_task(call, grow, "POST", call->form.text, "/nodes/%s/qemu", call->node);
+}
+
+static void make_clone(struct call *call)
+{
+	form_add_number(&call->form, "newid", call->vmid);
+	form_add(&call->form, "name", call->name);
+	form_add(&call->form, "full", call->full ? "1" : "0");
+	if (call->full && call->self->storage) /* a linked clone is where its template is */
+		form_add(&call->form, "storage", call->self->storage);
+	if (call->form.broken)
+		call_fail(call, NOVA_E_MEMORY, "out of memory");
+	else
+		call_task(call, cloned, "POST", call->form.text, "/nodes/%s/qemu/%lld/clone",
+		          call->node, (long long)call->from_vmid);
+}
+
+static void make(struct call *call)
+{
+	form_free(&call->form);
+	if (call->from_vmid)
+		make_clone(call);
+	else
+		make_empty(call);
+	call->refused = make_refused;
+	call->task_failed = is_clash;
+}
+
+/* --- the ops ---------------------------------------------------------------------------------- */
+
+static void find_template(struct call *call, json_t *data)
+{
+	char *end;
+	int64_t wanted = strtoll(call->image, &end, 10);
+	int other = 0;
+	size_t i;
+	json_t *vm;
+
+	if (*end)
+		wanted = 0;
+	json_array_foreach(data, i, vm)
+	{
+		int64_t vmid = json_number(vm, "vmid", 0);
+
+		if (wanted ? vmid != wanted : strcmp(json_text(vm, "name", ""), call->image) != 0)
+			continue;
+		if (json_number(vm, "template", 0)) {
+			call->from_vmid = vmid;
+			choose_vmid(call);
+			return;
+		}
+		other = 1;
+	}
+	call_fail(call, NOVA_E_NOT_FOUND,
+	          other ? "'%s' on %s is a VM, not a template: convert it (qm template), or name "
+	                  "another one in hypervisor.proxmox.template"
+	                : "there is no template '%s' on %s that the token may see (VM.Audit)",
+	          call->image, call->node);
+}
+
+static int take_shape(struct call *call, const struct nova_shape *shape)
+{
+	call->vcpus = shape->vcpus ? shape->vcpus : 1;
+	call->memory_mib = (int64_t)((shape->memory_bytes + MIB - 1) / MIB);
+	call->disk_gib = (int64_t)((shape->disk_bytes + GIB - 1) / GIB);
+	if (call->memory_mib < 16)
+		call->memory_mib = 512;
+	return 1;
+}
+
+/* What a shape asks for that this driver cannot give; NULL: nothing. */
+static const char *impossible(const struct proxmox *self, const struct nova_shape *shape)
+{
+	const char *image = shape->image && shape->image[0] ? shape->image : NULL;
+
+	if (shape->boot == NOVA_BOOT_DIRECT)
+		return "Proxmox VE lets only root@pam boot a kernel directly (args): use boot = "
+		       "\"template\" or \"disk\"";
+	if (shape->boot == NOVA_BOOT_STUB)
+		return "this driver puts no images on a storage: use boot = \"template\" or "
+		       "\"disk\"";
+	if (shape->networks && shape->networks[0])
+		return "this driver makes no networks: VMs use the parameter bridge";
+	if (shape->knobs && shape->knobs[0])
+		return "this driver has no knobs yet";
+	if (shape->boot == NOVA_BOOT_TEMPLATE && !image && !self->template)
+		return "no template named: set hypervisor.proxmox.template or the shape's image";
+	if (shape->boot == NOVA_BOOT_TEMPLATE && shape->disk_bytes)
+		return "a clone has the disk of its template: set the shape's disk to 0";
+	if (shape->boot == NOVA_BOOT_DISK && !self->storage)
+		return "no storage for the disk: set hypervisor.proxmox.storage";
+	if (shape->boot == NOVA_BOOT_DISK && !image && !shape->disk_bytes)
+		return "neither an image (a volume such as local:import/debian.qcow2) nor the size "
+		       "of a disk: set the shape's image or disk";
+	return NULL;
+}
+
+int proxmox_vm_create(void *self, nova_op op, const char *name, const struct nova_shape *shape)
+{
+	struct proxmox *proxmox = self;
+	const char *why = impossible(proxmox, shape);
+	const char *image = shape->image && shape->image[0] ? shape->image : NULL;
+	struct call *call;
+
+	if (why)
+		return proxmox->host->error(op, NOVA_E_UNSUPPORTED, why);
+	if (shape->boot == NOVA_BOOT_TEMPLATE && !image)
+		image = proxmox->template;
+	call = call_new(proxmox, op, NULL);
+	if (!call)
+		return NOVA_E_MEMORY;
+	snprintf(call->name, sizeof(call->name), "%s", name);
+	call->image = image ? strdup(image) : NULL;
+	call->full = proxmox->full_clone;
+	take_shape(call, shape);
+	if (image && !call->image)
+		call_fail(call, NOVA_E_MEMORY, "out of memory");
+	else if (shape->boot == NOVA_BOOT_TEMPLATE)
+		call_send(call, find_template, "GET", NULL, "/nodes/%s/qemu", call->node);
+	else
+		choose_vmid(call);
+	return call_return(call);
+}
+
+/* The source was found to be ours; from here on the call is about the new VM. */
+static void clone_source(struct call *call, json_t *data)
+{
+	(void)data;
+	call->from_vmid = call->vmid;
+	snprintf(call->name, sizeof(call->name), "%s", call->image);
+	call->full = 1; /* linked clones are of templates only */
+	choose_vmid(call);
+}
+
+int proxmox_vm_clone(void *self, nova_op op, const char *name, const struct nova_ref *from,
+                     const struct nova_shape *shape)
+{
+	struct proxmox *proxmox = self;
+	struct call *call = call_new(proxmox, op, from);
+
+	if (!call)
+		return NOVA_E_INVALID;
+	take_shape(call, shape);
+	call->image = strdup(name);
+	if (!call->image)
+		call_fail(call, NOVA_E_MEMORY, "out of memory");
+	else
+		vm_identify(call, clone_source);
+	return call_return(call);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The driver's own state, and `struct call`: one op under way. An op is a chain of steps; each step
+ * sends a request, waits for a task or for a while, and names the step that goes on. All of it runs
+ * on the thread of `pump` or of the op, never both at once (PER_INSTANCE).
+ */
+#ifndef PROXMOX_PROXMOX_H
+#define PROXMOX_PROXMOX_H
+
+#include "form.h"
+#include "http.h"
+#include "upid.h"
+
+#include <jansson.h>
+#include <novacore/sdk.h>
+
+#define SECOND_NS 1000000000LL
+
+/* Every VM that this driver touches carries it. */
+#define OUR_PREFIX "novacore-"
+
+/* Privileges of the token, as /access/permissions tells. */
+#define MAY_AUDIT         0x001u
+#define MAY_ALLOCATE      0x002u
+#define MAY_CLONE         0x004u
+#define MAY_POWER         0x008u
+#define MAY_SNAPSHOT      0x010u
+#define MAY_ROLLBACK      0x020u
+#define MAY_AGENT         0x040u
+#define MAY_CONFIG_CPU    0x080u
+#define MAY_CONFIG_MEMORY 0x100u
+#define MAY_CONFIG_DISK   0x200u
+#define MAY_CONFIG_NET    0x400u
+#define MAY_CONFIG_OTHER  0x800u
+#define MAY_CONFIG_HW     0x1000u
+#define MAY_SPACE         0x2000u
+
+struct call;
+
+struct proxmox {
+	const struct nova_host *host;
+	nova_op instance;
+	struct http_client *http;
+	struct call *calls;
+
+	char *base;  /* https://host:port/api2/json */
+	char *token; /* the secret, kept to take it out of texts */
+	char node[64];
+	const char *template, *storage, *bridge; /* the host's; NULL: none */
+	int full_clone, agent, insecure, pinned;
+	int64_t vmid_min;
+	int64_t poll_first_ns, poll_longest_ns, ready_ns;
+
+	char version[64];
+	uint32_t may; /* MAY_* */
+	int connected;
+	int64_t next_vmid; /* 0: ask the cluster */
+};
+
+/* `data` is the answer's, borrowed; NULL after a pause. */
+typedef void (*call_step)(struct call *call, json_t *data);
+
+struct call {
+	struct proxmox *self;
+	struct call *next;
+	nova_op op;        /* 0: upkeep that nobody waits for */
+	int inside;        /* the op has not returned yet: its result is returned, not sent */
+	int ended, result; /* then */
+	int stopped;       /* 0, or the status that it ends with once its task is stopped */
+	int64_t deadline_ns;
+
+	struct http_request *request;
+	char what[160]; /* "POST /nodes/pve1/qemu", for errors */
+	call_step step;
+	/* Looks at a refusal before it becomes an error; 1: dealt with. Cleared by each request. */
+	int (*refused)(struct call *call, long status, const char *text);
+	int64_t due_ns;                /* of `step` after a pause; 0: none */
+	int64_t asked_ns, answered_ns; /* the last request: first byte sent, last one received */
+
+	/* the task that it waits for */
+	struct upid task;
+	call_step task_step;
+	int (*task_failed)(struct call *call, const char *text);
+	void (*task_begun)(struct call *call);
+	int64_t interval_ns, last_running_ns;
+	uint32_t lost; /* polls in a row that got no answer */
+
+	/* the VM */
+	char name[128];
+	char node[64];
+	int64_t vmid;
+	char status[16], qmpstatus[32]; /* from `identify` */
+	int missing_is_done;
+	call_step identified;
+
+	/* what the op needs on its way */
+	uint32_t action;
+	uint32_t attempts;
+	char label[64];    /* snapshot */
+	int64_t from_vmid; /* VM to clone; 0: make an empty one */
+	int full;
+	int64_t vcpus, memory_mib, disk_gib;
+	char *image;
+	struct form form;
+	int64_t pid; /* in the guest */
+};
+
+/* --- call.c ----------------------------------------------------------------------------------- */
+
+/* A call of `op`; on NULL the error has been said. `vm` may be NULL. */
+struct call *call_new(struct proxmox *self, nova_op op, const struct nova_ref *vm);
+/* What the op returns after it has taken its first step. */
+int call_return(struct call *call);
+
+/* Sends a request; `path` begins after /api2/json, its variables are escaped. */
+void call_send(struct call *call, call_step step, const char *method, const char *body,
+               const char *path, ...) __attribute__((format(printf, 5, 6)));
+/* The same for a call that starts a task; `step` follows when it has ended well. */
+void call_task(struct call *call, call_step step, const char *method, const char *body,
+               const char *path, ...) __attribute__((format(printf, 5, 6)));
+void call_pause(struct call *call, call_step step, int64_t for_ns);
+
+void call_done(struct call *call);
+void call_fail(struct call *call, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/* Gives up: stops the task if there is one, then ends with `status`. */
+void call_stop(struct call *call, int status);
+/* Does what is due; returns when the next thing is, INT64_MAX if nothing. */
+int64_t call_tick(struct proxmox *self, int64_t now_ns);
+/* Without telling anybody. */
+void call_free(struct call *call);
+
+/* The status for what Proxmox says. */
+int call_status_of(long http_status, const char *text);
+/* Pushes an event that was seen by polling the call's task. */
+void call_event(struct call *call, uint32_t kind, uint32_t source, int64_t t_ns,
+                int64_t resolution_ns);
+void call_task_event(struct call *call, uint32_t kind);
+
+const char *json_text(json_t *object, const char *key, const char *fallback);
+int64_t json_number(json_t *object, const char *key, int64_t fallback);
+
+/* --- vm.c, exec.c, target.c ------------------------------------------------------------------- */
+
+/* Finds the VM (by id, or by name) and makes sure that it is ours, then goes on. */
+void vm_identify(struct call *call, call_step then);
+
+int proxmox_connect(void *self, nova_op op);
+int proxmox_describe(void *self, nova_op op);
+int proxmox_vm_create(void *self, nova_op op, const char *name, const struct nova_shape *shape);
+int proxmox_vm_clone(void *self, nova_op op, const char *name, const struct nova_ref *from,
+                     const struct nova_shape *shape);
+int proxmox_vm_power(void *self, nova_op op, const struct nova_ref *vm, uint32_t action);
+int proxmox_vm_delete(void *self, nova_op op, const struct nova_ref *vm);
+int proxmox_vm_list(void *self, nova_op op, const char *prefix);
+int proxmox_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what);
+int proxmox_snapshot(void *self, nova_op op, const struct nova_ref *vm, const char *name,
+                     uint32_t action);
+int proxmox_exec(void *self, nova_op op, const struct nova_ref *vm, const struct nova_exec *exec);
+int proxmox_exec_kill(void *self, nova_op op, const struct nova_ref *vm, int64_t pid);
+
+#endif

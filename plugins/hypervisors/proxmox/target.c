@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* The target: connecting, what the token may do there, what is possible and why not. */
+#include "proxmox.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	uint32_t bit;
+} privileges[] = {
+        {"VM.Audit", MAY_AUDIT},
+        {"VM.Allocate", MAY_ALLOCATE},
+        {"VM.Clone", MAY_CLONE},
+        {"VM.PowerMgmt", MAY_POWER},
+        {"VM.Snapshot", MAY_SNAPSHOT},
+        {"VM.Snapshot.Rollback", MAY_ROLLBACK},
+        {"VM.Monitor", MAY_AGENT},                 /* until Proxmox VE 8 */
+        {"VM.GuestAgent.Unrestricted", MAY_AGENT}, /* from 9 on */
+        {"VM.Config.CPU", MAY_CONFIG_CPU},
+        {"VM.Config.Memory", MAY_CONFIG_MEMORY},
+        {"VM.Config.Disk", MAY_CONFIG_DISK},
+        {"VM.Config.Network", MAY_CONFIG_NET},
+        {"VM.Config.Options", MAY_CONFIG_OTHER},
+        {"VM.Config.HWType", MAY_CONFIG_HW},
+        {"Datastore.AllocateSpace", MAY_SPACE},
+};
+
+/* --- connect ---------------------------------------------------------------------------------- */
+
+/* On which of the paths a VM will be is not known yet: what is allowed somewhere counts. */
+static uint32_t read_privileges(json_t *paths)
+{
+	uint32_t may = 0;
+	const char *path;
+	const char *name;
+	json_t *granted;
+	json_t *value;
+
+	json_object_foreach(paths, path, granted)
+	{
+		json_object_foreach(granted, name, value)
+		{
+			for (size_t i = 0; i < sizeof(privileges) / sizeof(privileges[0]); i++) {
+				if (strcmp(privileges[i].name, name) == 0)
+					may |= privileges[i].bit;
+			}
+		}
+	}
+	return may;
+}
+
+static void take_permissions(struct call *call, json_t *data)
+{
+	struct proxmox *self = call->self;
+
+	self->may = read_privileges(data);
+	if (!self->may) {
+		call_fail(call, NOVA_E_PERMISSION,
+		          "the token is accepted by %s but has no privilege there: give it a role "
+		          "on /vms and on the storage (novacore-hypervisor-proxmox(7) shows how), "
+		          "also if its user has one (privilege separation)",
+		          self->base);
+		return;
+	}
+	self->connected = 1;
+	call_done(call);
+}
+
+static int use_node(struct call *call, json_t *node)
+{
+	struct proxmox *self = call->self;
+	const char *name = json_text(node, "node", "");
+
+	if (strcmp(json_text(node, "status", "online"), "online") != 0) {
+		call_fail(call, NOVA_E_UNAVAILABLE, "node %.63s of %s is %.20s", name, self->base,
+		          json_text(node, "status", "?"));
+		return 0;
+	}
+	if (!upid_is_node(name)) {
+		call_fail(call, NOVA_E_PROTOCOL, "%s has a node with an impossible name",
+		          self->base);
+		return 0;
+	}
+	snprintf(self->node, sizeof(self->node), "%s", name);
+	return 1;
+}
+
+static void take_nodes(struct call *call, json_t *data)
+{
+	struct proxmox *self = call->self;
+	json_t *chosen = NULL;
+	struct form names = {0};
+	size_t i;
+	json_t *node;
+
+	json_array_foreach(data, i, node)
+	{
+		const char *name = json_text(node, "node", "");
+
+		form_printf(&names, "%s%.63s", i ? ", " : "", name);
+		if (self->node[0] ? strcmp(self->node, name) == 0 : json_array_size(data) == 1)
+			chosen = node;
+	}
+	if (!chosen)
+		call_fail(call, self->node[0] ? NOVA_E_NOT_FOUND : NOVA_E_INVALID,
+		          self->node[0] ? "%s has no node '%s'; it has %s"
+		                        : "%s has several nodes%s: set hypervisor.proxmox.node to "
+		                          "one of %s",
+		          self->base, self->node, names.text ? names.text : "none");
+	else if (use_node(call, chosen))
+		call_send(call, take_permissions, "GET", NULL, "/access/permissions");
+	form_free(&names);
+}
+
+static void take_version(struct call *call, json_t *data)
+{
+	snprintf(call->self->version, sizeof(call->self->version), "%s",
+	         json_text(data, "version", "unknown"));
+	call_send(call, take_nodes, "GET", NULL, "/nodes");
+}
+
+int proxmox_connect(void *self, nova_op op)
+{
+	struct call *call = call_new(self, op, NULL);
+
+	if (!call)
+		return NOVA_E_MEMORY;
+	call_send(call, take_version, "GET", NULL, "/version");
+	return call_return(call);
+}
+
+/* --- describe --------------------------------------------------------------------------------- */
+
+/* What each capability needs of the token; `never`: why there is none, whatever the token. */
+static const struct {
+	const char *capability;
+	uint32_t needs;
+	int needs_agent;
+	const char *never;
+} capabilities[] = {
+        {NOVA_CAN_CREATE,
+         MAY_AUDIT | MAY_ALLOCATE | MAY_SPACE | MAY_CONFIG_CPU | MAY_CONFIG_MEMORY |
+                 MAY_CONFIG_OTHER,
+         0, NULL},
+        {NOVA_CAN_CLONE,
+         MAY_AUDIT | MAY_ALLOCATE | MAY_CLONE | MAY_SPACE | MAY_CONFIG_CPU | MAY_CONFIG_MEMORY, 0,
+         NULL},
+        {NOVA_CAN_START, MAY_AUDIT | MAY_POWER, 0, NULL},
+        {NOVA_CAN_SHUTDOWN, MAY_AUDIT | MAY_POWER, 0, NULL},
+        {NOVA_CAN_PAUSE, MAY_AUDIT | MAY_POWER, 0, NULL},
+        {NOVA_CAN_RESET, MAY_AUDIT | MAY_POWER, 0, NULL},
+        {NOVA_CAN_SNAPSHOT, MAY_AUDIT | MAY_SNAPSHOT | MAY_ROLLBACK, 0, NULL},
+        {NOVA_CAN_EXEC, MAY_AUDIT | MAY_AGENT, 1, NULL},
+        {NOVA_CAN_READY, MAY_AUDIT | MAY_AGENT, 1, NULL},
+        {NOVA_CAN_STATS, MAY_AUDIT, 0, NULL},
+        {NOVA_CAN_ADDRESS, MAY_AUDIT | MAY_AGENT, 1, NULL},
+        {NOVA_CAN_BEAT, 0, 0,
+         "a serial port that sends to the network needs QEMU arguments, which Proxmox VE allows "
+         "to root@pam only"},
+        {NOVA_CAN_STUB, 0, 0, "this driver puts no images on a storage yet"},
+        {NOVA_CAN_IMAGE, 0, 0, "this driver puts no images on a storage yet: name a template"},
+        {NOVA_CAN_NETWORK, 0, 0,
+         "this driver makes no SDN networks yet: VMs use the parameter bridge"},
+        {NOVA_CAN_MIGRATE, 0, 0, "this driver does not migrate between nodes yet"},
+        {NOVA_CAN_KNOBS, 0, 0, "this driver has no knobs yet"},
+        {NOVA_CAN_TWIN, 0, 0, "a second Proxmox VE cannot be started from here"},
+};
+
+/* The names of all that is missing, the old one of each pair of names left out. */
+static void name_missing(struct form *text, uint32_t missing)
+{
+	const char *separator = "the token lacks ";
+
+	for (size_t i = 0; i < sizeof(privileges) / sizeof(privileges[0]); i++) {
+		if (!(missing & privileges[i].bit) || strcmp(privileges[i].name, "VM.Monitor") == 0)
+			continue;
+		form_printf(text, "%s%s", separator, privileges[i].name);
+		separator = ", ";
+	}
+	if (missing & MAY_AGENT)
+		form_printf(text, " (VM.Monitor before Proxmox VE 9)");
+}
+
+static void put_capabilities(const struct proxmox *self, nova_op op)
+{
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+		struct form why = {0};
+		const char *reason = capabilities[i].never;
+
+		if (!reason && capabilities[i].needs_agent && !self->agent)
+			reason = "needs the guest agent in the VMs: set "
+			         "hypervisor.proxmox.agent=true";
+		if (!reason && !self->template && !self->storage &&
+		    strcmp(capabilities[i].capability, NOVA_CAN_CREATE) == 0)
+			reason = "neither hypervisor.proxmox.template nor …storage is set";
+		if (!reason && (capabilities[i].needs & ~self->may)) {
+			name_missing(&why, capabilities[i].needs & ~self->may);
+			reason = why.text ? why.text : "the token lacks a privilege";
+		}
+		self->host->put_fact(op, NOVA_FIELD_CAPABILITY, capabilities[i].capability, reason);
+		form_free(&why);
+	}
+}
+
+int proxmox_describe(void *handle, nova_op op)
+{
+	struct proxmox *self = handle;
+	const struct nova_host *host = self->host;
+	char poll[80];
+
+	if (!self->connected)
+		return host->error(op, NOVA_E_INVALID, "not connected");
+	snprintf(poll, sizeof(poll), "tasks are polled every %.3g to %.3g s",
+	         (double)self->poll_first_ns / 1e9, (double)self->poll_longest_ns / 1e9);
+	host->put_fact(op, NOVA_FIELD_FACT, "product", "Proxmox VE");
+	host->put_fact(op, NOVA_FIELD_FACT, "version", self->version);
+	host->put_fact(op, NOVA_FIELD_FACT, "node", self->node);
+	host->put_fact(op, NOVA_FIELD_FACT, "accel", "kvm");
+	host->put_fact(op, NOVA_FIELD_FACT, "accel.why",
+	               "Proxmox VE starts VMs with KVM unless their configuration says kvm=0");
+	host->put_fact(op, NOVA_FIELD_FACT, "events", poll);
+	host->put_fact(op, NOVA_FIELD_FACT, "tls",
+	               self->insecure ? "insecure"
+	               : self->pinned ? "pinned"
+	                              : "verified");
+	put_capabilities(self, op);
+	return NOVA_DONE;
+}

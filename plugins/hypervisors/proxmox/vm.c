@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/* VMs: identity, power, deletion, listing, queries, snapshots. Making them is in create.c. */
+#include "proxmox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A VM is locked while a task that was told to stop cleans up. */
+#define LOCK_PAUSE_NS SECOND_NS
+#define LOCK_ATTEMPTS 20u
+
+/* --- identity --------------------------------------------------------------------------------- */
+
+/*
+ * Numbers of VMs are reused, and somebody else's VM may have got ours. So the name is looked at
+ * again before anything is changed; between the look and the act Proxmox has no lock for us.
+ */
+static int is_ours(const struct call *call, const char *name)
+{
+	return strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX)) == 0 && strcmp(name, call->name) == 0;
+}
+
+static void take_current(struct call *call, json_t *data)
+{
+	const char *name = json_text(data, "name", "");
+
+	if (!is_ours(call, name)) {
+		call_fail(call, NOVA_E_REFUSED,
+		          "VM %lld on %s is named '%.80s', not '%s' (or has not our "
+		          "prefix, " OUR_PREFIX "): it is not ours, so nothing was done to it",
+		          (long long)call->vmid, call->node, name, call->name);
+		return;
+	}
+	if (json_number(data, "template", 0)) {
+		call_fail(call, NOVA_E_REFUSED, "VM %lld on %s is a template: nothing was done",
+		          (long long)call->vmid, call->node);
+		return;
+	}
+	snprintf(call->status, sizeof(call->status), "%s", json_text(data, "status", ""));
+	snprintf(call->qmpstatus, sizeof(call->qmpstatus), "%s", json_text(data, "qmpstatus", ""));
+	call->identified(call, data);
+}
+
+static int gone(struct call *call, long status, const char *text)
+{
+	if (!call->missing_is_done || call_status_of(status, text) != NOVA_E_NOT_FOUND)
+		return 0;
+	call_done(call);
+	return 1;
+}
+
+static void look_closer(struct call *call)
+{
+	call_send(call, take_current, "GET", NULL, "/nodes/%s/qemu/%lld/status/current", call->node,
+	          (long long)call->vmid);
+	call->refused = gone;
+}
+
+static void find_by_name(struct call *call, json_t *data)
+{
+	int64_t found = 0;
+	size_t count = 0;
+	size_t i;
+	json_t *vm;
+
+	json_array_foreach(data, i, vm)
+	{
+		if (strcmp(json_text(vm, "name", ""), call->name) == 0) {
+			found = json_number(vm, "vmid", 0);
+			count++;
+		}
+	}
+	if (count == 0 && call->missing_is_done) {
+		call_done(call);
+	} else if (count == 0) {
+		call_fail(call, NOVA_E_NOT_FOUND, "there is no VM named '%s' on %s", call->name,
+		          call->node);
+	} else if (count > 1) {
+		call_fail(call, NOVA_E_REFUSED,
+		          "%zu VMs on %s are named '%s': which one is meant is unknown, so nothing "
+		          "was done; delete them by their numbers",
+		          count, call->node, call->name);
+	} else {
+		call->vmid = found;
+		look_closer(call);
+	}
+}
+
+void vm_identify(struct call *call, call_step then)
+{
+	call->identified = then;
+	if (call->vmid)
+		look_closer(call);
+	else
+		call_send(call, find_by_name, "GET", NULL, "/nodes/%s/qemu", call->node);
+}
+
+/* The op began here: looking at the VM first is our caution, not the hypervisor's time. */
+static void stamp_start(struct call *call)
+{
+	call->self->host->put_i64(call->op, NOVA_FIELD_STARTED_NS, http_now_ns());
+}
+
+static int is_running(const struct call *call)
+{
+	return strcmp(call->status, "running") == 0;
+}
+
+/* --- ready ------------------------------------------------------------------------------------ */
+
+static void ping(struct call *call, json_t *unused);
+
+static void agent_answered(struct call *call, json_t *data)
+{
+	(void)data;
+	call_event(call, NOVA_EVENT_READY, NOVA_SOURCE_POLL, call->answered_ns,
+	           call->answered_ns - call->last_running_ns);
+	call_done(call);
+}
+
+static int agent_silent(struct call *call, long status, const char *text)
+{
+	(void)status;
+	if (!strcasestr(text, "agent is not running"))
+		return 0; /* the VM has stopped, or has no agent: the watch ends */
+	call->last_running_ns = call->asked_ns;
+	call_pause(call, ping, call->self->ready_ns);
+	return 1;
+}
+
+static void ping(struct call *call, json_t *unused)
+{
+	(void)unused;
+	call_send(call, agent_answered, "POST", NULL, "/nodes/%s/qemu/%lld/agent/ping", call->node,
+	          (long long)call->vmid);
+	call->refused = agent_silent;
+}
+
+/* Outlives the op that started the VM; ends with the event, with the VM, or after ten minutes. */
+static void watch_ready(const struct call *started)
+{
+	struct call *call = call_new(started->self, 0, NULL);
+
+	if (!call)
+		return;
+	snprintf(call->name, sizeof(call->name), "%s", started->name);
+	snprintf(call->node, sizeof(call->node), "%s", started->node);
+	call->vmid = started->vmid;
+	call->last_running_ns = http_now_ns();
+	ping(call, NULL);
+	call_return(call);
+}
+
+/* --- power ------------------------------------------------------------------------------------ */
+
+static const struct power {
+	uint32_t action;
+	const char *verb;
+	uint32_t event;  /* once the task has ended; 0: none */
+	int off_is_done; /* nothing to do for a VM that is off */
+} powers[] = {
+        {NOVA_POWER_START, "start", NOVA_EVENT_RUNNING, 0},
+        {NOVA_POWER_SHUTDOWN, "shutdown", NOVA_EVENT_STOPPED, 1},
+        {NOVA_POWER_OFF, "stop", NOVA_EVENT_STOPPED, 1},
+        {NOVA_POWER_RESET, "reset", 0, 0},
+        {NOVA_POWER_PAUSE, "suspend", NOVA_EVENT_PAUSED, 0},
+        {NOVA_POWER_RESUME, "resume", NOVA_EVENT_RESUMED, 0},
+};
+
+static const struct power *find_power(uint32_t action)
+{
+	for (size_t i = 0; i < sizeof(powers) / sizeof(powers[0]); i++) {
+		if (powers[i].action == action)
+			return &powers[i];
+	}
+	return NULL;
+}
+
+static void power_ended(struct call *call, json_t *data)
+{
+	const struct power *power = find_power(call->action);
+
+	(void)data;
+	if (power->event)
+		call_task_event(call, power->event);
+	if (call->action == NOVA_POWER_START && call->self->agent)
+		watch_ready(call);
+	call_done(call);
+}
+
+static void told_to_shut_down(struct call *call)
+{
+	call_event(call, NOVA_EVENT_SHUTDOWN, NOVA_SOURCE_API, call->answered_ns,
+	           call->answered_ns - call->asked_ns);
+}
+
+static void send_power(struct call *call, json_t *data)
+{
+	const struct power *power = find_power(call->action);
+	int64_t left_s = (call->deadline_ns - http_now_ns()) / SECOND_NS - 2;
+	char body[48] = "";
+
+	(void)data;
+	if (power->off_is_done && !is_running(call)) {
+		call_done(call);
+		return;
+	}
+	if (call->action == NOVA_POWER_SHUTDOWN) {
+		/* forceStop is off by default: a guest that does not listen is a result */
+		snprintf(body, sizeof(body), "timeout=%lld", (long long)(left_s > 1 ? left_s : 1));
+		call->task_begun = told_to_shut_down;
+	}
+	stamp_start(call);
+	call_task(call, power_ended, "POST", body, "/nodes/%s/qemu/%lld/status/%s", call->node,
+	          (long long)call->vmid, power->verb);
+}
+
+int proxmox_vm_power(void *self, nova_op op, const struct nova_ref *vm, uint32_t action)
+{
+	struct proxmox *proxmox = self;
+	struct call *call;
+
+	if (!find_power(action))
+		return proxmox->host->errorf(op, NOVA_E_UNSUPPORTED,
+		                             "this driver has no power action %u", action);
+	call = call_new(proxmox, op, vm);
+	if (!call)
+		return NOVA_E_INVALID;
+	call->action = action;
+	vm_identify(call, send_power);
+	return call_return(call);
+}
+
+/* --- delete ----------------------------------------------------------------------------------- */
+
+static void delete_again(struct call *call, json_t *unused);
+
+static int wait_for_lock(struct call *call, int code)
+{
+	if (code == NOVA_E_NOT_FOUND) { /* somebody was faster */
+		call_done(call);
+		return 1;
+	}
+	if (code != NOVA_E_BUSY || call->attempts >= LOCK_ATTEMPTS)
+		return 0;
+	call->attempts++;
+	call_pause(call, delete_again, LOCK_PAUSE_NS);
+	return 1;
+}
+
+static int delete_refused(struct call *call, long status, const char *text)
+{
+	return wait_for_lock(call, call_status_of(status, text));
+}
+
+static int delete_failed(struct call *call, const char *text)
+{
+	return wait_for_lock(call, call_status_of(500, text));
+}
+
+static void deleted(struct call *call, json_t *data)
+{
+	(void)data;
+	call_done(call);
+}
+
+static void send_delete(struct call *call, json_t *data)
+{
+	(void)data;
+	if (call->action) /* it was running */
+		call_task_event(call, NOVA_EVENT_STOPPED);
+	call->action = 0;
+	/* purge: also from backup jobs and the like. Disks that the VM's configuration does not
+	 * name stay: they are not ours to judge. */
+	call_task(call, deleted, "DELETE", NULL, "/nodes/%s/qemu/%lld?purge=1", call->node,
+	          (long long)call->vmid);
+	call->refused = delete_refused;
+	call->task_failed = delete_failed;
+}
+
+static void stop_first(struct call *call, json_t *data)
+{
+	if (!call->attempts)
+		stamp_start(call);
+	if (!is_running(call)) {
+		send_delete(call, data);
+		return;
+	}
+	call->action = NOVA_POWER_OFF;
+	call_task(call, send_delete, "POST", NULL, "/nodes/%s/qemu/%lld/status/stop", call->node,
+	          (long long)call->vmid);
+	call->refused = delete_refused;
+	call->task_failed = delete_failed;
+}
+
+/* From the start: what the VM is may have changed meanwhile. */
+static void delete_again(struct call *call, json_t *unused)
+{
+	(void)unused;
+	call->action = 0;
+	vm_identify(call, stop_first);
+}
+
+int proxmox_vm_delete(void *self, nova_op op, const struct nova_ref *vm)
+{
+	struct call *call = call_new(self, op, vm);
+
+	if (!call)
+		return NOVA_E_INVALID;
+	call->missing_is_done = 1;
+	vm_identify(call, stop_first);
+	return call_return(call);
+}
+
+/* --- list and query --------------------------------------------------------------------------- */
+
+static void list_vms(struct call *call, json_t *data)
+{
+	const struct nova_host *host = call->self->host;
+	size_t i;
+	json_t *vm;
+
+	if (!json_is_array(data)) {
+		call_fail(call, NOVA_E_PROTOCOL, "%s: the answer is not a list of VMs", call->what);
+		return;
+	}
+	json_array_foreach(data, i, vm)
+	{
+		const char *name = json_text(vm, "name", "");
+		char id[96];
+
+		if (strncmp(name, call->name, strlen(call->name)) != 0 ||
+		    json_number(vm, "template", 0))
+			continue;
+		snprintf(id, sizeof(id), "%s/%lld", call->node,
+		         (long long)json_number(vm, "vmid", 0));
+		host->put_fact(call->op, NOVA_FIELD_VM, name, id);
+	}
+	call_done(call);
+}
+
+int proxmox_vm_list(void *self, nova_op op, const char *prefix)
+{
+	struct proxmox *proxmox = self;
+	struct call *call;
+
+	if (!prefix[0])
+		return proxmox->host->error(op, NOVA_E_INVALID, "a list of VMs needs a prefix");
+	call = call_new(proxmox, op, NULL);
+	if (!call)
+		return NOVA_E_MEMORY;
+	snprintf(call->name, sizeof(call->name), "%s", prefix);
+	call_send(call, list_vms, "GET", NULL, "/nodes/%s/qemu", call->node);
+	return call_return(call);
+}
+
+static void put_state(struct call *call, json_t *data)
+{
+	int64_t state = NOVA_STATE_OTHER;
+
+	(void)data;
+	if (strcmp(call->status, "stopped") == 0)
+		state = NOVA_STATE_OFF;
+	else if (strcmp(call->qmpstatus, "paused") == 0)
+		state = NOVA_STATE_PAUSED;
+	else if (is_running(call) &&
+	         (!call->qmpstatus[0] || strcmp(call->qmpstatus, "running") == 0))
+		state = NOVA_STATE_RUNNING;
+	call->self->host->put_i64(call->op, NOVA_FIELD_STATE, state);
+	call_done(call);
+}
+
+/* CPU time is not among them: the API has only its share of the last seconds. */
+static void put_stats(struct call *call, json_t *data)
+{
+	static const struct {
+		const char *key;
+		uint32_t field;
+	} known[] = {
+	        {"maxmem", NOVA_FIELD_MEMORY_BYTES},
+	        {"mem", NOVA_FIELD_RESIDENT_BYTES},
+	        {"diskread", NOVA_FIELD_DISK_READ_BYTES},
+	        {"diskwrite", NOVA_FIELD_DISK_WRITE_BYTES},
+	        {"netin", NOVA_FIELD_NET_RX_BYTES},
+	        {"netout", NOVA_FIELD_NET_TX_BYTES},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		int64_t value = json_number(data, known[i].key, -1);
+
+		if (value >= 0)
+			call->self->host->put_i64(call->op, known[i].field, value);
+	}
+	call_done(call);
+}
+
+static void put_addresses(struct call *call, json_t *data)
+{
+	size_t i, k;
+	json_t *interface;
+	json_t *address;
+
+	json_array_foreach(json_object_get(data, "result"), i, interface)
+	{
+		const char *name = json_text(interface, "name", "?");
+
+		if (strcmp(name, "lo") == 0)
+			continue;
+		json_array_foreach(json_object_get(interface, "ip-addresses"), k, address)
+		{
+			const char *text = json_text(address, "ip-address", NULL);
+
+			if (text)
+				call->self->host->put_fact(call->op, NOVA_FIELD_ADDRESS, name,
+				                           text);
+		}
+	}
+	call_done(call);
+}
+
+static void ask_addresses(struct call *call, json_t *data)
+{
+	(void)data;
+	call_send(call, put_addresses, "GET", NULL,
+	          "/nodes/%s/qemu/%lld/agent/network-get-interfaces", call->node,
+	          (long long)call->vmid);
+}
+
+int proxmox_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what)
+{
+	struct proxmox *proxmox = self;
+	call_step then = what == NOVA_QUERY_STATE     ? put_state
+	                 : what == NOVA_QUERY_STATS   ? put_stats
+	                 : what == NOVA_QUERY_ADDRESS ? ask_addresses
+	                                              : NULL;
+	struct call *call;
+
+	if (!then)
+		return proxmox->host->errorf(op, NOVA_E_UNSUPPORTED, "this driver has no query %u",
+		                             what);
+	call = call_new(proxmox, op, vm);
+	if (!call)
+		return NOVA_E_INVALID;
+	vm_identify(call, then);
+	return call_return(call);
+}
+
+/* --- snapshots -------------------------------------------------------------------------------- */
+
+static void restored(struct call *call, json_t *data)
+{
+	(void)data;
+	/* since when is known as well as the end of the task is */
+	if (is_running(call))
+		call_task_event(call, NOVA_EVENT_RUNNING);
+	call_done(call);
+}
+
+static void snapshot_ended(struct call *call, json_t *data)
+{
+	(void)data;
+	if (call->action == NOVA_SNAPSHOT_RESTORE)
+		vm_identify(call, restored);
+	else
+		call_done(call);
+}
+
+static void send_snapshot(struct call *call, json_t *data)
+{
+	char body[96];
+
+	(void)data;
+	stamp_start(call);
+	if (call->action == NOVA_SNAPSHOT_CREATE) {
+		snprintf(body, sizeof(body), "snapname=%s%s", call->label,
+		         is_running(call) ? "&vmstate=1" : "");
+		call_task(call, snapshot_ended, "POST", body, "/nodes/%s/qemu/%lld/snapshot",
+		          call->node, (long long)call->vmid);
+	} else if (call->action == NOVA_SNAPSHOT_RESTORE) {
+		call_task(call, snapshot_ended, "POST", NULL,
+		          "/nodes/%s/qemu/%lld/snapshot/%s/rollback", call->node,
+		          (long long)call->vmid, call->label);
+	} else {
+		call_task(call, snapshot_ended, "DELETE", NULL, "/nodes/%s/qemu/%lld/snapshot/%s",
+		          call->node, (long long)call->vmid, call->label);
+	}
+}
+
+/* Proxmox's rule for names of snapshots. */
+static int is_label(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t length = strlen(name);
+
+	return length >= 2 && length <= 40 && strchr(letters, name[0]) &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+	               length;
+}
+
+int proxmox_snapshot(void *self, nova_op op, const struct nova_ref *vm, const char *name,
+                     uint32_t action)
+{
+	struct proxmox *proxmox = self;
+	struct call *call;
+
+	if (!is_label(name))
+		return proxmox->host->errorf(
+		        op, NOVA_E_INVALID,
+		        "'%s' cannot be a snapshot's name in Proxmox VE: a "
+		        "letter, then letters, digits, - and _, 2 to 40 in all",
+		        name);
+	if (action != NOVA_SNAPSHOT_CREATE && action != NOVA_SNAPSHOT_RESTORE &&
+	    action != NOVA_SNAPSHOT_DELETE)
+		return proxmox->host->errorf(op, NOVA_E_UNSUPPORTED,
+		                             "this driver has no snapshot action %u", action);
+	call = call_new(proxmox, op, vm);
+	if (!call)
+		return NOVA_E_INVALID;
+	call->action = action;
+	snprintf(call->label, sizeof(call->label), "%s", name);
+	vm_identify(call, send_snapshot);
+	return call_return(call);
+}
