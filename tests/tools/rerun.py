@@ -17,12 +17,12 @@ def properties(test):
     return {item["name"]: item["value"] for item in test.get("properties", [])}
 
 
-def select(tree, label, regex):
+def select(tree, labels, regex):
     listing = subprocess.run(["ctest", "--test-dir", tree, "--show-only=json-v1"], check=True,
                              stdout=subprocess.PIPE).stdout
     for test in json.loads(listing)["tests"]:
         props = properties(test)
-        if label in props.get("LABELS", []) and re.search(regex, test["name"]):
+        if labels & set(props.get("LABELS", [])) and re.search(regex, test["name"]):
             yield test["name"], test.get("command", []), props
 
 
@@ -62,7 +62,7 @@ def case(result):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--tree", required=True)
-    arguments.add_argument("--label", required=True)
+    arguments.add_argument("--label", required=True, action="append")
     arguments.add_argument("--regex", default="")
     arguments.add_argument("--jobs", type=int, default=1)
     arguments.add_argument("--junit", required=True)
@@ -73,7 +73,7 @@ def main():
     results = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         waiting = [pool.submit(run, prefix, *test)
-                   for test in select(options.tree, options.label, options.regex)]
+                   for test in select(options.tree, set(options.label), options.regex)]
         for future in concurrent.futures.as_completed(waiting):
             name, verdict, seconds, text, status = future.result()
             results.append((name, verdict, seconds, text, status))
