@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The static check of one plugin file, from its name to its libraries, in the order in which each
+ * step may rely on the one before: path, owner, manifest, digest, (signature,) note, kind, exports,
+ * binding, libraries. The file is read once; digest and ELF are of the same bytes.
+ */
+#include "core/plugin/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct subject {
+	const struct nova_check *check;
+	const char *path;
+	enum nova_refusal_reason *reason;
+	struct nova_error *error;
+	struct nova_manifest *manifest;
+	struct nova_elf elf;
+};
+
+#define REFUSE(subject, why, ...)                                                                  \
+	nova_refuse((subject)->reason, NOVA_REFUSED_##why, (subject)->error, __VA_ARGS__)
+
+/* `limit` bounds what a growing or lying file can take. */
+static char *read_to_end(int fd, size_t expected, size_t limit, size_t *bytes)
+{
+	size_t room = expected + 1, count = 0;
+	char *data = nova_alloc(room + 1);
+
+	for (;;) {
+		ssize_t got = read(fd, data + count, room - count);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 || count > limit) {
+			free(data);
+			return NULL;
+		}
+		if (!got)
+			break;
+		count += (size_t)got;
+		if (count == room) {
+			room *= 2;
+			data = nova_realloc(data, room + 1);
+		}
+	}
+	data[count] = '\0';
+	*bytes = count;
+	return data;
+}
+
+/* Opens without following a link, checks whose it is, reads it whole. */
+static char *read_trusted(struct subject *subject, const char *file, const char *path, size_t limit,
+                          size_t *bytes)
+{
+	struct stat status;
+	NOVA_AUTOCLOSE int fd = openat(subject->check->fd, file,
+	                               O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 && errno == ELOOP) {
+		REFUSE(subject, SYMLINK,
+		       "%s is a symbolic link, which could come to mean another file after it was "
+		       "checked; copy the file itself there",
+		       path);
+		return NULL;
+	}
+	if (fd < 0 || fstat(fd, &status)) {
+		REFUSE(subject, UNREADABLE, "cannot open %s: %s", path, strerror(errno));
+		return NULL;
+	}
+	if (!S_ISREG(status.st_mode)) {
+		REFUSE(subject, NOT_ELF, "%s is not a regular file; remove it", path);
+		return NULL;
+	}
+	if (nova_trust_file(&subject->check->trust, path, &status, subject->reason, subject->error))
+		return NULL;
+	if ((uint64_t)status.st_size > limit) {
+		REFUSE(subject, UNREADABLE, "%s is larger than the %zu MiB allowed", path,
+		       limit >> 20);
+		return NULL;
+	}
+	char *data = read_to_end(fd, (size_t)status.st_size, limit, bytes);
+	if (!data)
+		REFUSE(subject, UNREADABLE, "cannot read %s: %s", path, strerror(errno));
+	return data;
+}
+
+static bool valid_file_name(const char *file)
+{
+	NOVA_AUTOFREE char *name = nova_strdup(file);
+	size_t length = strlen(name);
+
+	if (length <= 3 || strcmp(name + length - 3, ".so"))
+		return false;
+	name[length - 3] = '\0';
+	return nova_name_valid(name);
+}
+
+static int check_elf(struct subject *subject, const char *bytes, size_t count)
+{
+	struct nova_error why = {0};
+
+	if (nova_elf_read(bytes, count, &subject->elf, &why))
+		return REFUSE(subject, NOT_ELF,
+		              "%s %s, so it is no plugin; remove it or build it for this machine",
+		              subject->path, why.text);
+	return 0;
+}
+
+static int check_manifest(struct subject *subject, const char *name, const char *manifest_path,
+                          const char *text, size_t bytes)
+{
+	struct nova_error why = {0};
+
+	if (nova_manifest_parse(manifest_path, text, bytes, &subject->manifest, &why))
+		return REFUSE(subject, BAD_MANIFEST, "%s; make it again with novacore-manifest %s",
+		              why.text, subject->path);
+	const struct nova_manifest *manifest = subject->manifest;
+	if (strcmp(manifest->name, name) || manifest->kind != subject->check->kind)
+		return REFUSE(
+		        subject, WRONG_MANIFEST,
+		        "the manifest beside %s is that of %s/%s; put the plugin's own there, "
+		        "or make it with novacore-manifest",
+		        subject->path, nova_kind_name(manifest->kind), manifest->name);
+	return 0;
+}
+
+static int check_digest(struct subject *subject, const char *bytes, size_t count)
+{
+	char digest[65];
+
+	nova_sha256(bytes, count, digest);
+	if (strcmp(digest, subject->manifest->sha256))
+		return REFUSE(
+		        subject, HASH,
+		        "%s is not the file that its manifest was made for (SHA-256 %.12s…, "
+		        "the manifest says %.12s…); install the plugin again, or, if you built "
+		        "or stripped it yourself, run novacore-manifest",
+		        subject->path, digest, subject->manifest->sha256);
+	return 0;
+}
+
+static int check_note(struct subject *subject)
+{
+	const struct nova_note *note = &subject->elf.note;
+	const struct nova_manifest *manifest = subject->manifest;
+
+	if (subject->elf.note_count != 1)
+		return REFUSE(
+		        subject, NO_NOTE,
+		        "%s has %d ABI notes instead of one, so it cannot be told what it was "
+		        "built for; build it with the SDK (NOVA_PLUGIN once, novacore_add_plugin)",
+		        subject->path, subject->elf.note_count);
+	if (note->major != NOVA_ABI_MAJOR)
+		return REFUSE(subject, ABI_MAJOR,
+		              "%s was built for plugin ABI %u, this novacore has %u; install the "
+		              "plugin's version for ABI %u",
+		              subject->path, note->major, NOVA_ABI_MAJOR, NOVA_ABI_MAJOR);
+	if (note->min_minor > NOVA_ABI_MINOR)
+		return REFUSE(subject, ABI_MINOR,
+		              "%s needs plugin ABI %u.%u, this novacore has %u.%u; install a newer "
+		              "novacore or an older version of the plugin",
+		              subject->path, note->major, note->min_minor, NOVA_ABI_MAJOR,
+		              NOVA_ABI_MINOR);
+	if (note->draft != NOVA_ABI_DRAFT)
+		return REFUSE(
+		        subject, ABI_DRAFT,
+		        "%s was built for draft %u of the plugin ABI, this novacore has draft %u; "
+		        "rebuild the plugin with this novacore's SDK",
+		        subject->path, note->draft, NOVA_ABI_DRAFT);
+	if (note->kind != subject->check->kind)
+		return REFUSE(
+		        subject, KIND,
+		        "%s lies among the plugins of kind %s and says that it is %s; move it to "
+		        "its own directory",
+		        subject->path, nova_kind_name(subject->check->kind),
+		        nova_kind_name(note->kind));
+	if (manifest->major != note->major || manifest->minor != note->minor ||
+	    manifest->min_minor != note->min_minor || manifest->draft != note->draft)
+		return REFUSE(
+		        subject, WRONG_MANIFEST,
+		        "the manifest beside %s names another ABI than the file does; make it "
+		        "again with novacore-manifest",
+		        subject->path);
+	return 0;
+}
+
+static int check_binding(struct subject *subject)
+{
+	const struct nova_elf *elf = &subject->elf;
+
+	if (!elf->entry)
+		return REFUSE(
+		        subject, EXPORTS,
+		        "%s does not export %s; build it with NOVA_PLUGIN and novacore_add_plugin",
+		        subject->path, NOVA_ENTRY_NAME);
+	if (elf->others)
+		return REFUSE(
+		        subject, EXPORTS,
+		        "%s exports %u symbol%s beside %s, such as `%.100s`, which could replace "
+		        "another library's; build it with novacore_add_plugin, or hide them by a "
+		        "version script",
+		        subject->path, elf->others, elf->others == 1 ? "" : "s", NOVA_ENTRY_NAME,
+		        elf->other);
+	if (!elf->bind_now)
+		return REFUSE(
+		        subject, LAZY_BINDING,
+		        "%s is not bound when it is loaded, so a missing function would show in "
+		        "the middle of a run; link it with -Wl,-z,now",
+		        subject->path);
+	return 0;
+}
+
+/* The package that the manifest names for a library, or NULL. */
+static const char *hint_for(const struct nova_manifest *manifest, const char *library)
+{
+	size_t length = strlen(library);
+
+	for (char **hint = manifest->hints; *hint; hint++) {
+		if (!strncmp(*hint, library, length) && (*hint)[length] == '=')
+			return *hint + length + 1;
+	}
+	return NULL;
+}
+
+static int check_libraries(struct subject *subject)
+{
+	NOVA_AUTOTEXT struct nova_text names = {0};
+	NOVA_AUTOTEXT struct nova_text packages = {0};
+
+	for (char **name = subject->elf.needed; *name; name++) {
+		if (nova_libraries_have(subject->check->libraries, *name))
+			continue;
+		const char *package = hint_for(subject->manifest, *name);
+		nova_text_addf(&names, "%s%.100s", names.length ? ", " : "", *name);
+		if (package)
+			nova_text_addf(&packages, " %.100s", package);
+	}
+	if (!names.length)
+		return 0;
+	if (packages.length)
+		return REFUSE(
+		        subject, MISSING_LIBRARY,
+		        "%s needs %.600s, which is not installed; install the package%s%.300s",
+		        subject->path, nova_text_get(&names),
+		        strchr(nova_text_get(&packages) + 1, ' ') ? "s" : "",
+		        nova_text_get(&packages));
+	return REFUSE(subject, MISSING_LIBRARY,
+	              "%s needs %.600s, which is not installed; install the package that contains "
+	              "it, then run ldconfig",
+	              subject->path, nova_text_get(&names));
+}
+
+static int check_all(struct subject *subject, const char *file, char **text)
+{
+	size_t bytes, manifest_bytes;
+	NOVA_AUTOFREE char *name = nova_strdup(file);
+	NOVA_AUTOFREE char *manifest_path = NULL;
+
+	if (!valid_file_name(file))
+		return REFUSE(subject, FILE_NAME,
+		              "%s: a plugin's file is called <name>.so, where the name has only "
+		              "lower-case letters, digits and -, and at most 64 of them; rename it",
+		              subject->path);
+	name[strlen(name) - 3] = '\0';
+	NOVA_AUTOFREE char *manifest_file = nova_format("%s.manifest", name);
+	manifest_path = nova_format("%s/%s", subject->check->directory, manifest_file);
+
+	NOVA_AUTOFREE char *data =
+	        read_trusted(subject, file, subject->path, NOVA_PLUGIN_LIMIT, &bytes);
+	if (!data || check_elf(subject, data, bytes))
+		return subject->error->code;
+	if (faccessat(subject->check->fd, manifest_file, F_OK, AT_SYMLINK_NOFOLLOW) &&
+	    errno == ENOENT)
+		return REFUSE(
+		        subject, NO_MANIFEST,
+		        "%s has no manifest %s beside it; install the plugin again, or make the "
+		        "manifest with novacore-manifest",
+		        subject->path, manifest_file);
+	*text = read_trusted(subject, manifest_file, manifest_path, NOVA_MANIFEST_LIMIT,
+	                     &manifest_bytes);
+	if (!*text || check_manifest(subject, name, manifest_path, *text, manifest_bytes) ||
+	    check_digest(subject, data, bytes))
+		return subject->error->code;
+	/* Here a signature (<name>.manifest.sig) will be checked. */
+	if (check_note(subject) || check_binding(subject) || check_libraries(subject))
+		return subject->error->code;
+	subject->manifest->path = nova_strdup(subject->path);
+	subject->manifest->manifest_path = nova_strdup(manifest_path);
+	return 0;
+}
+
+int nova_check_file(const struct nova_check *check, const char *file,
+                    struct nova_manifest **manifest, char **text, enum nova_refusal_reason *reason,
+                    struct nova_error *error)
+{
+	NOVA_AUTOFREE char *path = nova_format("%s/%s", check->directory, file);
+	NOVA_AUTOFREE char *manifest_text = NULL;
+	struct nova_error local = {0};
+	struct subject subject = {
+	        .check = check, .path = path, .reason = reason, .error = error ? error : &local};
+	int result = check_all(&subject, file, &manifest_text);
+
+	nova_elf_clear(&subject.elf);
+	*manifest = NULL;
+	if (result) {
+		nova_manifest_free(subject.manifest);
+		return result;
+	}
+	*manifest = subject.manifest;
+	if (text) {
+		*text = manifest_text;
+		manifest_text = NULL;
+	}
+	return 0;
+}

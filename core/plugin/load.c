@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading, in a worker only: the one place in novacore where foreign code is given control. The
+ * static check is done again right before, on the canonical path that is then opened; what the
+ * plugin says of itself must be what its manifest said.
+ */
+#include "core/plugin/inside.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ltdl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Sizes of the ops structs of this host, by kind. */
+static const uint32_t ops_bytes[] = {0, sizeof(struct nova_benchmark),
+                                     sizeof(struct nova_hypervisor), sizeof(struct nova_optimizer),
+                                     sizeof(struct nova_profile)};
+
+static int recheck(const char *path, uint32_t kind, const char *name, const char *sha256,
+                   char **text, enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *directory = nova_strdup(path);
+	char *slash = strrchr(directory, '/');
+	struct nova_manifest *manifest = NULL;
+
+	if (*path != '/')
+		return nova_refuse(reason, NOVA_REFUSED_FILE_NAME, error,
+		                   "%s is not a plugin's full path", path);
+	*slash = '\0';
+	NOVA_AUTOCLOSE int fd =
+	        open(slash == directory ? "/" : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error, "cannot open %s: %s",
+		                   directory, strerror(errno));
+	struct nova_check check = {.trust = nova_trust_now(),
+	                           .libraries = nova_libraries_new(),
+	                           .directory = directory,
+	                           .fd = fd,
+	                           .kind = kind};
+	int result = nova_trust_directory(&check.trust, directory, reason, error);
+	if (!result)
+		result = nova_check_file(&check, slash + 1, &manifest, text, reason, error);
+	if (!result && strcmp(manifest->name, name))
+		result = nova_refuse(reason, NOVA_REFUSED_WRONG_MANIFEST, error, "%s is %s, not %s",
+		                     path, manifest->name, name);
+	if (!result && strcmp(manifest->sha256, sha256))
+		result = nova_refuse(reason, NOVA_REFUSED_HASH, error,
+		                     "%s was replaced since the run began; start the run again",
+		                     path);
+	nova_libraries_free(check.libraries);
+	nova_manifest_free(manifest);
+	return result;
+}
+
+static lt_dlhandle open_library(const char *path)
+{
+	lt_dladvise advise;
+	lt_dlhandle handle = NULL;
+
+	if (lt_dlinit() || lt_dladvise_init(&advise))
+		return NULL;
+	if (!lt_dladvise_local(&advise) && !lt_dladvise_resident(&advise))
+		handle = lt_dlopenadvise(path, advise);
+	lt_dladvise_destroy(&advise);
+	return handle;
+}
+
+/* libltdl says "file not found" whatever is wrong: the loader itself is asked for the reason. */
+static int refuse_load(const char *path, enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	const char *ltdl = lt_dlerror();
+
+	dlerror();
+	const char *why = dlopen(path, RTLD_NOW | RTLD_LOCAL) ? NULL : dlerror();
+	return nova_refuse(reason, NOVA_REFUSED_LOAD, error,
+	                   "%s cannot be loaded: %.1000s; install what it needs, or rebuild it for "
+	                   "the libraries that are installed",
+	                   path,
+	                   why    ? why
+	                   : ltdl ? ltdl
+	                          : "libltdl gives no reason");
+}
+
+/* A zeroed copy of `host_bytes`, filled with as much as the plugin knows. */
+static void *copy_struct(const void *theirs, uint32_t host_bytes)
+{
+	char *copy = nova_alloc(host_bytes);
+	uint32_t size;
+
+	memcpy(&size, theirs, sizeof(size));
+	if (size > host_bytes)
+		size = host_bytes;
+	memcpy(copy, theirs, size);
+	memcpy(copy, &size, sizeof(size));
+	return copy;
+}
+
+int nova_plugin_load(const char *path, uint32_t kind, const char *name, const char *sha256,
+                     const struct nova_host *host, const struct nova_plugin **plugin,
+                     enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *manifest_text = NULL;
+	struct nova_error local = {0};
+	struct nova_trust trust = nova_trust_now();
+
+	error = error ? error : &local;
+	*plugin = NULL;
+	nova_trust_environment(&trust);
+	if (recheck(path, kind, name, sha256, &manifest_text, reason, error))
+		return error->code;
+	lt_dlhandle handle = open_library(path);
+	if (!handle)
+		return refuse_load(path, reason, error);
+	const struct nova_plugin *(*entry)(const struct nova_host *);
+	void *symbol = lt_dlsym(handle, NOVA_ENTRY_NAME);
+	if (!symbol)
+		return nova_refuse(reason, NOVA_REFUSED_EXPORTS, error, "%s does not export %s",
+		                   path, NOVA_ENTRY_NAME);
+	memcpy(&entry, &symbol, sizeof(entry));
+
+	const struct nova_plugin *theirs = entry(host);
+	NOVA_AUTOFREE char *difference = nova_manifest_difference(manifest_text, theirs, reason);
+	if (difference)
+		return nova_refuse(reason, *reason, error, "%s: %s", path, difference);
+	struct nova_plugin *copy = copy_struct(theirs, sizeof(*copy));
+	copy->ops = copy_struct(theirs->ops, ops_bytes[kind]);
+	*plugin = copy;
+	return 0;
+}

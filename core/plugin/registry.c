@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which plugins there are: looks into the known directories, keeps what passes the static check,
+ * records what does not and why. Executes nothing.
+ *
+ * Directories named in the configuration come with signatures: without one, a privileged process
+ * takes only the prefix's own directory.
+ */
+#include "core/plugin/inside.h"
+
+#include "sdk/tools/describe.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const uint32_t kinds[] = {NOVA_KIND_BENCHMARK, NOVA_KIND_HYPERVISOR, NOVA_KIND_OPTIMIZER,
+                                 NOVA_KIND_PROFILE};
+
+const char *nova_kind_name(uint32_t kind)
+{
+	const char *name = nova_word_of(nova_kind_words, kind);
+
+	return name ? name : "unknown";
+}
+
+uint32_t nova_kind_parse(const char *name)
+{
+	return *name ? nova_word_value(nova_kind_words, name) : 0;
+}
+
+/* --- scanning -------------------------------------------------------------------------------- */
+
+static void record_refusal(struct nova_registry *registry, enum nova_refusal_reason reason,
+                           uint32_t kind, const char *path, const char *text)
+{
+	registry->refusals =
+	        nova_grow(registry->refusals, registry->refusal_count, sizeof(struct nova_refusal));
+	registry->refusals[registry->refusal_count++] = (struct nova_refusal){
+	        .reason = reason,
+	        .kind = kind,
+	        .path = nova_strdup(path),
+	        .text = nova_strdup(text),
+	};
+}
+
+static const struct nova_manifest *find_exact(const struct nova_registry *registry, uint32_t kind,
+                                              const char *name)
+{
+	for (size_t i = 0; i < registry->plugin_count; i++) {
+		const struct nova_manifest *plugin = registry->plugins[i];
+		if (plugin->kind == kind && !strcmp(plugin->name, name))
+			return plugin;
+	}
+	return NULL;
+}
+
+/* Takes the manifest over. */
+static void add_plugin(struct nova_registry *registry, struct nova_manifest *manifest)
+{
+	const struct nova_manifest *first = find_exact(registry, manifest->kind, manifest->name);
+
+	if (first) {
+		NOVA_AUTOFREE char *text = nova_format(
+		        "%s is a second plugin %s/%s; the first, %s, is used. Remove one of them",
+		        manifest->path, nova_kind_name(manifest->kind), manifest->name,
+		        first->path);
+		record_refusal(registry, NOVA_REFUSED_DUPLICATE, manifest->kind, manifest->path,
+		               text);
+		nova_manifest_free(manifest);
+		return;
+	}
+	registry->plugins = nova_grow(registry->plugins, registry->plugin_count,
+	                              sizeof(struct nova_manifest *));
+	registry->plugins[registry->plugin_count++] = manifest;
+}
+
+/* Files that are meant as plugins: what ends in .so, or has a version after it. */
+static int is_candidate(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+	const char *so = strstr(entry->d_name, ".so.");
+
+	if (length >= 3 && !strcmp(entry->d_name + length - 3, ".so"))
+		return 1;
+	return so && so[4] >= '0' && so[4] <= '9';
+}
+
+static void scan_file(struct nova_registry *registry, const struct nova_check *check,
+                      bool directory_refused, enum nova_refusal_reason reason, const char *file,
+                      struct nova_error *error)
+{
+	struct nova_manifest *manifest;
+
+	if (!directory_refused && !nova_check_file(check, file, &manifest, NULL, &reason, error)) {
+		add_plugin(registry, manifest);
+		return;
+	}
+	NOVA_AUTOFREE char *path = nova_format("%s/%s", check->directory, file);
+	record_refusal(registry, reason, check->kind, path, error->text);
+}
+
+static void scan_directory(struct nova_registry *registry, struct nova_check *check)
+{
+	struct dirent **entries;
+	struct nova_error error = {0};
+	enum nova_refusal_reason reason = 0;
+	int count = scandirat(check->fd, ".", &entries, is_candidate, alphasort);
+
+	if (count < 0) {
+		NOVA_AUTOFREE char *text = nova_format("cannot list the directory %s: %s",
+		                                       check->directory, strerror(errno));
+		record_refusal(registry, NOVA_REFUSED_UNREADABLE, check->kind, check->directory,
+		               text);
+		return;
+	}
+	bool refused = nova_trust_directory(&check->trust, check->directory, &reason, &error) != 0;
+	for (int i = 0; i < count; i++) {
+		scan_file(registry, check, refused, reason, entries[i]->d_name, &error);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+static void scan_kind(struct nova_registry *registry, struct nova_check *check, const char *root,
+                      uint32_t kind)
+{
+	NOVA_AUTOFREE char *path =
+	        nova_format("%s/%u/%s", root, NOVA_ABI_MAJOR, nova_kind_name(kind));
+	NOVA_AUTOFREE char *canonical = realpath(path, NULL);
+
+	if (!canonical && errno == ENOENT)
+		return;
+	/* Open what was resolved, so that checks and files are of the same directory. */
+	NOVA_AUTOCLOSE int fd =
+	        canonical ? open(canonical, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (fd < 0) {
+		NOVA_AUTOFREE char *text =
+		        nova_format("cannot open the directory %s: %s", path, strerror(errno));
+		record_refusal(registry, NOVA_REFUSED_UNREADABLE, kind, path, text);
+		return;
+	}
+	check->directory = canonical;
+	check->fd = fd;
+	check->kind = kind;
+	scan_directory(registry, check);
+}
+
+static int compare_plugins(const void *a, const void *b)
+{
+	const struct nova_manifest *left = *(struct nova_manifest *const *)a;
+	const struct nova_manifest *right = *(struct nova_manifest *const *)b;
+
+	if (left->kind != right->kind)
+		return left->kind < right->kind ? -1 : 1;
+	return strcmp(left->name, right->name);
+}
+
+int nova_registry_scan_roots(const char *const *roots, const struct nova_trust *trust,
+                             struct nova_registry **registry, struct nova_error *error)
+{
+	struct nova_registry *result = nova_alloc(sizeof(*result));
+	struct nova_check check = {.trust = *trust, .libraries = nova_libraries_new()};
+
+	(void)error;
+	for (const char *const *root = roots; *root; root++) {
+		for (size_t i = 0; i < NOVA_COUNT(kinds); i++)
+			scan_kind(result, &check, *root, kinds[i]);
+	}
+	nova_libraries_free(check.libraries);
+	if (result->plugin_count)
+		qsort(result->plugins, result->plugin_count, sizeof(*result->plugins),
+		      compare_plugins);
+	*registry = result;
+	return 0;
+}
+
+/* --- where ----------------------------------------------------------------------------------- */
+
+/* <prefix>/bin/novacore, or <build>/novacore. */
+static char *prefix_root(struct nova_error *error)
+{
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (length < 0) {
+		nova_error_errno(error, "cannot find the running program in /proc/self/exe, and "
+		                        "with it its plugins; is /proc mounted?");
+		return NULL;
+	}
+	path[length] = '\0';
+	*strrchr(path, '/') = '\0';
+	NOVA_AUTOFREE char *beside = nova_format("%s/lib/novacore/plugins", path);
+	char *name = strrchr(path, '/');
+	if (name && !strcmp(name, "/bin") && access(beside, F_OK)) {
+		*name = '\0';
+		return nova_format("%s/lib/novacore/plugins", path);
+	}
+	return nova_strdup(beside);
+}
+
+/* Splits NOVACORE_PLUGIN_PATH; only absolute directories count, since the current directory is
+ * nobody's decision. */
+static const char **add_environment(const char **roots, size_t *count, char *list)
+{
+	char *rest = NULL;
+
+	for (char *entry = strtok_r(list, ":", &rest); entry; entry = strtok_r(NULL, ":", &rest)) {
+		if (*entry != '/' || access(entry, F_OK)) {
+			nova_log(NOVA_LOG_WARNING,
+			         "NOVACORE_PLUGIN_PATH: %s is %s; it is not searched", entry,
+			         *entry != '/' ? "not an absolute path" : "not there");
+			continue;
+		}
+		roots = nova_grow(roots, *count, sizeof(*roots));
+		roots[(*count)++] = entry;
+	}
+	return roots;
+}
+
+int nova_registry_scan(struct nova_registry **registry, struct nova_error *error)
+{
+	struct nova_trust trust = nova_trust_now();
+	NOVA_AUTOFREE char *prefix = prefix_root(error);
+	NOVA_AUTOFREE char *list = nova_strdup(getenv("NOVACORE_PLUGIN_PATH"));
+	NOVA_AUTOFREE const char **roots = NULL;
+	size_t count = 0;
+
+	*registry = NULL;
+	if (!prefix)
+		return error ? error->code : NOVA_E_UNAVAILABLE;
+	nova_trust_environment(&trust);
+	roots = nova_grow(roots, count, sizeof(*roots));
+	roots[count++] = prefix;
+	if (list && *list && trust.privileged)
+		nova_log(NOVA_LOG_WARNING,
+		         "NOVACORE_PLUGIN_PATH is ignored, because novacore runs with privileges");
+	else if (list)
+		roots = add_environment(roots, &count, list);
+	roots = nova_grow(roots, count, sizeof(*roots));
+	roots[count] = NULL;
+	return nova_registry_scan_roots(roots, &trust, registry, error);
+}
+
+void nova_registry_free(struct nova_registry *registry)
+{
+	if (!registry)
+		return;
+	for (size_t i = 0; i < registry->plugin_count; i++)
+		nova_manifest_free(registry->plugins[i]);
+	for (size_t i = 0; i < registry->refusal_count; i++) {
+		free(registry->refusals[i].path);
+		free(registry->refusals[i].text);
+	}
+	free(registry->plugins);
+	free(registry->refusals);
+	free(registry);
+}
+
+/* --- finding --------------------------------------------------------------------------------- */
+
+static bool is_file_of(const char *path, const char *name)
+{
+	const char *file = strrchr(path, '/') + 1;
+	size_t length = strlen(name);
+
+	return !strncmp(file, name, length) && !strcmp(file + length, ".so");
+}
+
+static int say_refused(const struct nova_registry *registry, uint32_t kind, const char *name,
+                       struct nova_error *error)
+{
+	for (size_t i = 0; i < registry->refusal_count; i++) {
+		const struct nova_refusal *refusal = &registry->refusals[i];
+		if ((kind && refusal->kind != kind) || !is_file_of(refusal->path, name))
+			continue;
+		return nova_error_set(
+		        error,
+		        refusal->reason == NOVA_REFUSED_MISSING_LIBRARY ? NOVA_E_UNAVAILABLE
+		                                                        : NOVA_E_REFUSED,
+		        "the %s plugin `%s` was refused (%s): %s", nova_kind_name(refusal->kind),
+		        name, nova_refusal_code(refusal->reason), refusal->text);
+	}
+	return 0;
+}
+
+static int say_unknown(const struct nova_registry *registry, uint32_t kind, const char *name,
+                       struct nova_error *error)
+{
+	NOVA_AUTOFREE const char **names =
+	        nova_alloc((registry->plugin_count + 1) * sizeof(const char *));
+	NOVA_AUTOTEXT struct nova_text list = {0};
+	size_t count = 0;
+
+	for (size_t i = 0; i < registry->plugin_count; i++) {
+		if (!kind || registry->plugins[i]->kind == kind)
+			names[count++] = registry->plugins[i]->name;
+	}
+	const char *nearest = nova_nearest(name, names);
+	const char *what = kind ? nova_kind_name(kind) : "plugin";
+	if (nearest)
+		return nova_error_set(error, NOVA_E_NOT_FOUND,
+		                      "there is no %s `%.64s`; did you mean `%s`?", what, name,
+		                      nearest);
+	for (size_t i = 0; i < count; i++)
+		nova_text_addf(&list, "%s%s", i ? ", " : "", names[i]);
+	if (!count)
+		return nova_error_set(error, NOVA_E_NOT_FOUND,
+		                      "there is no %s `%.64s`, and no other of that kind is "
+		                      "installed; see novacore plugin list",
+		                      what, name);
+	return nova_error_set(error, NOVA_E_NOT_FOUND, "there is no %s `%.64s`; there are: %.900s",
+	                      what, name, nova_text_get(&list));
+}
+
+const struct nova_manifest *nova_registry_find(const struct nova_registry *registry, uint32_t kind,
+                                               const char *name, struct nova_error *error)
+{
+	const struct nova_manifest *found = NULL;
+	NOVA_AUTOTEXT struct nova_text where = {0};
+	size_t count = 0;
+
+	for (size_t i = 0; i < registry->plugin_count; i++) {
+		const struct nova_manifest *plugin = registry->plugins[i];
+		if ((kind && plugin->kind != kind) || strcmp(plugin->name, name))
+			continue;
+		nova_text_addf(&where, "%s%s/%s", count++ ? ", " : "", nova_kind_name(plugin->kind),
+		               name);
+		found = plugin;
+	}
+	if (count == 1)
+		return found;
+	if (count > 1)
+		nova_error_set(error, NOVA_E_INVALID,
+		               "`%s` is the name of several plugins: %s; say which", name,
+		               nova_text_get(&where));
+	else if (!say_refused(registry, kind, name, error))
+		say_unknown(registry, kind, name, error);
+	return NULL;
+}
