@@ -75,6 +75,10 @@ static int refuse_load(const char *path, enum nova_refusal_reason *reason, struc
 
 	dlerror();
 	const char *why = dlopen(path, RTLD_NOW | RTLD_LOCAL) ? NULL : dlerror();
+	why = why ? why : ltdl ? ltdl : "libltdl gives no reason";
+	size_t length = strlen(path);
+	if (!strncmp(why, path, length) && !strncmp(why + length, ": ", 2))
+		why += length + 2; /* the loader begins with the path as well */
 	return nova_refuse(reason, NOVA_REFUSED_LOAD, error,
 	                   "%s cannot be loaded: %.1000s; install what it needs, or rebuild it for "
 	                   "the libraries that are installed",

@@ -158,7 +158,8 @@ static int check_size(struct describer *describer, const char *what, uint32_t si
 	if (size >= minimum && size <= MAX_STRUCT_BYTES)
 		return 0;
 	return fail(describer, NOVA_DESCRIBE_SIZE,
-	            "%s says struct_size = %u, but this ABI's is at least %u: set it to sizeof the "
+	            "%s says struct_size = %u, but this ABI's is at least %u (and less than 64 "
+	            "KiB): set it to sizeof the "
 	            "struct and rebuild the plugin",
 	            what, size, minimum);
 }
