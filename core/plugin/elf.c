@@ -6,7 +6,7 @@
  */
 #include "core/plugin/inside.h"
 
-#include "sdk/tools/note.h"
+#include <novacore/tools/note.h>
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  */
 #include "core/plugin/inside.h"
 
-#include "sdk/tools/describe.h"
+#include <novacore/tools/describe.h>
 
 #include <stdlib.h>
 #include <string.h>

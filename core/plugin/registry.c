@@ -8,7 +8,7 @@
  */
 #include "core/plugin/inside.h"
 
-#include "sdk/tools/describe.h"
+#include <novacore/tools/describe.h>
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  * Descriptor to libconfig. One table per kind names the ops and says which are required; everything
  * that a struct_size does not cover is never read.
  */
-#include "sdk/tools/describe.h"
+#include <novacore/tools/describe.h>
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
  * that is thrown away, with a host table that can do nothing; what its descriptor says becomes the
  * manifest. After stripping, --rehash renews the digest without running anything.
  */
-#include "sdk/tools/describe.h"
-#include "sdk/tools/note.h"
+#include <novacore/tools/describe.h>
+#include <novacore/tools/note.h>
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  * The note of a plugin. Every offset is checked against the segment by libelf
  * (elf_getdata_rawchunk, gelf_getnote), so that a hostile file can only be refused.
  */
-#include "sdk/tools/note.h"
+#include <novacore/tools/note.h>
 
 #include <string.h>
 
