@@ -95,6 +95,12 @@ char *copy(const char *text)
 	return text ? strcpy(memory(NULL, strlen(text) + 1), text) : NULL;
 }
 
+/* Room for one more element; grows by doubling, so `count` alone says when. */
+static void *grow(void *array, size_t count, size_t size)
+{
+	return (count & (count - 1)) == 0 ? memory(array, (count ? 2 * count : 1) * size) : array;
+}
+
 static void init_condition(pthread_cond_t *condition)
 {
 	pthread_condattr_t attributes;
@@ -125,8 +131,7 @@ __attribute__((format(printf, 2, 3))) static void complain(struct nova_testhost 
 	fprintf(stderr, "testhost: %s\n", text);
 	if (!host)
 		return;
-	host->complaints =
-	        memory(host->complaints, (host->complaint_count + 1) * sizeof(*host->complaints));
+	host->complaints = grow(host->complaints, host->complaint_count, sizeof(*host->complaints));
 	host->complaints[host->complaint_count++] = copy(text);
 }
 
@@ -152,10 +157,10 @@ static struct call *new_call(struct nova_testhost *host, int64_t deadline_ns)
 	call->deadline_ns = deadline_ns;
 	call->open = 1;
 	init_condition(&call->changed);
-	numbers = memory(numbers, (number_count + 1) * sizeof(*numbers));
+	numbers = grow(numbers, number_count, sizeof(*numbers));
 	numbers[number_count++] = call;
 	call->op = number_count;
-	host->calls = memory(host->calls, (host->call_count + 1) * sizeof(*host->calls));
+	host->calls = grow(host->calls, host->call_count, sizeof(*host->calls));
 	host->calls[host->call_count++] = call;
 	return call;
 }
@@ -256,8 +261,7 @@ static int put(nova_op op, const struct result *given)
 			         given->field);
 		status = NOVA_E_INVALID;
 	} else {
-		call->results =
-		        memory(call->results, (call->result_count + 1) * sizeof(*call->results));
+		call->results = grow(call->results, call->result_count, sizeof(*call->results));
 		result = &call->results[call->result_count++];
 		*result = *given;
 		result->key = copy(given->key);
@@ -319,8 +323,7 @@ static int table_event(nova_op instance, const struct nova_event *event)
 		*kept = *event;
 		kept->struct_size = sizeof(*kept);
 		kept->name = copy(event->name);
-		host->events =
-		        memory(host->events, (host->event_count + 1) * sizeof(*host->events));
+		host->events = grow(host->events, host->event_count, sizeof(*host->events));
 		host->events[host->event_count++] = kept;
 		pthread_cond_broadcast(&host->changed);
 		status = NOVA_DONE;
@@ -372,7 +375,7 @@ static void table_log(uint64_t instance, uint32_t severity, const char *text)
 	if (!host || severity < NOVA_SAY_DEBUG || severity > NOVA_SAY_WARNING || !text) {
 		complain(host, "log: wrong argument");
 	} else {
-		host->lines = memory(host->lines, (host->line_count + 1) * sizeof(*host->lines));
+		host->lines = grow(host->lines, host->line_count, sizeof(*host->lines));
 		host->lines[host->line_count++] = copy(text);
 	}
 	pthread_mutex_unlock(&lock);
@@ -548,8 +551,7 @@ nova_op nova_testhost_begin(struct nova_testhost *host, int64_t timeout_ms)
 	pthread_mutex_lock(&lock);
 	enter(host);
 	call = new_call(host, clock_ns() + timeout_ms * 1000000);
-	host->open_calls =
-	        memory(host->open_calls, (host->open_count + 1) * sizeof(*host->open_calls));
+	host->open_calls = grow(host->open_calls, host->open_count, sizeof(*host->open_calls));
 	host->open_calls[host->open_count++] = call;
 	if (call->deadline_ns < host->next_ns)
 		pthread_cond_broadcast(&host->changed);
