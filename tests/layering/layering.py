@@ -3,8 +3,8 @@
 """layering.py TREE: who may include whom.
 
 A room of core/ includes itself, rooms above it in the table below by their one public header
-core/<room>/<room>.h, and <novacore/…>. A plugin includes its own folder and <novacore/…>. The sdk
-includes only itself. Prints each violation as file:line and exits 1 if there is one."""
+core/<room>/<room>.h, and the sdk. A plugin includes its own folder and what the sdk installs for it,
+<novacore/…>. The sdk includes only itself. Prints each violation as file:line and exits 1 if there is one."""
 import os
 import re
 import sys
@@ -43,7 +43,8 @@ def resolve(tree, path, quoted, angled):
             return beside
     name = os.path.normpath(name)
     if name.startswith("novacore/"):
-        return "sdk/include/" + name
+        own_tools = os.path.exists(os.path.join(tree, "sdk/tools/include", name))
+        return ("sdk/tools/include/" if own_tools else "sdk/include/") + name
     return name if name.startswith(OURS) else None
 
 
@@ -51,10 +52,10 @@ def judge_room(path, target):
     room = path.split("/")[1]
     if room not in ROOMS:
         return "there is no room core/%s in the table" % room
-    if target.startswith("sdk/include/novacore/") or target.startswith("core/%s/" % room):
+    if target.startswith("sdk/") or target.startswith("core/%s/" % room):
         return None
     if not target.startswith("core/"):
-        return "a room includes rooms and <novacore/…>, not %s" % target
+        return "a room includes rooms and the sdk, not %s" % target
     other = target.split("/")[1]
     if other not in ROOMS:
         return "there is no room core/%s in the table" % other

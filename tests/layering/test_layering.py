@@ -23,6 +23,8 @@ CLEAN = {
                                      '#include "kvm.h"\n',
     "plugins/hypervisors/kvm/kvm.h": "",
     "sdk/include/novacore/types.h": "",
+    "sdk/tools/include/novacore/tools/note.h": "",
+    "core/plugin/elf.c": "#include <novacore/tools/note.h>\n",
     "sdk/include/novacore/sdk.h": '#include <novacore/types.h>\n#include "types.h"\n',
 }
 
@@ -77,6 +79,10 @@ class Layering(unittest.TestCase):
     def test_refuses_a_plugin_that_includes_another(self):
         self.refuses("plugins/benchmarks/cpu/x.c", '#include "../../hypervisors/kvm/kvm.h"\n',
                      "plugins/hypervisors/kvm/kvm.h")
+
+    def test_refuses_a_plugin_that_includes_the_tools_of_the_sdk(self):
+        self.refuses("plugins/hypervisors/kvm/x.c", "#include <novacore/tools/note.h>\n",
+                     "sdk/tools/")
 
     def test_refuses_an_sdk_that_includes_the_core(self):
         self.refuses("sdk/include/novacore/x.h", '#include "core/base/base.h"\n', "sdk")
