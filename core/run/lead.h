@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parent's side of a run. Internal to core/run.
+ *
+ *   spawn.c  a worker process: start, watch, end; reaping of every orphan
+ *   talk.c   one conversation with a worker: store what it says, until the awaited packet comes
+ *   lead.c   the steps of a run, in order; budget, resume, outcome
+ *   sweep.c  deletes what dead runs left
+ */
+#ifndef NOVACORE_RUN_LEAD_H
+#define NOVACORE_RUN_LEAD_H
+
+#include "core/base/base.h"
+#include "core/guest/guest.h"
+#include "core/plugin/plugin.h"
+#include "core/run/run.h"
+#include "core/run/wire.h"
+
+#include <sys/types.h>
+
+/* --- spawn.c ---------------------------------------------------------------------------------------- */
+
+enum worker_end {
+	WORKER_RUNS = 0,
+	WORKER_ENDED,     /* by itself, as told */
+	WORKER_CRASHED,   /* a signal that we did not send */
+	WORKER_EXITED,    /* ended although it was not told to */
+	WORKER_HUNG,      /* did not answer in time and was killed */
+	WORKER_TOO_LARGE, /* over limits.worker_memory and was killed */
+	WORKER_BROKEN     /* said what cannot be understood, and was killed */
+};
+
+struct worker {
+	pid_t pid;
+	int fd;  /* packets */
+	int log; /* its stdout and stderr */
+	enum worker_end end;
+	int status;          /* as from waitpid, once it has ended */
+	bool reaped;
+	uint64_t resident;     /* bytes, last looked */
+	uint64_t resident_max; /* bytes */
+	/* what it was doing when it died, from "loading" */
+	uint32_t loading_kind;
+	char loading_plugin[65], loading_stage[16];
+	struct nova_text tail; /* the last of what it wrote to its log */
+};
+
+/* Blocks SIGINT, SIGTERM and SIGCHLD for this process, makes it the subreaper. The signalfd, or < 0. */
+int nova_signals_take(struct nova_error *error);
+void nova_signals_return(int fd);
+
+int nova_spawn(struct worker *worker, struct nova_error *error);
+/* Reaps every child that has ended: the worker, and orphans (QEMUs of dead workers). */
+void nova_reap(struct worker *worker);
+/* Reads its log; each line is logged at debug level. */
+void nova_spawn_read_log(struct worker *worker);
+uint64_t nova_resident_bytes(pid_t pid);
+/* Kills it (SIGKILL) and notes why. */
+void nova_spawn_kill(struct worker *worker, enum worker_end why);
+/* Waits up to `grace_ns` for it to end, then kills it; frees descriptors. */
+void nova_spawn_finish(struct worker *worker, int64_t grace_ns);
+/* A sentence on how it ended: "crashed with SIGSEGV while loading benchmark cpu". */
+char *nova_spawn_epitaph(const struct worker *worker);
+
+/* --- talk.c ----------------------------------------------------------------------------------------- */
+
+struct lead {
+	const struct nova_run_request *request;
+	struct nova_store *store;
+	const struct nova_registry *registry;
+	const struct nova_config *config;
+	struct nova_run_watch watch;
+	struct nova_run_record run;
+	bool recorded; /* the run stands in the store */
+	char short_id[13];  /* the run's part of VM names */
+	char *prefix;       /* "novacore-<installation>-<run>-" */
+	char *directory;    /* files of this run */
+	struct worker worker;
+	int signals;        /* signalfd */
+	int interrupted;    /* 0, SIGINT or SIGTERM */
+	unsigned interrupts;
+	int store_code;     /* the store failed: stop */
+	struct nova_error store_error;
+	bool resident_limit_set;
+	uint64_t resident_limit;
+	/* the step and replicate that run */
+	json_t *step;                 /* of the plan, borrowed */
+	const json_t *targets;        /* that "open" named, borrowed: for the journal */
+	struct nova_replicate at;
+	bool in_replicate;
+	uint32_t counts[4];
+	struct nova_run_progress progress;
+	double *values; /* of progress.metric */
+	size_t value_count;
+	enum nova_refusal_reason refusal; /* the worker refused a plugin */
+	char refusal_text[1024];
+};
+
+void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)
+	NOVA_PRINTF(3, 4);
+/*
+ * Handles packets until one of kind `awaited` comes (then *packet is the caller's), the worker ends,
+ * `deadline_ns` passes (it is killed) or the store fails. 0; NOVA_E_FAILED: the worker is dead (see
+ * worker.end); NOVA_E_INTERRUPTED: a second interrupt; else the store's code.
+ */
+int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_t **packet,
+	      struct nova_error *error);
+/* Sends; a worker that cannot take it is killed. */
+int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error);
+/* Starts a worker and has it open. `benchmark` may be NULL. 0 and the "opened" packet; or the reason. */
+int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const json_t *shape,
+		   json_t **opened, struct nova_error *error);
+/* Tells it to close, waits, cleans up. Safe on a dead worker. */
+void nova_talk_close(struct lead *lead);
+
+/* --- lead.c ----------------------------------------------------------------------------------------- */
+
+/* The target of a plan boots files of this host, so it wants the appliance. */
+bool nova_lead_wants_appliance(const json_t *target);
+/* "<runtime>/locks/<name>", locked; < 0 with NOVA_E_BUSY. */
+int nova_lead_lock(const char *kind, const char *name, struct nova_error *error);
+/* The last 12 characters of a run's id: its part of a VM's name. */
+const char *nova_lead_short(const char *run_id);
+/* The target as "open" wants it, with secrets. Owned by the caller; NULL and error. */
+json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
+			 const char *name, const char *plugin, const char *uri,
+			 const struct nova_guest *guest, struct nova_error *error);
+
+/* --- sweep.c ---------------------------------------------------------------------------------------- */
+
+/* Objects of the journal that belong to dead runs; only those of targets in `only` (plan's form) if not
+ * NULL. Counts in found and left. */
+int nova_sweep_journal(struct lead *lead, const json_t *only, const char *plugin, bool dry_run,
+		       uint32_t *found, uint32_t *left, struct nova_error *error);
+
+#endif

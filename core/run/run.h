@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/run: from settings to a plan, from a plan to samples in the store. The parent's side never
+ * loads code: each step runs in a worker, the same binary re-executed, and what the worker says is
+ * stored as it arrives.
+ */
+#ifndef NOVACORE_RUN_H
+#define NOVACORE_RUN_H
+
+#include "core/config/config.h"
+#include "core/plugin/plugin.h"
+#include "core/run/result_build.h"
+#include "core/store/store.h"
+
+/* --- plan --------------------------------------------------------------------------------------- */
+
+struct nova_plan_request {
+	const struct nova_config *config;
+	const struct nova_registry *registry;
+	const char *profile;
+	const char *const *targets; /* configured names, or "PLUGIN=URI"; NULL-terminated, or NULL */
+	const char *plugin;         /* short for one target of that driver, or NULL */
+	const char *uri;            /* of that target, or NULL */
+	const char *const *benchmarks; /* instead of the profile's suite; NULL-terminated, or NULL */
+	uint64_t seed;
+	/* what --resume needs to load the same settings again */
+	const char *config_file;
+	const char *const *settings;
+	size_t setting_count;
+};
+
+/*
+ * An ordered list of steps with everything a resume needs and no secret (decisions.md: identity).
+ * Refuses unknown plugins, suites without benchmark, shapes beyond the limits (with arithmetic).
+ */
+int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struct nova_error *error);
+/* How long the plan takes, from earlier runs in the store where there are any: sets "estimate_ns" and
+ * "estimate_basis" of each step. */
+int nova_plan_estimate(json_t *plan, struct nova_store *store, struct nova_error *error);
+
+/* --- run ---------------------------------------------------------------------------------------- */
+
+struct nova_run_progress {
+	uint32_t step, steps;           /* from 0 */
+	const char *benchmark, *target; /* of the step */
+	const char *params;             /* what tells this step from its siblings, or "" */
+	uint32_t replicate, replicates; /* ended, planned; warm-ups included */
+	bool warming_up;
+	uint64_t samples;               /* of the step */
+	const char *metric;             /* the step's first metric with samples, or NULL */
+	double median;                  /* of its samples so far */
+	uint32_t unit;
+	int64_t left_ns; /* until the end of the run; < 0: not known yet */
+};
+
+/* Called on the thread that called nova_run_execute. Any may be NULL. */
+struct nova_run_watch {
+	void (*progress)(void *context, const struct nova_run_progress *progress);
+	void (*note)(void *context, enum nova_level level, const char *text);
+	void *context;
+};
+
+struct nova_run_request {
+	const struct nova_config *config;
+	const struct nova_registry *registry;
+	struct nova_store *store;
+	json_t *plan;       /* for a new run; borrowed */
+	const char *resume; /* a run's id, or NULL */
+	struct nova_run_watch watch;
+};
+
+struct nova_run_outcome {
+	char id[37];
+	int exit_code; /* 0, 3, 4, 5, 130, 143: what the steps came to, before --fail-on */
+};
+
+/*
+ * Runs (or resumes) to the end, to an interruption (SIGINT, SIGTERM) or to a failure of the store.
+ * The outcome's id is set as soon as the run exists, also on failure.
+ */
+int nova_run_execute(const struct nova_run_request *request, struct nova_run_outcome *outcome,
+		     struct nova_error *error);
+
+/* --- sweep -------------------------------------------------------------------------------------- */
+
+struct nova_sweep_request {
+	const struct nova_config *config;
+	const struct nova_registry *registry;
+	struct nova_store *store;
+	const char *plugin; /* only targets of this driver, or NULL */
+	bool strays;        /* also VMs of this installation that are in no journal */
+	bool dry_run;       /* only tell */
+	struct nova_run_watch watch;
+};
+/* Deletes what dead runs of this installation left. `*found`, `*left`: objects. */
+int nova_run_sweep(const struct nova_sweep_request *request, uint32_t *found, uint32_t *left,
+		   struct nova_error *error);
+
+/* True if a process holds the run: it is being executed now. */
+bool nova_run_alive(const char *id);
+
+/* --- worker ------------------------------------------------------------------------------------- */
+
+/* The whole life of a worker; `fd` is the socket to the parent. */
+int nova_worker_main(int fd);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker process as its parent sees it. The parent is the subreaper: QEMUs double-fork and become
+ * its children when their worker is gone, and a zombie QEMU would make libvirt wait 2 s for it.
+ */
+#include "core/run/lead.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TAIL_BYTES 4096
+
+extern char **environ;
+
+int nova_signals_take(struct nova_error *error)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return nova_error_errno(error, "cannot watch for signals");
+	return fd;
+}
+
+void nova_signals_return(int fd)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGCHLD);
+	if (fd >= 0)
+		close(fd);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* This environment with LD_BIND_NOW; the array is the caller's, the texts are not. */
+static char **worker_environment(void)
+{
+	size_t count = 0;
+	char **copy;
+
+	while (environ[count])
+		count++;
+	copy = nova_alloc((count + 2) * sizeof(*copy));
+	for (size_t i = 0; i < count; i++)
+		copy[i] = environ[i];
+	copy[count] = (char *)(uintptr_t)"LD_BIND_NOW=1";
+	return copy;
+}
+
+static int start(struct worker *worker, int packets, int log, struct nova_error *error)
+{
+	char binary[4096];
+	ssize_t length = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
+	char *argv[] = {(char *)(uintptr_t)"novacore", (char *)(uintptr_t)"worker", NULL};
+	NOVA_AUTOFREE char **environment = worker_environment();
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	int code;
+
+	if (length < 0)
+		return nova_error_errno(error, "cannot find this program's own file");
+	binary[length] = 0;
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	/* The highest target first: dup2 must not overwrite what is still to be copied. */
+	posix_spawn_file_actions_adddup2(&files, packets, NOVA_WIRE_FD);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, log, 1);
+	posix_spawn_file_actions_adddup2(&files, log, 2);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	code = posix_spawn(&worker->pid, binary, &files, &attributes, argv, environment);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
+	if (code)
+		return nova_error_set(error, NOVA_E_UNAVAILABLE, "cannot start a worker: %s",
+				      strerror(code));
+	return 0;
+}
+
+/* Descriptors for a child must not be 0…3, or dup2 onto themselves would keep close-on-exec. */
+static int raise_fd(int fd)
+{
+	int raised = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+
+	if (raised >= 0)
+		close(fd);
+	return raised >= 0 ? raised : fd;
+}
+
+int nova_spawn(struct worker *worker, struct nova_error *error)
+{
+	int packets[2], log[2], code;
+
+	memset(worker, 0, sizeof(*worker));
+	worker->fd = worker->log = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, packets))
+		return nova_error_errno(error, "cannot make a socket for a worker");
+	if (pipe2(log, O_CLOEXEC)) {
+		close(packets[0]);
+		close(packets[1]);
+		return nova_error_errno(error, "cannot make a pipe for a worker");
+	}
+	packets[1] = raise_fd(packets[1]);
+	log[1] = raise_fd(log[1]);
+	code = start(worker, packets[1], log[1], error);
+	close(packets[1]);
+	close(log[1]);
+	if (code) {
+		close(packets[0]);
+		close(log[0]);
+		return code;
+	}
+	fcntl(log[0], F_SETFL, O_NONBLOCK);
+	fcntl(packets[0], F_SETFL, O_NONBLOCK);
+	worker->fd = packets[0];
+	worker->log = log[0];
+	return 0;
+}
+
+void nova_reap(struct worker *worker)
+{
+	siginfo_t info;
+
+	for (;;) {
+		int status;
+
+		/* Look first: children of nova_child_run are waited for by their own caller. */
+		memset(&info, 0, sizeof(info));
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid ||
+		    nova_child_owned(info.si_pid))
+			return;
+		if (waitpid(info.si_pid, &status, WNOHANG) <= 0)
+			return;
+		if (worker && info.si_pid == worker->pid && !worker->reaped) {
+			worker->reaped = true;
+			worker->status = status;
+			if (worker->end == WORKER_RUNS)
+				worker->end = WIFSIGNALED(status) ? WORKER_CRASHED : WORKER_EXITED;
+		}
+	}
+}
+
+void nova_spawn_read_log(struct worker *worker)
+{
+	char buffer[4096];
+	ssize_t count = -1;
+
+	while (worker->log >= 0 && (count = read(worker->log, buffer, sizeof(buffer) - 1)) > 0) {
+		char *rest = buffer, *line;
+
+		buffer[count] = 0;
+		if (worker->tail.length > TAIL_BYTES)
+			nova_text_free(&worker->tail);
+		nova_text_add(&worker->tail, buffer);
+		while ((line = strsep(&rest, "\n")))
+			if (*line)
+				nova_log(NOVA_LOG_DEBUG, "worker %d: %s", (int)worker->pid, line);
+	}
+	if (worker->log >= 0 && count == 0) { /* closed: do not poll it any more */
+		close(worker->log);
+		worker->log = -1;
+	}
+}
+
+uint64_t nova_resident_bytes(pid_t pid)
+{
+	char path[64];
+	unsigned long long size = 0, resident = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+		resident = 0;
+	fclose(file);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void nova_spawn_kill(struct worker *worker, enum worker_end why)
+{
+	if (worker->pid <= 0 || worker->reaped)
+		return;
+	if (worker->end == WORKER_RUNS)
+		worker->end = why;
+	kill(worker->pid, SIGKILL);
+}
+
+void nova_spawn_finish(struct worker *worker, int64_t grace_ns)
+{
+	int64_t until = nova_now_ns() + grace_ns;
+
+	if (worker->pid <= 0)
+		return;
+	while (!worker->reaped && nova_now_ns() < until) {
+		nova_reap(worker);
+		nova_spawn_read_log(worker);
+		if (!worker->reaped)
+			usleep(2000);
+	}
+	if (!worker->reaped) {
+		nova_spawn_kill(worker, WORKER_HUNG);
+		waitpid(worker->pid, &worker->status, 0);
+		worker->reaped = true;
+	}
+	nova_spawn_read_log(worker);
+	if (worker->fd >= 0)
+		close(worker->fd);
+	if (worker->log >= 0)
+		close(worker->log);
+	nova_text_free(&worker->tail);
+	worker->fd = worker->log = -1;
+	worker->pid = 0;
+}
+
+/* The last line that it wrote, which often says why. */
+static const char *last_line(struct worker *worker)
+{
+	char *text = worker->tail.data, *end, *line;
+
+	if (!text)
+		return "";
+	end = text + strlen(text);
+	while (end > text && (end[-1] == '\n' || end[-1] == ' '))
+		*--end = 0;
+	line = strrchr(text, '\n');
+	return line ? line + 1 : text;
+}
+
+char *nova_spawn_epitaph(const struct worker *worker)
+{
+	NOVA_AUTOFREE char *doing = NULL;
+	const char *said = last_line((struct worker *)(uintptr_t)worker);
+	char how[128];
+
+	switch (worker->end) {
+	case WORKER_CRASHED:
+		snprintf(how, sizeof(how), "crashed (%s)", strsignal(WTERMSIG(worker->status)));
+		break;
+	case WORKER_EXITED:
+		snprintf(how, sizeof(how), "ended by itself with status %d",
+			 WEXITSTATUS(worker->status));
+		break;
+	case WORKER_HUNG: snprintf(how, sizeof(how), "did not answer in time and was killed"); break;
+	case WORKER_TOO_LARGE:
+		snprintf(how, sizeof(how), "grew to %llu MiB, over limits.worker_memory (%llu MiB), and was killed",
+			 (unsigned long long)(worker->resident >> 20),
+			 (unsigned long long)(worker->resident_max >> 20));
+		break;
+	case WORKER_BROKEN:
+		snprintf(how, sizeof(how), "said what cannot be understood and was killed");
+		break;
+	default: snprintf(how, sizeof(how), "ended"); break;
+	}
+	if (worker->loading_stage[0])
+		doing = nova_format(" while it was to %s %s %s", worker->loading_stage,
+				    nova_kind_name(worker->loading_kind), worker->loading_plugin);
+	return nova_format("the worker %s%s%s%.300s", how, doing ? doing : "", *said ? "; it last said: " : "",
+			   said);
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One conversation with a worker: what it says is stored as it comes, names are journaled before it
+ * may use them, and its deadline, its memory and the user's Ctrl-C are watched meanwhile.
+ */
+#include "core/run/lead.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define LOOK_NS       (250 * INT64_C(1000000)) /* memory and progress are looked at this often */
+#define LOADING_NS    (10 * NOVA_SECOND_NS)    /* for loading, or probing, one plugin */
+#define VALUES_KEPT   4096                     /* of one metric, for the live median */
+
+void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)
+{
+	NOVA_AUTOFREE char *text = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	if (lead->watch.note)
+		lead->watch.note(lead->watch.context, level, text ? text : "");
+}
+
+/* --- what a worker says --------------------------------------------------------------------------- */
+
+/* A failure of the store ends the run: nothing more could be kept. */
+static void store_failed(struct lead *lead, int code, const struct nova_error *error)
+{
+	if (code && !lead->store_code) {
+		lead->store_code = code;
+		lead->store_error = *error;
+	}
+}
+
+static json_t *journal_target(const struct lead *lead, size_t index)
+{
+	json_t *target = json_array_get(lead->targets, index);
+	json_t *params = json_object_get(target, "params");
+
+	return json_pack("{sO* sO* sO*}", "name", json_object_get(target, "name"), "plugin",
+			 json_object_get(target, "plugin"), "uri", json_object_get(params, "uri"));
+}
+
+static void on_intend(struct lead *lead, const json_t *packet)
+{
+	struct nova_journal_record record = {.number = (uint64_t)nova_wire_i64(packet, "number")};
+	struct nova_error error = {0};
+	int code;
+
+	memcpy(record.run, lead->run.id, sizeof(record.run));
+	snprintf(record.kind, sizeof(record.kind), "%s", nova_wire_text(packet, "kind"));
+	snprintf(record.name, sizeof(record.name), "%s", nova_wire_text(packet, "name"));
+	record.target = journal_target(lead, (size_t)nova_wire_i64(packet, "target"));
+	if (strncmp(record.name, lead->prefix, strlen(lead->prefix)))
+		code = NOVA_E_REFUSED; /* not a name of this run: nothing of that name may be created */
+	else
+		code = nova_store_journal_intend(lead->store, &record, &error);
+	store_failed(lead, code == NOVA_E_REFUSED ? 0 : code, &error);
+	json_decref(record.target);
+	nova_talk_send(lead,
+		       json_pack("{ss sI sI}", "is", "go", "number", (json_int_t)record.number, "code",
+				 (json_int_t)code),
+		       NULL);
+}
+
+static int compare(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
+/* The live median is of the step's first metric; the result's is computed from the store. */
+static void show_sample(struct lead *lead, const struct nova_sample_record *sample)
+{
+	struct nova_run_progress *progress = &lead->progress;
+	json_t *metric;
+
+	progress->samples++;
+	if (progress->warming_up || sample->status != NOVA_SAMPLE_OK)
+		return;
+	if (!progress->metric) {
+		const char *name;
+
+		json_object_foreach(json_object_get(lead->run.plan, "metrics"), name, metric)
+			if (!strcmp(name, sample->metric))
+				progress->metric = name;
+		progress->unit = NOVA_UNIT_SECOND;
+	}
+	if (!progress->metric || strcmp(progress->metric, sample->metric) ||
+	    lead->value_count >= VALUES_KEPT)
+		return;
+	lead->values = nova_grow(lead->values, lead->value_count, sizeof(double));
+	lead->values[lead->value_count++] = sample->value;
+	qsort(lead->values, lead->value_count, sizeof(double), compare);
+	progress->median = lead->values[(lead->value_count - 1) / 2];
+}
+
+static void on_sample(struct lead *lead, const json_t *packet)
+{
+	struct nova_sample_record sample = {
+		.at = lead->at,
+		.vm = (uint64_t)nova_wire_i64(packet, "vm"),
+		.seq = (uint32_t)nova_wire_i64(packet, "seq"),
+		.status = (uint32_t)nova_wire_i64(packet, "status"),
+		.value = nova_wire_f64(packet, "value"),
+		.t_ns = nova_wire_i64(packet, "t_ns"),
+		.intended_ns = nova_wire_i64(packet, "intended_ns"),
+		.error_ns = nova_wire_i64(packet, "error_ns"),
+	};
+	struct nova_error error = {0};
+	int code;
+
+	if (!lead->in_replicate)
+		return;
+	sample.at.side = (uint32_t)nova_wire_i64(packet, "side");
+	snprintf(sample.metric, sizeof(sample.metric), "%s", nova_wire_text(packet, "metric"));
+	code = nova_store_sample_put(lead->store, lead->run.id, &sample, &error);
+	if (code == NOVA_E_EXISTS)
+		nova_lead_note(lead, NOVA_LOG_WARNING, "a sample of %s came twice and is counted once",
+			       sample.metric);
+	else
+		store_failed(lead, code, &error);
+	if (!code)
+		show_sample(lead, &sample);
+}
+
+static void on_attempt(struct lead *lead, const json_t *packet)
+{
+	int64_t status = nova_wire_i64(packet, "status");
+
+	if (status < NOVA_SAMPLE_OK || status > NOVA_SAMPLE_TIMED_OUT)
+		return;
+	lead->counts[0]++;
+	lead->counts[status]++;
+}
+
+static void on_call(struct lead *lead, const json_t *packet)
+{
+	json_t *target = json_array_get(lead->targets, (size_t)nova_wire_i64(packet, "target"));
+	const char *name = json_string_value(json_object_get(target, "name"));
+	const char *text = nova_wire_text(packet, "text");
+	struct nova_error error = {0};
+	int32_t status = (int32_t)nova_wire_i64(packet, "code");
+
+	store_failed(lead,
+		     nova_store_audit(lead->store, lead->run.id, name ? name : "",
+				      nova_wire_text(packet, "call"), nova_wire_text(packet, "object"),
+				      status, nova_wire_i64(packet, "duration_ns"), &error),
+		     &error);
+	if (status && text)
+		nova_lead_note(lead, status == NOVA_E_INTERRUPTED ? NOVA_LOG_DEBUG : NOVA_LOG_WARNING,
+			       "%s: %s", name ? name : "", text);
+}
+
+static void on_loading(struct lead *lead, const json_t *packet)
+{
+	struct worker *worker = &lead->worker;
+
+	worker->loading_kind = (uint32_t)nova_wire_i64(packet, "kind");
+	snprintf(worker->loading_plugin, sizeof(worker->loading_plugin), "%s",
+		 nova_wire_text(packet, "plugin"));
+	snprintf(worker->loading_stage, sizeof(worker->loading_stage), "%s",
+		 nova_wire_text(packet, "stage"));
+}
+
+static void on_refused(struct lead *lead, const json_t *packet)
+{
+	lead->refusal = (enum nova_refusal_reason)nova_wire_i64(packet, "reason");
+	snprintf(lead->refusal_text, sizeof(lead->refusal_text), "%s", nova_wire_text(packet, "text"));
+}
+
+static void on_id(struct lead *lead, const json_t *packet)
+{
+	struct nova_error error = {0};
+
+	store_failed(lead,
+		     nova_store_journal_id(lead->store, nova_wire_text(packet, "name"),
+					   nova_wire_text(packet, "id"), &error),
+		     &error);
+}
+
+static void on_gone(struct lead *lead, const json_t *packet)
+{
+	struct nova_error error = {0};
+	int code = nova_store_journal_gone(lead->store, nova_wire_text(packet, "name"), &error);
+
+	store_failed(lead, code == NOVA_E_NOT_FOUND ? 0 : code, &error); /* a stray was in no journal */
+}
+
+static void on_say(struct lead *lead, const json_t *packet)
+{
+	int64_t level = nova_wire_i64(packet, "level");
+
+	nova_lead_note(lead,
+		       level >= NOVA_LOG_DEBUG && level <= NOVA_LOG_ERROR ? (enum nova_level)level
+									   : NOVA_LOG_INFO,
+		       "%s", nova_wire_text(packet, "text"));
+}
+
+static void handle(struct lead *lead, const json_t *packet)
+{
+	static const struct {
+		const char *is;
+		void (*handle)(struct lead *, const json_t *);
+	} handlers[] = {{"intend", on_intend}, {"sample", on_sample},	  {"attempt", on_attempt},
+			{"call", on_call},     {"loading", on_loading}, {"refused", on_refused},
+			{"id", on_id},	       {"gone", on_gone},	  {"say", on_say}};
+
+	for (size_t i = 0; i < NOVA_COUNT(handlers); i++)
+		if (!strcmp(handlers[i].is, nova_wire_is(packet)))
+			handlers[i].handle(lead, packet);
+}
+
+/* --- waiting -------------------------------------------------------------------------------------- */
+
+static void on_signals(struct lead *lead)
+{
+	struct signalfd_siginfo info;
+
+	while (read(lead->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue; /* reaped on each round anyway */
+		lead->interrupted = (int)info.ssi_signo;
+		if (lead->interrupts++) {
+			nova_lead_note(lead, NOVA_LOG_WARNING,
+				       "stopping at once; what is left is deleted by the next run or by "
+				       "novacore clean");
+			nova_spawn_kill(&lead->worker, WORKER_HUNG);
+			continue;
+		}
+		nova_lead_note(lead, NOVA_LOG_WARNING,
+			       "stopping: VMs of this run are being deleted, results so far are kept (once "
+			       "more to stop at once)");
+		nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);
+	}
+}
+
+static void look_around(struct lead *lead, int64_t *next_look)
+{
+	struct worker *worker = &lead->worker;
+
+	nova_reap(worker);
+	if (nova_now_ns() < *next_look)
+		return;
+	*next_look = nova_now_ns() + LOOK_NS;
+	if (worker->pid > 0 && !worker->reaped) {
+		worker->resident = nova_resident_bytes(worker->pid);
+		if (worker->resident > worker->resident_max)
+			nova_spawn_kill(worker, WORKER_TOO_LARGE);
+	}
+	if (lead->watch.progress && lead->in_replicate)
+		lead->watch.progress(lead->watch.context, &lead->progress);
+}
+
+/* One packet if there is one. Returns it when it is the awaited one. */
+static json_t *next_packet(struct lead *lead, const char *awaited, bool *closed)
+{
+	struct nova_error error = {0};
+	NOVA_AUTOJSON json_t *packet = NULL;
+	int code = nova_wire_receive(lead->worker.fd, &packet, &error);
+	json_t *found = NULL;
+
+	if (code == NOVA_E_NOT_FOUND)
+		*closed = true;
+	else if (code == NOVA_E_PROTOCOL) {
+		nova_lead_note(lead, NOVA_LOG_ERROR, "the worker broke the protocol: %s", error.text);
+		nova_spawn_kill(&lead->worker, WORKER_BROKEN);
+	}
+	if (!packet)
+		return NULL;
+	if (!strcmp(nova_wire_is(packet), awaited)) {
+		found = packet;
+		packet = NULL;
+	} else {
+		handle(lead, packet);
+	}
+	return found;
+}
+
+/* Loading and probing have a deadline of their own, each. */
+static bool loading_hangs(const struct lead *lead, int64_t since_ns)
+{
+	const char *stage = lead->worker.loading_stage;
+
+	return (!strcmp(stage, "load") || !strcmp(stage, "probe")) &&
+	       nova_now_ns() - since_ns > LOADING_NS;
+}
+
+int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_t **packet,
+	      struct nova_error *error)
+{
+	int64_t next_look = 0, loading_since = nova_now_ns();
+	struct worker *worker = &lead->worker;
+	bool closed = false;
+	char stage[16] = "";
+
+	for (*packet = NULL; !*packet;) {
+		struct pollfd fds[] = {{closed ? -1 : worker->fd, POLLIN, 0},
+				       {worker->log, POLLIN, 0},
+				       {lead->signals, POLLIN, 0}};
+		bool was_reaped = worker->reaped;
+
+		poll(fds, NOVA_COUNT(fds), (int)(LOOK_NS / 1000000));
+		if (fds[2].revents)
+			on_signals(lead);
+		if (fds[1].revents)
+			nova_spawn_read_log(worker);
+		if (fds[0].revents)
+			*packet = next_packet(lead, awaited, &closed);
+		look_around(lead, &next_look);
+		if (*packet)
+			break;
+		if (strcmp(stage, worker->loading_stage)) {
+			snprintf(stage, sizeof(stage), "%s", worker->loading_stage);
+			loading_since = nova_now_ns();
+		}
+		if (nova_now_ns() > deadline_ns || loading_hangs(lead, loading_since))
+			nova_spawn_kill(worker, WORKER_HUNG);
+		if (lead->store_code && !lead->interrupts++)
+			nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);
+		/* Only when all that it said has been read. */
+		if (was_reaped && (closed || !fds[0].revents)) {
+			NOVA_AUTOFREE char *epitaph = nova_spawn_epitaph(worker);
+
+			return nova_error_set(error, NOVA_E_FAILED, "%s", epitaph);
+		}
+	}
+	return 0;
+}
+
+int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error)
+{
+	struct nova_error mine = {0};
+	int code;
+
+	if (lead->worker.pid <= 0) {
+		json_decref(packet);
+		return NOVA_E_NOT_FOUND;
+	}
+	code = nova_wire_send(lead->worker.fd, packet, error ? error : &mine);
+	if (code == NOVA_E_BUSY)
+		nova_spawn_kill(&lead->worker, WORKER_HUNG);
+	return code;
+}
+
+/* --- opening and closing ---------------------------------------------------------------------------- */
+
+static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets, const json_t *shape)
+{
+	uint64_t number = 0;
+	json_t *packet;
+
+	nova_store_journal_next(lead->store, lead->run.id, &number, NULL);
+	packet = json_pack("{ss ss ss sI sO sO ss sI sI}", "is", "open", "run", lead->run.id, "prefix",
+			   lead->prefix, "number", (json_int_t)number, "targets", targets, "shape", shape,
+			   "directory", lead->directory, "op_timeout_ns",
+			   (json_int_t)nova_config_i64(lead->config, "run.op_timeout", 0), "max_vms",
+			   (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0));
+	if (benchmark)
+		json_object_set(packet, "benchmark", benchmark);
+	return packet;
+}
+
+int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const json_t *shape,
+		   json_t **opened, struct nova_error *error)
+{
+	int64_t patience = 2 * nova_config_i64(lead->config, "run.op_timeout", 0) + 20 * NOVA_SECOND_NS;
+	int code;
+
+	*opened = NULL;
+	lead->refusal = 0;
+	lead->targets = targets;
+	code = nova_spawn(&lead->worker, error);
+	if (code)
+		return code;
+	lead->worker.resident_max =
+		(uint64_t)nova_config_i64(lead->config, "limits.worker_memory", 0);
+	code = nova_talk_send(lead, open_packet(lead, benchmark, targets, shape), error);
+	if (!code)
+		code = nova_talk(lead, "opened", nova_now_ns() + patience, opened, error);
+	if (code)
+		return code;
+	lead->worker.loading_stage[0] = 0;
+	code = (int)nova_wire_i64(*opened, "code");
+	if (!code)
+		return 0;
+	nova_error_set(error, code, "%s", nova_wire_text(*opened, "text"));
+	json_decref(*opened);
+	*opened = NULL;
+	return code;
+}
+
+void nova_talk_close(struct lead *lead)
+{
+	struct worker *worker = &lead->worker;
+	int64_t until = nova_now_ns() + 15 * NOVA_SECOND_NS;
+	struct nova_error error = {0};
+	json_t *packet;
+
+	if (worker->pid <= 0)
+		return;
+	if (!worker->reaped && worker->end == WORKER_RUNS) {
+		worker->end = WORKER_ENDED;
+		if (!nova_talk_send(lead, json_pack("{ss}", "is", "close"), NULL))
+			nova_talk(lead, "closed", until, &packet, &error);
+	}
+	nova_spawn_finish(worker, NOVA_SECOND_NS);
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: loads the plugins of one step, and does what the parent says, packet by packet. The main
+ * thread reads packets; a second thread opens, replicates, sweeps and closes, so that a "stop" is
+ * heard while a replicate runs.
+ */
+#include "core/run/worker.h"
+
+#include "core/plugin/plugin.h"
+#include "core/run/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct nova_worker nova_worker = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.sending = PTHREAD_MUTEX_INITIALIZER,
+	.answered = PTHREAD_COND_INITIALIZER,
+};
+
+/* The packet that the second thread is to handle next. */
+static json_t *pending;
+static pthread_cond_t arrived = PTHREAD_COND_INITIALIZER;
+static bool set_up;
+
+void nova_tell(json_t *packet)
+{
+	struct nova_error error = {0};
+	int code;
+
+	pthread_mutex_lock(&nova_worker.sending);
+	code = nova_wire_send(nova_worker.fd, packet, &error);
+	pthread_mutex_unlock(&nova_worker.sending);
+	if (code == NOVA_E_IO)
+		_exit(0); /* the parent is gone */
+}
+
+void nova_tellf(uint32_t level, const char *format, ...)
+{
+	NOVA_AUTOFREE char *text = NULL;
+	json_t *json;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	json = json_string(text ? text : "");
+	if (!json)
+		json = json_string("(a message that is not UTF-8)");
+	nova_tell(json_pack("{ss sI so}", "is", "say", "level", (json_int_t)level, "text", json));
+}
+
+/* --- open ----------------------------------------------------------------------------------------- */
+
+static const char *member(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static void say_loading(uint32_t kind, const char *plugin, const char *stage)
+{
+	nova_tell(json_pack("{ss sI ss ss}", "is", "loading", "kind", (json_int_t)kind, "plugin", plugin,
+			    "stage", stage));
+}
+
+/* Whether it can work here at all; the plugin's own sentence if not. */
+static int probe(const struct nova_plugin *plugin, struct instance *instance, struct nova_error *error)
+{
+	struct op *op;
+	int code;
+
+	if (!NOVA_HAS(plugin, struct nova_plugin, probe) || !plugin->probe)
+		return 0;
+	op = nova_op_new(instance, 0, nova_now_ns() + 5 * NOVA_SECOND_NS);
+	code = plugin->probe(&instance->host, op->number);
+	if (code == NOVA_PENDING || code > 0)
+		nova_error_set(&op->error, code = NOVA_E_INTERNAL, "probe of %s did not end at once",
+			       instance->plugin);
+	if (code && !op->error.code)
+		nova_error_set(&op->error, code, "%s is not available here and does not say why",
+			       instance->plugin);
+	if (code)
+		*error = op->error;
+	nova_op_forget(op);
+	nova_op_release(op);
+	return code;
+}
+
+static struct instance *load(uint32_t kind, uint32_t target, const json_t *what, const void **ops,
+			     struct nova_error *error)
+{
+	const struct nova_plugin *plugin;
+	enum nova_refusal_reason reason = 0;
+	const char *name = member(what, "plugin");
+	struct instance *instance;
+
+	say_loading(kind, name, "load");
+	if (nova_plugin_load(member(what, "path"), kind, name, member(what, "sha256"),
+			     nova_host_table(), &plugin, &reason, error)) {
+		if (reason)
+			nova_tell(json_pack("{ss sI ss sI ss}", "is", "refused", "kind", (json_int_t)kind,
+					    "plugin", name, "reason", (json_int_t)reason, "text",
+					    error->text));
+		return NULL;
+	}
+	instance = nova_instance_new(kind, name, target, json_object_get(what, "params"),
+				     plugin->thread_model);
+	say_loading(kind, name, "probe");
+	if (probe(plugin, instance, error))
+		return NULL;
+	*ops = plugin->ops;
+	return instance;
+}
+
+static int open_targets(const json_t *packet, struct nova_error *error)
+{
+	json_t *targets = json_object_get(packet, "targets"), *target;
+	size_t index;
+
+	nova_worker.targets = nova_alloc((json_array_size(targets) + 1) * sizeof(struct instance *));
+	json_array_foreach(targets, index, target)
+	{
+		const void *ops;
+		struct instance *instance =
+			load(NOVA_KIND_HYPERVISOR, (uint32_t)index, target, &ops, error);
+		int code;
+
+		if (!instance)
+			return error->code;
+		say_loading(NOVA_KIND_HYPERVISOR, instance->plugin, "open");
+		nova_worker.targets[nova_worker.target_count++] = instance;
+		code = nova_instance_open(instance, ops, error);
+		if (code)
+			return nova_error_prefix(error, "target %s", member(target, "name"));
+	}
+	return 0;
+}
+
+static int open_benchmark(const json_t *packet, uint32_t *width, struct nova_error *error)
+{
+	const json_t *what = json_object_get(packet, "benchmark");
+	const struct nova_benchmark *ops;
+	const void *pointer;
+	int code;
+
+	if (!what)
+		return 0; /* a sweep, or a look at the targets */
+	nova_worker.benchmark = load(NOVA_KIND_BENCHMARK, 0, what, &pointer, error);
+	if (!nova_worker.benchmark)
+		return error->code;
+	ops = pointer;
+	memcpy(&nova_worker.ops, ops,
+	       ops->struct_size < sizeof(*ops) ? ops->struct_size : sizeof(*ops));
+	nova_worker.lab = *nova_lab_table();
+	nova_worker.lab.targets = nova_worker.target_count;
+	say_loading(NOVA_KIND_BENCHMARK, nova_worker.benchmark->plugin, "open");
+	code = nova_worker.ops.create(&nova_worker.benchmark->host, &nova_worker.lab,
+				      nova_worker.benchmark->op->number, &nova_worker.self);
+	if (code) {
+		*error = nova_worker.benchmark->op->error;
+		nova_worker.self = NULL;
+		return error->code ? error->code
+				   : nova_error_set(error, code, "the benchmark could not be created");
+	}
+	*width = nova_worker.ops.width ? nova_worker.ops.width(nova_worker.self) : 1;
+	return 0;
+}
+
+/* The first of the benchmark's needs that a target lacks, as a sentence; NULL if none. */
+static char *find_lack(void)
+{
+	for (uint32_t t = 0; t < nova_worker.target_count; t++)
+		for (size_t i = 0; nova_worker.ops.needs && nova_worker.ops.needs[i]; i++) {
+			char why[512];
+
+			if (!nova_worker.lab.can(0, t, nova_worker.ops.needs[i], why, sizeof(why)))
+				return nova_format("%s cannot %s: %s", nova_worker.targets[t]->plugin,
+						   nova_worker.ops.needs[i], why);
+		}
+	return NULL;
+}
+
+static void do_open(const json_t *packet)
+{
+	NOVA_AUTOFREE char *lack = NULL;
+	struct nova_error error = {0};
+	json_t *answer, *targets = json_array();
+	uint32_t width = 1;
+	int code;
+
+	nova_worker.run = nova_strdup(nova_wire_text(packet, "run"));
+	nova_worker.prefix = nova_strdup(nova_wire_text(packet, "prefix"));
+	nova_worker.directory = nova_strdup(nova_wire_text(packet, "directory"));
+	nova_worker.next_number = (uint64_t)nova_wire_i64(packet, "number");
+	nova_worker.op_timeout_ns = nova_wire_i64(packet, "op_timeout_ns");
+	nova_worker.max_vms = (uint64_t)nova_wire_i64(packet, "max_vms");
+	nova_worker.shape = json_incref(json_object_get(packet, "shape"));
+	code = open_targets(packet, &error);
+	if (!code)
+		code = open_benchmark(packet, &width, &error);
+	if (!code)
+		lack = find_lack();
+	for (uint32_t t = 0; t < nova_worker.target_count; t++)
+		json_array_append_new(targets,
+				      json_pack("{sO sO}", "facts", nova_worker.targets[t]->facts,
+						"capabilities", nova_worker.targets[t]->capabilities));
+	answer = json_pack("{ss sI ss sI so}", "is", "opened", "code", (json_int_t)code, "text", error.text,
+			   "width", (json_int_t)width, "targets", targets);
+	if (lack)
+		json_object_set_new(answer, "lacks", json_string(lack));
+	nova_tell(answer);
+}
+
+/* --- replicate, sweep, close ------------------------------------------------------------------------ */
+
+static bool tainted(void)
+{
+	for (uint32_t t = 0; t < nova_worker.target_count; t++)
+		if (nova_worker.targets[t]->tainted)
+			return true;
+	return false;
+}
+
+static int replicate(uint32_t index)
+{
+	nova_run run = nova_worker.benchmark->op->number;
+	int code = 0;
+
+	if (!set_up && nova_worker.ops.setup)
+		code = nova_worker.ops.setup(nova_worker.self, run);
+	set_up = !code;
+	return code ? code
+		    : nova_worker.ops.replicate(nova_worker.self, run, index, nova_worker.side);
+}
+
+static void do_replicate(const json_t *packet)
+{
+	struct nova_error error = {0};
+	uint32_t left;
+	int code = NOVA_E_INVALID;
+
+	nova_worker.side = (uint32_t)nova_wire_i64(packet, "side");
+	if (nova_worker.benchmark)
+		code = replicate((uint32_t)nova_wire_i64(packet, "index"));
+	if (code) {
+		error = nova_worker.benchmark ? nova_worker.benchmark->op->error : error;
+		if (!error.code)
+			nova_error_set(&error, code, "%s",
+				       atomic_load(&nova_worker.interrupted) ? "interrupted"
+									     : "the benchmark gave up");
+		if (atomic_load(&nova_worker.interrupted))
+			code = NOVA_E_INTERRUPTED;
+	}
+	left = nova_lab_clean();
+	if (left)
+		nova_tellf(NOVA_LOG_WARNING, "%u objects could not be deleted; novacore clean tries again",
+			   left);
+	nova_tell(json_pack("{ss sI ss sb}", "is", "replicated", "code", (json_int_t)code, "text",
+			    error.text, "tainted", tainted() || left));
+}
+
+/* "novacore-<installation>-<run>-<n>": does its run stand in `busy`? */
+static bool is_busy(const json_t *busy, const char *name, const char *prefix)
+{
+	const char *run = name + strlen(prefix);
+	size_t index, length = strcspn(run, "-");
+	json_t *entry;
+
+	json_array_foreach(busy, index, entry)
+		if (json_string_length(entry) == length && !strncmp(json_string_value(entry), run, length))
+			return true;
+	return false;
+}
+
+/* VMs that carry our installation's prefix and are in no journal: after a lost database. */
+static int sweep_strays(struct instance *instance, const char *prefix, const json_t *busy,
+			struct nova_error *error)
+{
+	struct op *op = nova_op_new(instance, OP_VM_LIST, nova_now_ns() + nova_worker.op_timeout_ns);
+	int left = 0;
+
+	op->name = nova_strdup(prefix);
+	if (nova_op_run(op, true) != NOVA_DONE) {
+		*error = op->error;
+		left = 1;
+	}
+	for (size_t i = 0; i < op->value_count; i++) {
+		const struct value *vm = &op->values[i];
+
+		if (vm->field != NOVA_FIELD_VM || !vm->key || strncmp(vm->key, prefix, strlen(prefix)) ||
+		    is_busy(busy, vm->key, prefix))
+			continue;
+		left += nova_lab_delete(instance, "vm", vm->key, vm->bytes, error) != 0;
+	}
+	nova_op_release(op);
+	return left;
+}
+
+static void do_sweep(const json_t *packet)
+{
+	json_t *objects = json_object_get(packet, "objects"), *object;
+	uint64_t target = (uint64_t)nova_wire_i64(packet, "target");
+	const char *prefix = nova_wire_text(packet, "prefix");
+	struct nova_error error = {0};
+	struct instance *instance;
+	int64_t left = 0;
+	size_t index;
+
+	if (target >= nova_worker.target_count) {
+		nova_tell(json_pack("{ss sI ss sI}", "is", "swept", "code", (json_int_t)NOVA_E_INVALID,
+				    "text", "there is no such target", "left", (json_int_t)0));
+		return;
+	}
+	instance = nova_worker.targets[target];
+	json_array_foreach(objects, index, object)
+	{
+		const char *id = json_string_value(json_object_get(object, "id"));
+
+		left += nova_lab_delete(instance, member(object, "kind"), member(object, "name"), id,
+					&error) != 0;
+	}
+	if (prefix && *prefix)
+		left += sweep_strays(instance, prefix, json_object_get(packet, "busy"), &error);
+	nova_tell(json_pack("{ss sI ss sI}", "is", "swept", "code", (json_int_t)error.code, "text",
+			    error.text, "left", (json_int_t)left));
+}
+
+static void do_close(void)
+{
+	if (nova_worker.benchmark && nova_worker.self) {
+		if (set_up && nova_worker.ops.teardown)
+			nova_worker.ops.teardown(nova_worker.self, nova_worker.benchmark->op->number);
+		if (nova_worker.ops.destroy && !tainted())
+			nova_worker.ops.destroy(nova_worker.self);
+	}
+	for (uint32_t t = nova_worker.target_count; t-- > 0;)
+		nova_instance_close(nova_worker.targets[t]);
+	/* Not exit(): client libraries' threads may still run. */
+	_exit(0);
+}
+
+/* --- packets ---------------------------------------------------------------------------------------- */
+
+static void *act(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		NOVA_AUTOJSON json_t *packet = NULL;
+		const char *is;
+
+		nova_lock();
+		while (!pending)
+			pthread_cond_wait(&arrived, &nova_worker.lock);
+		packet = pending;
+		pending = NULL;
+		nova_unlock();
+		is = nova_wire_is(packet);
+		if (!strcmp(is, "open"))
+			do_open(packet);
+		else if (!strcmp(is, "replicate"))
+			do_replicate(packet);
+		else if (!strcmp(is, "sweep"))
+			do_sweep(packet);
+		else if (!strcmp(is, "close"))
+			do_close();
+	}
+	return NULL;
+}
+
+static void answer_intent(const json_t *packet)
+{
+	uint64_t number = (uint64_t)nova_wire_i64(packet, "number");
+
+	nova_lock();
+	for (size_t i = 0; i < nova_worker.intent_count; i++)
+		if (nova_worker.intents[i].number == number) {
+			nova_worker.intents[i].answered = true;
+			nova_worker.intents[i].code = (int)nova_wire_i64(packet, "code");
+		}
+	pthread_cond_broadcast(&nova_worker.answered);
+	nova_unlock();
+}
+
+static void settle_in(void)
+{
+	struct rlimit files;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN);
+	unsetenv("LD_BIND_NOW"); /* QEMU would inherit it */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+int nova_worker_main(int fd)
+{
+	struct nova_error error = {0};
+	pthread_t actor;
+
+	settle_in();
+	fcntl(fd, F_SETFD, FD_CLOEXEC); /* or a QEMU would keep the parent waiting for its end */
+	nova_worker.fd = fd;
+	if (pthread_create(&actor, NULL, act, NULL))
+		return 4;
+	for (;;) {
+		NOVA_AUTOJSON json_t *packet = NULL;
+		int code = nova_wire_receive(fd, &packet, &error);
+
+		if (code == NOVA_E_PROTOCOL) {
+			nova_tellf(NOVA_LOG_ERROR, "worker: %s", error.text);
+			continue;
+		}
+		if (code)
+			_exit(0);
+		if (!strcmp(nova_wire_is(packet), "go")) {
+			answer_intent(packet);
+		} else if (!strcmp(nova_wire_is(packet), "stop")) {
+			atomic_store(&nova_worker.interrupted, true);
+		} else {
+			nova_lock();
+			json_decref(pending);
+			pending = packet;
+			packet = NULL;
+			pthread_cond_signal(&arrived);
+			nova_unlock();
+		}
+	}
+}

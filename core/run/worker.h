@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside a worker: plugin instances, ops in flight, VMs, the façade. Internal to core/run.
+ *
+ *   worker.c    the packet loop: open, replicate, sweep, close
+ *   instance.c  a created plugin, its host table, its pump thread
+ *   op.c        one call in flight: deadline, cancellation, results
+ *   lab.c       nova_lab, the façade that benchmarks call
+ *   beat.c      receives the heartbeats of guests
+ *
+ * One lock, `nova_worker.lock`, guards every field of ops, VMs and instances that more than one
+ * thread touches; it is never held while a plugin or the parent is called.
+ */
+#ifndef NOVACORE_RUN_WORKER_H
+#define NOVACORE_RUN_WORKER_H
+
+#include "core/base/base.h"
+#include "core/run/wire.h"
+
+#include <novacore/sdk.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* --- results of an op -------------------------------------------------------------------------- */
+
+struct value {
+	uint32_t field;
+	int64_t i64;
+	double f64;
+	char *key, *bytes; /* bytes NUL-terminated after `count` */
+	uint64_t count;
+	bool is_null; /* a fact whose text is NULL */
+};
+
+/* --- ops --------------------------------------------------------------------------------------- */
+
+enum op_kind {
+	OP_CONNECT = 1,
+	OP_DESCRIBE,
+	OP_VM_CREATE,
+	OP_VM_POWER,
+	OP_VM_DELETE,
+	OP_VM_LIST,
+	OP_VM_QUERY,
+	OP_SNAPSHOT,
+	OP_EXEC,
+	OP_NET_CREATE,
+	OP_NET_DELETE,
+	OP_IMAGE_DELETE,
+	OP_MIGRATE_PREPARE,
+	OP_MIGRATE,
+	OP_MIGRATE_FINISH
+};
+
+struct instance;
+
+/*
+ * One call in flight. Reference counted: the table, the caller and the thread that is inside the
+ * driver each hold one, so that an abandoned call finds its arguments until it returns.
+ */
+struct op {
+	nova_op number;
+	unsigned references;
+	struct op *next; /* in its hash bucket */
+	struct instance *instance;
+	enum op_kind kind;
+	/* arguments, copies of the caller's */
+	struct nova_ref ref;
+	char *ref_name, *ref_id;
+	char *name;
+	uint32_t action;
+	int32_t outcome;
+	struct nova_shape shape;
+	struct nova_exec exec;
+	struct nova_migrate migrate;
+	json_t *copies; /* holds the strings that shape, exec and migrate point to */
+	void **blocks;  /* NULL-terminated text arrays of those, and exec's input */
+	size_t block_count;
+	/* state, under the lock */
+	bool ended, given_up;
+	int status;
+	int64_t deadline_ns;
+	int64_t called_ns;               /* this host's clock */
+	int64_t started_ns, returned_ns; /* the driver's clock */
+	struct nova_error error; /* the first one wins; later texts are appended as causes */
+	struct value *values;
+	size_t value_count;
+	uint64_t bytes_held;
+	pthread_cond_t changed;
+};
+
+/* --- instances --------------------------------------------------------------------------------- */
+
+struct instance {
+	struct op *op; /* its number is the instance's; its error collects what create says */
+	uint32_t kind, target;
+	char *plugin;
+	struct nova_host host;
+	uint32_t thread_model;
+	struct nova_hypervisor driver; /* a zeroed copy, min(struct_size) */
+	void *self;
+	json_t *params;
+	char *directories[4]; /* by NOVA_DIRECTORY_* */
+	pthread_mutex_t *turn; /* SERIAL: of the plugin; PER_INSTANCE: its own; PARALLEL: NULL */
+	pthread_mutex_t own_turn;
+	atomic_uint waiting; /* calls that wait for their turn */
+	atomic_bool stop;    /* tells the pump thread to end */
+	pthread_t pump;
+	bool pumping;
+	bool tainted; /* a call was abandoned in it */
+	json_t *facts, *capabilities; /* {key: text}, {key: null or why not} */
+};
+
+/* --- VMs --------------------------------------------------------------------------------------- */
+
+struct stamp {
+	uint32_t kind, source;
+	int64_t t_ns, resolution_ns;
+};
+
+struct vm {
+	nova_vm number; /* n of the name, plus 1 */
+	struct instance *instance;
+	char *name, *id;
+	struct stamp *stamps; /* since the last op that changes its state */
+	size_t stamp_count;
+	bool exists; /* from the intention until deletion was confirmed */
+	int beat_fd;
+	uint16_t beat_port;
+	uint64_t beats;
+	pthread_cond_t changed;
+};
+
+struct net {
+	struct instance *instance;
+	char name[64];
+	bool exists;
+};
+
+/* --- the worker -------------------------------------------------------------------------------- */
+
+struct nova_worker {
+	pthread_mutex_t lock;
+	int fd;                /* to the parent */
+	pthread_mutex_t sending;
+	char *run, *prefix, *directory;
+	int64_t op_timeout_ns;
+	uint64_t next_number;
+	uint64_t max_vms, live_vms;
+	json_t *shape; /* the configured one */
+	struct instance **targets;
+	uint32_t target_count;
+	/* the benchmark */
+	struct instance *benchmark;
+	struct nova_benchmark ops;
+	struct nova_lab lab;
+	void *self;
+	uint32_t side;
+	/* VMs and networks of this worker, in order of creation */
+	struct vm **vms;
+	size_t vm_count;
+	struct net **nets;
+	size_t net_count;
+	atomic_bool interrupted;
+	/* answers to "intend", by number */
+	struct {
+		uint64_t number;
+		int code;
+		bool waiting, answered;
+	} *intents;
+	size_t intent_count;
+	pthread_cond_t answered;
+};
+
+/* A process is a worker once and for all, and the SDK's functions carry no context: hence global. */
+extern struct nova_worker nova_worker;
+
+void nova_lock(void);
+void nova_unlock(void);
+
+/* Sends to the parent; if it is gone the worker ends at once (nobody could use what follows). */
+void nova_tell(json_t *packet);
+void nova_tellf(uint32_t level, const char *format, ...) NOVA_PRINTF(2, 3);
+
+/* op.c: a new op with one reference for the caller, in the table. */
+struct op *nova_op_new(struct instance *instance, enum op_kind kind, int64_t deadline_ns);
+void nova_op_release(struct op *op);
+/* By number with a reference, or NULL. */
+struct op *nova_op_hold(nova_op number);
+/* Copies into the op what the driver will be given. */
+void nova_op_set_vm(struct op *op, const struct vm *vm);
+void nova_op_set_shape(struct op *op, const struct nova_shape *shape);
+void nova_op_set_exec(struct op *op, const struct nova_exec *exec);
+void nova_op_set_migrate(struct op *op, const struct nova_migrate *migrate, const char *ticket);
+/*
+ * Runs the op to its end, its deadline (then cancel, a grace of 5 s, NOVA_E_TIMEOUT) or, unless
+ * `always`, an interruption. Returns the status; times, values and error are in the op. Audits
+ * calls that change the hypervisor.
+ */
+int nova_op_run(struct op *op, bool always);
+/* Ends an op, from host->done. */
+void nova_op_done(struct op *op, int status);
+/* Takes it out of the table: whatever is still said about it is ignored. */
+void nova_op_forget(struct op *op);
+void nova_op_put(struct op *op, const struct value *value);
+/* The `index`th value of a field, or NULL. Call under the lock, or after the op has ended. */
+const struct value *nova_op_value(const struct op *op, uint32_t field, uint32_t index,
+				  uint32_t *count);
+
+/* instance.c */
+struct instance *nova_instance_new(uint32_t kind, const char *plugin, uint32_t target,
+				   json_t *params, uint32_t thread_model);
+/* create, start the pump, connect, describe. */
+int nova_instance_open(struct instance *instance, const struct nova_hypervisor *driver,
+		       struct nova_error *error);
+void nova_instance_close(struct instance *instance);
+struct instance *nova_instance_find(uint64_t number); /* under the lock or not: never freed */
+const struct nova_host *nova_host_table(void);
+
+/* lab.c */
+const struct nova_lab *nova_lab_table(void);
+struct vm *nova_vm_by_name(const char *name); /* under the lock */
+void nova_vm_stamp(struct vm *vm, const struct stamp *stamp); /* under the lock */
+/* Deletes what the replicate left: VMs, then networks. Never interrupted. Returns what is left. */
+uint32_t nova_lab_clean(void);
+/* Deletes one object ("vm", "net", "image") by name, for a sweep. */
+int nova_lab_delete(struct instance *instance, const char *kind, const char *name, const char *id,
+		    struct nova_error *error);
+
+/* beat.c */
+int nova_beat_open(struct vm *vm, struct nova_error *error);
+void nova_beat_close(struct vm *vm);
+
+#endif
