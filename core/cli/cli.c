@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* What the commands share: common options, complaints, output files. */
+#include "core/cli/cli.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static int unknown_option(char **argv, const struct option *options)
+{
+	const char *word = argv[optind > 0 ? optind - 1 : 0], *names[64] = {NULL};
+	const char *near = NULL;
+	size_t count = 0;
+
+	for (; options[count].name && count < NOVA_COUNT(names) - 1; count++)
+		names[count] = options[count].name;
+	if (!strncmp(word, "--", 2)) {
+		NOVA_AUTOFREE char *bare = nova_format("%.*s", (int)strcspn(word + 2, "="), word + 2);
+
+		near = nova_nearest(bare, names);
+	}
+	fprintf(stderr, "novacore: unknown or ambiguous option \"%s\"%s%s%s; --help lists the options\n", word,
+		near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+	return 2;
+}
+
+int nova_common_option(int option, char **argv, const struct option *options, const char *help)
+{
+	struct nova_error error = {0};
+
+	switch (option) {
+	case NOVA_OPTION_HELP: fputs(help, stdout); return 0;
+	case NOVA_OPTION_QUIET: nova_log_terminal(NOVA_LOG_ERROR); return -1;
+	case NOVA_OPTION_VERBOSE: nova_log_terminal(NOVA_LOG_DEBUG); return -1;
+	case NOVA_OPTION_LOG_FILE: return nova_log_open(optarg, &error) ? nova_complain(&error) : -1;
+	case ':':
+		fprintf(stderr, "novacore: option \"%s\" needs a value; --help explains it\n",
+			argv[optind - 1]);
+		return 2;
+	default: return unknown_option(argv, options);
+	}
+}
+
+int nova_complain(const struct nova_error *error)
+{
+	nova_log(NOVA_LOG_ERROR, "novacore: %s", error->text);
+	return nova_code_exit(error->code);
+}
+
+static char *unfinished(const char *path)
+{
+	return nova_format("%s.%d.new", path, (int)getpid());
+}
+
+FILE *nova_output_open(const char *path, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *temporary = NULL;
+	FILE *file;
+
+	if (!path || !strcmp(path, "-"))
+		return stdout;
+	temporary = unfinished(path);
+	file = fopen(temporary, "wxe");
+	if (!file)
+		nova_error_errno(error, "cannot write %s", path);
+	return file;
+}
+
+int nova_output_close(FILE *file, const char *path, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *temporary = NULL;
+	bool failed = ferror(file);
+
+	if (file == stdout) {
+		if (fflush(stdout) || failed)
+			return nova_error_errno(error, "cannot write to standard output");
+		return 0;
+	}
+	temporary = unfinished(path);
+	failed = fflush(file) || failed || fsync(fileno(file));
+	failed = fclose(file) || failed;
+	if (failed || rename(temporary, path)) {
+		nova_error_errno(error, "cannot write %s", path);
+		unlink(temporary);
+		return error->code;
+	}
+	return 0;
+}

@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/* novacore run: settings, plan, run, report. Also the hidden command `worker`. */
+#include "core/cli/cli.h"
+
+#include "core/report/report.h"
+#include "core/run/run.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+	"Usage: novacore [run] [--profile PROFILE] --plugin DRIVER [OPTION]…\n"
+	"       novacore run --resume ID\n"
+	"\n"
+	"Runs the profile's suite, keeps every sample, and prints what was measured.\n"
+	"\n"
+	"  novacore --profile hpc --plugin kvm               on this host, libvirt embedded\n"
+	"  novacore --profile dev --plugin kvm --uri qemu:///system\n"
+	"  novacore --profile dev --plugin sim --set hypervisor.sim.clock=virtual --seed 7\n"
+	"  novacore --plugin kvm --benchmark lifecycle --set lifecycle.concurrency=1,5\n"
+	"  novacore --profile hpc --plugin kvm --dry-run     what it would do, and how long\n"
+	"  novacore run --resume last                        finish what was interrupted\n"
+	"\n"
+	"  --profile NAME        environment profile (novacore profile list)\n"
+	"  --plugin NAME         driver of the target \"local\" (novacore plugin list)\n"
+	"  --uri URI             where that driver connects to\n"
+	"  --target NAME|PLUGIN=URI\n"
+	"                        a configured target, or a driver and where; repeatable\n"
+	"  --benchmark NAME      instead of the profile's suite; repeatable\n"
+	"  --set KEY=VALUE       a setting for this run (novacore config show); repeatable\n"
+	"  --config FILE         a configuration file over the system's and yours\n"
+	"  --seed N              of orders and simulations; printed, so that a run can be repeated\n"
+	"  --full                do not lower repetitions to fit run.budget\n"
+	"  --max-vms N           short for --set limits.max_vms=N\n"
+	"  --dry-run             print the plan with its time, do nothing\n"
+	"  --resume ID           finish an interrupted run (\"last\", or the beginning of its id)\n"
+	"  --format FORMAT       table (default), json, csv, junit\n"
+	"  --output FILE         instead of standard output\n"
+	"  --fail-on goal        exit 1 if a goal was missed\n" NOVA_COMMON_HELP
+	"\n"
+	"Ctrl-C stops cleanly: VMs are deleted, results are kept, the run can be resumed.\n"
+	"Exit codes: 0 fine, 1 a goal missed (--fail-on), 2 wrong usage or configuration, 3 host or\n"
+	"hypervisor cannot do it, 4 a step failed or was lost, 5 refused for safety, 130 interrupted.\n";
+
+enum {
+	OPTION_PROFILE = 1,
+	OPTION_PLUGIN,
+	OPTION_URI,
+	OPTION_TARGET,
+	OPTION_BENCHMARK,
+	OPTION_SET,
+	OPTION_CONFIG,
+	OPTION_SEED,
+	OPTION_FULL,
+	OPTION_MAX_VMS,
+	OPTION_DRY_RUN,
+	OPTION_RESUME,
+	OPTION_FORMAT,
+	OPTION_OUTPUT,
+	OPTION_FAIL_ON
+};
+
+static const struct option options[] = {{"profile", required_argument, NULL, OPTION_PROFILE},
+					{"plugin", required_argument, NULL, OPTION_PLUGIN},
+					{"uri", required_argument, NULL, OPTION_URI},
+					{"target", required_argument, NULL, OPTION_TARGET},
+					{"benchmark", required_argument, NULL, OPTION_BENCHMARK},
+					{"set", required_argument, NULL, OPTION_SET},
+					{"config", required_argument, NULL, OPTION_CONFIG},
+					{"seed", required_argument, NULL, OPTION_SEED},
+					{"full", no_argument, NULL, OPTION_FULL},
+					{"max-vms", required_argument, NULL, OPTION_MAX_VMS},
+					{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+					{"resume", required_argument, NULL, OPTION_RESUME},
+					{"format", required_argument, NULL, OPTION_FORMAT},
+					{"output", required_argument, NULL, OPTION_OUTPUT},
+					{"fail-on", required_argument, NULL, OPTION_FAIL_ON},
+					NOVA_COMMON_OPTIONS,
+					{NULL, 0, NULL, 0}};
+
+struct list {
+	const char **items; /* NULL-terminated once something was added */
+	size_t count;
+};
+
+struct command {
+	const char *profile, *plugin, *uri, *config, *resume, *format, *output;
+	struct list targets, benchmarks, settings;
+	uint64_t seed;
+	bool dry_run, fail_on_goal, quiet;
+	struct nova_settings loaded;
+	struct nova_store *store;
+};
+
+static void add(struct list *list, const char *item)
+{
+	list->items = nova_realloc(list->items, (list->count + 2) * sizeof(*list->items));
+	list->items[list->count++] = item;
+	list->items[list->count] = NULL;
+}
+
+static int usage(const char *text)
+{
+	fprintf(stderr, "novacore: %s\n", text);
+	return 2;
+}
+
+/* --- options --------------------------------------------------------------------------------------- */
+
+static int parse_seed(const char *text, uint64_t *seed)
+{
+	char *end;
+
+	errno = 0;
+	*seed = strtoull(text, &end, 10);
+	if (errno || *end || !*text || strchr(text, '-') || *seed > INT64_MAX)
+		return usage("--seed wants a whole number from 0 to 9223372036854775807");
+	return -1;
+}
+
+static int take_option(struct command *command, int option)
+{
+	switch (option) {
+	case OPTION_PROFILE: command->profile = optarg; return -1;
+	case OPTION_PLUGIN: command->plugin = optarg; return -1;
+	case OPTION_URI: command->uri = optarg; return -1;
+	case OPTION_TARGET: add(&command->targets, optarg); return -1;
+	case OPTION_BENCHMARK: add(&command->benchmarks, optarg); return -1;
+	case OPTION_SET: add(&command->settings, optarg); return -1;
+	case OPTION_CONFIG: command->config = optarg; return -1;
+	case OPTION_SEED: return parse_seed(optarg, &command->seed);
+	case OPTION_FULL: add(&command->settings, "run.full=true"); return -1;
+	case OPTION_MAX_VMS: add(&command->settings, nova_format("limits.max_vms=%s", optarg)); return -1;
+	case OPTION_DRY_RUN: command->dry_run = true; return -1;
+	case OPTION_RESUME: command->resume = optarg; return -1;
+	case OPTION_FORMAT: command->format = optarg; return -1;
+	case OPTION_OUTPUT: command->output = optarg; return -1;
+	case OPTION_FAIL_ON:
+		if (strcmp(optarg, "goal"))
+			return usage("--fail-on takes \"goal\" (regressions need baselines, which are not "
+				     "implemented)");
+		command->fail_on_goal = true;
+		return -1;
+	default: return -2;
+	}
+}
+
+static int check_format(const struct command *command)
+{
+	for (size_t i = 0; nova_report_formats[i]; i++)
+		if (!strcmp(nova_report_formats[i], command->format))
+			return -1;
+	return usage("--format takes table, json, csv or junit");
+}
+
+static int parse(struct command *command, int argc, char **argv)
+{
+	int option, code;
+
+	optind = 0;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "+:", options, NULL)) >= 0) {
+		code = take_option(command, option);
+		if (code == -2)
+			code = nova_common_option(option, argv, options, help);
+		if (option == NOVA_OPTION_QUIET)
+			command->quiet = true;
+		if (code >= 0)
+			return code;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "novacore: unexpected argument \"%s\"; --help lists the options\n",
+			argv[optind]);
+		return 2;
+	}
+	if (command->uri && !command->plugin)
+		return usage("--uri goes with --plugin (or use --target PLUGIN=URI)");
+	if (command->resume && (command->plugin || command->profile || command->targets.count ||
+				command->benchmarks.count || command->settings.count || command->dry_run))
+		return usage("--resume finishes the plan as it was: it takes no other choice of what to run");
+	return check_format(command);
+}
+
+/* --- progress ---------------------------------------------------------------------------------------- */
+
+static bool live;            /* stderr is a terminal */
+static char line[512];       /* what stands there now */
+static int64_t last_plain_ns;
+static uint32_t last_plain_step = UINT32_MAX;
+
+static void line_hide(void)
+{
+	if (live && line[0])
+		fputs("\r\033[K", stderr);
+}
+
+static void line_show(void)
+{
+	if (live && line[0]) {
+		fputs(line, stderr);
+		fflush(stderr);
+	}
+}
+
+static void describe(const struct nova_run_progress *p, char *text, size_t room)
+{
+	char median[32], left[48] = "";
+	int64_t s = (p->left_ns + NOVA_SECOND_NS - 1) / NOVA_SECOND_NS;
+	int length = snprintf(text, room, "step %u/%u %s on %s%s%s · %s%u/%u · %llu samples", p->step + 1,
+			      p->steps, p->benchmark, p->target, *p->params ? ", " : "", p->params,
+			      p->warming_up ? "warm-up " : "", p->replicate, p->replicates,
+			      (unsigned long long)p->samples);
+
+	if (p->left_ns >= 0)
+		snprintf(left, sizeof(left), " · %lld:%02lld left", (long long)(s / 60), (long long)(s % 60));
+	if (p->metric && length > 0 && (size_t)length < room) {
+		nova_value_format(p->median, p->unit, median);
+		length += snprintf(text + length, room - (size_t)length, " · median %s %s", p->metric, median);
+	}
+	if (length > 0 && (size_t)length < room)
+		snprintf(text + length, room - (size_t)length, "%s", left);
+}
+
+/* Cuts to the terminal's width, at a character. */
+static void fit_line(void)
+{
+	struct winsize size = {0};
+	size_t columns, length = strlen(line);
+
+	columns = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
+	while (length && nova_columns(line) >= columns) {
+		while (length && (line[length - 1] & 0xc0) == 0x80)
+			length--;
+		line[length ? --length : 0] = 0;
+	}
+}
+
+static void on_progress(void *context, const struct nova_run_progress *progress)
+{
+	const struct command *command = context;
+	char text[sizeof(line)];
+
+	if (command->quiet)
+		return;
+	describe(progress, text, sizeof(text));
+	if (live) {
+		line_hide();
+		memcpy(line, text, sizeof(line));
+		fit_line();
+		line_show();
+		return;
+	}
+	if (progress->step == last_plain_step && nova_now_ns() - last_plain_ns < 15 * NOVA_SECOND_NS &&
+	    progress->replicate != progress->replicates)
+		return;
+	last_plain_step = progress->step;
+	last_plain_ns = nova_now_ns();
+	nova_log(NOVA_LOG_INFO, "%s", text);
+}
+
+static void on_note(void *context, enum nova_level level, const char *text)
+{
+	(void)context;
+	nova_log(level, "%s", text);
+}
+
+/* --- dry run ------------------------------------------------------------------------------------------ */
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static void print_step(FILE *out, const json_t *plan, const json_t *step)
+{
+	json_t *target = json_array_get(
+		json_object_get(plan, "targets"),
+		(size_t)json_integer_value(json_array_get(json_object_get(step, "targets"), 0)));
+	NOVA_AUTOFREE char *params = json_dumps(json_object_get(step, "params"), JSON_COMPACT);
+	char estimate[32];
+
+	nova_value_format((double)json_integer_value(json_object_get(step, "estimate_ns")) / 1e9,
+			  NOVA_UNIT_SECOND, estimate);
+	fprintf(out, "%4lld  %-12s on %s (%s): %lld samples after %lld warm-up, about %s (%s)\n      %s\n",
+		(long long)json_integer_value(json_object_get(step, "index")), text_of(step, "benchmark"),
+		text_of(target, "name"), text_of(target, "plugin"),
+		(long long)json_integer_value(json_object_get(step, "samples")),
+		(long long)json_integer_value(json_object_get(step, "warmup")), estimate,
+		text_of(step, "estimate_basis"), params ? params : "");
+}
+
+static void print_plan(FILE *out, const json_t *plan)
+{
+	json_t *steps = json_object_get(plan, "steps"), *step;
+	double total = 0, budget = (double)json_integer_value(json_object_get(plan, "budget_ns")) / 1e9;
+	char text[32], limit[32];
+	size_t index;
+
+	fprintf(out, "Plan of profile %s, seed %lld; nothing has been done.\n", text_of(plan, "profile"),
+		(long long)json_integer_value(json_object_get(plan, "seed")));
+	json_array_foreach(steps, index, step)
+	{
+		print_step(out, plan, step);
+		total += (double)json_integer_value(json_object_get(step, "estimate_ns")) / 1e9;
+	}
+	nova_value_format(total, NOVA_UNIT_SECOND, text);
+	nova_value_format(budget, NOVA_UNIT_SECOND, limit);
+	fprintf(out, "About %s in all; run.budget is %s%s.\n", text, limit,
+		json_is_true(json_object_get(plan, "full")) ? " and lifted by --full"
+		: total > budget ? ": repetitions will be lowered to fit, and the result will say so"
+				 : "");
+}
+
+static int dry_run(struct command *command, json_t *plan, struct nova_error *error)
+{
+	bool json = !strcmp(command->format, "json");
+	FILE *out;
+	int code;
+
+	if (!json && strcmp(command->format, "table"))
+		return nova_error_set(error, NOVA_E_INVALID, "--dry-run prints --format table or json");
+	code = nova_plan_estimate(plan, command->store, error);
+	out = code ? NULL : nova_output_open(command->output, error);
+	if (!out)
+		return error->code;
+	if (json) {
+		json_dumpf(plan, out, JSON_INDENT(2));
+		fputc('\n', out);
+	} else {
+		print_plan(out, plan);
+	}
+	return nova_output_close(out, command->output, error);
+}
+
+/* --- running ------------------------------------------------------------------------------------------ */
+
+/* --plugin takes a driver, or any kind if the name is unique. */
+static int place_plugin(struct command *command, struct nova_error *error)
+{
+	const struct nova_manifest *plugin;
+
+	if (!command->plugin)
+		return 0;
+	plugin = nova_registry_find(command->loaded.registry, NOVA_KIND_HYPERVISOR, command->plugin, NULL);
+	if (plugin)
+		return 0;
+	plugin = nova_registry_find(command->loaded.registry, 0, command->plugin, error);
+	if (!plugin)
+		return error->code;
+	if (plugin->kind != NOVA_KIND_BENCHMARK)
+		return nova_error_set(error, NOVA_E_INVALID, "%s is a plugin of kind %s: it cannot be run",
+				      command->plugin, nova_kind_name(plugin->kind));
+	add(&command->benchmarks, command->plugin);
+	command->plugin = NULL;
+	return 0;
+}
+
+static int open_store(struct command *command, struct nova_error *error)
+{
+	const struct nova_config *config = command->loaded.config;
+	const char *path =
+		nova_config_has(config, "store.path") ? nova_config_text(config, "store.path", 0) : NULL;
+
+	return nova_store_open(path, &command->store, error);
+}
+
+static int make_plan(struct command *command, json_t **plan, struct nova_error *error)
+{
+	struct nova_plan_request request = {.config = command->loaded.config,
+					    .registry = command->loaded.registry,
+					    .profile = command->loaded.profile,
+					    .targets = command->targets.items,
+					    .plugin = command->plugin,
+					    .uri = command->uri,
+					    .benchmarks = command->benchmarks.items,
+					    .seed = command->seed,
+					    .config_file = command->config,
+					    .settings = command->settings.items,
+					    .setting_count = command->settings.count};
+
+	return nova_plan_make(&request, plan, error);
+}
+
+/* The settings of the run that is to be resumed; secrets come from where they came from then. */
+static int load_resumed(struct command *command, struct nova_error *error)
+{
+	struct nova_run_record run = {0};
+	json_t *asked, *setting;
+	struct list settings = {0};
+	struct nova_store *store;
+	size_t index;
+	int code;
+
+	/* The store's place may be a setting of that run: then it must be given again by --config. */
+	code = nova_settings_load(NULL, command->config, NULL, 0, &command->loaded, error);
+	if (!code)
+		code = open_store(command, error);
+	if (!code)
+		code = nova_store_run_get(command->store, command->resume, &run, error);
+	if (code)
+		return code;
+	asked = json_object_get(run.plan, "command");
+	json_array_foreach(json_object_get(asked, "settings"), index, setting)
+		add(&settings, json_string_value(setting));
+	store = command->store;
+	nova_settings_free(&command->loaded);
+	memset(&command->loaded, 0, sizeof(command->loaded));
+	code = nova_settings_load(run.profile, json_string_value(json_object_get(asked, "config")),
+				  settings.items, settings.count, &command->loaded, error);
+	command->store = store;
+	command->resume = nova_strdup(run.id);
+	free(settings.items);
+	nova_run_record_clear(&run);
+	return code;
+}
+
+static bool goal_missed(const json_t *result)
+{
+	json_t *steps = json_object_get(result, "steps"), *step, *metric;
+	size_t i, j;
+
+	json_array_foreach(steps, i, step)
+		json_array_foreach(json_object_get(step, "metrics"), j, metric)
+			if (!strcmp(text_of(metric, "verdict"), "needs optimization"))
+				return true;
+	return false;
+}
+
+static int report(struct command *command, const char *id, bool *missed, struct nova_error *error)
+{
+	struct nova_report_options look = {0};
+	NOVA_AUTOJSON json_t *result = NULL;
+	FILE *out;
+	int code = nova_result_build(command->store, id, &result, error);
+
+	if (code)
+		return code;
+	*missed = goal_missed(result);
+	out = nova_output_open(command->output, error);
+	if (!out)
+		return error->code;
+	nova_report_options_detect(out, &look);
+	code = nova_report_write(result, command->format, out, &look, error);
+	return nova_output_close(out, command->output, code ? NULL : error) || code ? error->code : 0;
+}
+
+/* The exit code that is more urgent (architecture: 143 and 130, 5, 2, 3, 4, 1, 0). */
+static int more_urgent(int left, int right)
+{
+	static const int order[] = {143, 130, 5, 2, 3, 4, 1, 0};
+
+	for (size_t i = 0; i < NOVA_COUNT(order); i++)
+		if (left == order[i] || right == order[i])
+			return order[i];
+	return left;
+}
+
+static int execute(struct command *command, json_t *plan, struct nova_error *error)
+{
+	struct nova_run_request request = {.config = command->loaded.config,
+					   .registry = command->loaded.registry,
+					   .store = command->store,
+					   .plan = plan,
+					   .resume = command->resume,
+					   .watch = {on_progress, on_note, command}};
+	struct nova_run_outcome outcome;
+	struct nova_error reporting = {0};
+	bool missed = false;
+	int code, exit_code;
+
+	live = isatty(STDERR_FILENO);
+	nova_log_around(line_hide, line_show);
+	code = nova_run_execute(&request, &outcome, error);
+	line_hide();
+	line[0] = 0;
+	exit_code = outcome.exit_code;
+	if (code && !exit_code)
+		exit_code = nova_code_exit(code);
+	if (code)
+		nova_complain(error);
+	if (!outcome.id[0])
+		return exit_code;
+	if (report(command, outcome.id, &missed, &reporting))
+		exit_code = more_urgent(exit_code, nova_complain(&reporting));
+	return missed && command->fail_on_goal ? more_urgent(exit_code, 1) : exit_code;
+}
+
+static int act(struct command *command, struct nova_error *error, int *exit_code)
+{
+	NOVA_AUTOJSON json_t *plan = NULL;
+	int code;
+
+	if (command->resume) {
+		code = load_resumed(command, error);
+	} else {
+		code = nova_settings_load(command->profile, command->config, command->settings.items,
+					  command->settings.count, &command->loaded, error);
+		if (!code)
+			code = place_plugin(command, error);
+		if (!code)
+			code = make_plan(command, &plan, error);
+		if (!code)
+			code = open_store(command, error);
+	}
+	if (code)
+		return code;
+	if (command->dry_run)
+		return dry_run(command, plan, error);
+	*exit_code = execute(command, plan, error);
+	return 0;
+}
+
+int nova_command_run(int argc, char **argv)
+{
+	struct command command = {.format = "table"};
+	struct nova_error error = {0};
+	int code, exit_code = 0;
+
+	if (getrandom(&command.seed, sizeof(command.seed), 0) < 0)
+		command.seed = (uint64_t)nova_utc_ns();
+	command.seed &= INT32_MAX; /* short enough to type again */
+	code = parse(&command, argc, argv);
+	if (code >= 0)
+		return code;
+	code = act(&command, &error, &exit_code);
+	nova_store_close(command.store);
+	nova_settings_free(&command.loaded);
+	free(command.targets.items);
+	free(command.benchmarks.items);
+	free(command.settings.items);
+	return code ? nova_complain(&error) : exit_code;
+}
+
+int nova_command_worker(int argc, char **argv)
+{
+	struct stat packets;
+
+	(void)argv;
+	if (argc > 1 || fstat(3, &packets) || !S_ISSOCK(packets.st_mode)) {
+		fputs("novacore: worker is started by novacore run, not by hand\n", stderr);
+		return 2;
+	}
+	return nova_worker_main(3);
+}
