@@ -7,29 +7,33 @@
 #include <string.h>
 
 static const char help[] =
-	"Usage: novacore clean [--plugin DRIVER] [--dry-run]\n"
-	"\n"
-	"Deletes VMs and networks that runs of this installation made and could not delete, because they\n"
-	"were killed. Runs that are being executed are left alone, and so is everything that does not\n"
-	"carry this installation's name. With --plugin, VMs of this installation that no journal knows\n"
-	"(after a lost database) are looked for on that driver's default target and deleted too.\n"
-	"\n"
-	"  novacore clean --dry-run\n"
-	"  novacore clean --plugin kvm\n"
-	"\n"
-	"  --plugin DRIVER       only targets of this driver\n"
-	"  --dry-run             only say how much there is\n"
-	"  --set KEY=VALUE       a setting; repeatable\n"
-	"  --config FILE         a configuration file over the system's and yours\n" NOVA_COMMON_HELP;
+        "Usage: novacore clean [--plugin DRIVER] [--dry-run]\n"
+        "\n"
+        "Deletes VMs and networks that runs of this installation made and could not delete, "
+        "because they\n"
+        "were killed. Runs that are being executed are left alone, and so is everything that does "
+        "not\n"
+        "carry this installation's name. With --plugin, VMs of this installation that no journal "
+        "knows\n"
+        "(after a lost database) are looked for on that driver's default target and deleted too.\n"
+        "\n"
+        "  novacore clean --dry-run\n"
+        "  novacore clean --plugin kvm\n"
+        "\n"
+        "  --plugin DRIVER       only targets of this driver\n"
+        "  --dry-run             only say how much there is\n"
+        "  --set KEY=VALUE       a setting; repeatable\n"
+        "  --config FILE         a configuration file over the system's and "
+        "yours\n" NOVA_COMMON_HELP;
 
 enum { OPTION_PLUGIN = 1, OPTION_DRY_RUN, OPTION_CONFIG, OPTION_SET };
 
 static const struct option options[] = {{"plugin", required_argument, NULL, OPTION_PLUGIN},
-					{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-					{"config", required_argument, NULL, OPTION_CONFIG},
-					{"set", required_argument, NULL, OPTION_SET},
-					NOVA_COMMON_OPTIONS,
-					{NULL, 0, NULL, 0}};
+                                        {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+                                        {"config", required_argument, NULL, OPTION_CONFIG},
+                                        {"set", required_argument, NULL, OPTION_SET},
+                                        NOVA_COMMON_OPTIONS,
+                                        {NULL, 0, NULL, 0}};
 
 static void on_note(void *context, enum nova_level level, const char *text)
 {
@@ -38,7 +42,7 @@ static void on_note(void *context, enum nova_level level, const char *text)
 }
 
 static int clean(const char *config, const char *const *sets, size_t set_count,
-		 struct nova_sweep_request *request, uint32_t *left, struct nova_error *error)
+                 struct nova_sweep_request *request, uint32_t *left, struct nova_error *error)
 {
 	struct nova_settings settings = {0};
 	uint32_t found = 0;
@@ -49,16 +53,17 @@ static int clean(const char *config, const char *const *sets, size_t set_count,
 		code = error->code;
 	if (!code)
 		code = nova_store_open(nova_config_has(settings.config, "store.path")
-					       ? nova_config_text(settings.config, "store.path", 0)
-					       : NULL,
-				       &request->store, error);
+		                               ? nova_config_text(settings.config, "store.path", 0)
+		                               : NULL,
+		                       &request->store, error);
 	request->config = settings.config;
 	request->registry = settings.registry;
 	if (!code)
 		code = nova_run_sweep(request, &found, left, error);
 	if (!code)
-		printf(request->dry_run ? "%u objects of dead runs are there; nothing was deleted.\n"
-					: "%u objects of dead runs were found.\n",
+		printf(request->dry_run
+		               ? "%u objects of dead runs are there; nothing was deleted.\n"
+		               : "%u objects of dead runs were found.\n",
 		       found);
 	if (!code && *left)
 		printf("%u could not be deleted; the messages above say why.\n", *left);
@@ -95,7 +100,7 @@ int nova_command_clean(int argc, char **argv)
 	}
 	if (optind < argc) {
 		fprintf(stderr, "novacore: unexpected argument \"%s\"; --help lists the options\n",
-			argv[optind]);
+		        argv[optind]);
 		return 2;
 	}
 	code = clean(config, sets, set_count, &request, &left, &error);

@@ -15,12 +15,14 @@ static int unknown_option(char **argv, const struct option *options)
 	for (; options[count].name && count < NOVA_COUNT(names) - 1; count++)
 		names[count] = options[count].name;
 	if (!strncmp(word, "--", 2)) {
-		NOVA_AUTOFREE char *bare = nova_format("%.*s", (int)strcspn(word + 2, "="), word + 2);
+		NOVA_AUTOFREE char *bare =
+		        nova_format("%.*s", (int)strcspn(word + 2, "="), word + 2);
 
 		near = nova_nearest(bare, names);
 	}
-	fprintf(stderr, "novacore: unknown or ambiguous option \"%s\"%s%s%s; --help lists the options\n", word,
-		near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+	fprintf(stderr,
+	        "novacore: unknown or ambiguous option \"%s\"%s%s%s; --help lists the options\n",
+	        word, near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
 	return 2;
 }
 
@@ -32,10 +34,11 @@ int nova_common_option(int option, char **argv, const struct option *options, co
 	case NOVA_OPTION_HELP: fputs(help, stdout); return 0;
 	case NOVA_OPTION_QUIET: nova_log_terminal(NOVA_LOG_ERROR); return -1;
 	case NOVA_OPTION_VERBOSE: nova_log_terminal(NOVA_LOG_DEBUG); return -1;
-	case NOVA_OPTION_LOG_FILE: return nova_log_open(optarg, &error) ? nova_complain(&error) : -1;
+	case NOVA_OPTION_LOG_FILE:
+		return nova_log_open(optarg, &error) ? nova_complain(&error) : -1;
 	case ':':
 		fprintf(stderr, "novacore: option \"%s\" needs a value; --help explains it\n",
-			argv[optind - 1]);
+		        argv[optind - 1]);
 		return 2;
 	default: return unknown_option(argv, options);
 	}

@@ -6,35 +6,44 @@
 #include <signal.h>
 #include <string.h>
 
+#pragma weak nova_command_results
+#pragma weak nova_command_doctor
+#pragma weak nova_command_plugin
+#pragma weak nova_command_profile
+#pragma weak nova_command_config
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *doc; /* NULL: not for people */
 } commands[] = {
-	{"run", nova_command_run, "run a profile's suite on a hypervisor (also without \"run\")"},
-	{"status", nova_command_status, "what is running now, and how far it is"},
-	{"results", nova_command_results, "list, show, export, import and delete results"},
-	{"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
-	{"doctor", nova_command_doctor, "check this host and name each fix"},
-	{"plugin", nova_command_plugin, "list the plugins, and what each takes"},
-	{"profile", nova_command_profile, "list, show, create and optimize environment profiles"},
-	{"config", nova_command_config, "show the settings and where each comes from; check a file"},
-	{"guest", nova_command_guest, "build, list and clean the appliance (our guest image)"},
-	{"worker", nova_command_worker, NULL},
+        {"run", nova_command_run, "run a profile's suite on a hypervisor (also without \"run\")"},
+        {"status", nova_command_status, "what is running now, and how far it is"},
+        {"results", nova_command_results, "list, show, export, import and delete results"},
+        {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
+        {"doctor", nova_command_doctor, "check this host and name each fix"},
+        {"plugin", nova_command_plugin, "list the plugins, and what each takes"},
+        {"profile", nova_command_profile, "list, show, create and optimize environment profiles"},
+        {"config", nova_command_config,
+         "show the settings and where each comes from; check a file"},
+        {"guest", nova_command_guest, "build, list and clean the appliance (our guest image)"},
+        {"worker", nova_command_worker, NULL},
 };
 
 static void print_help(FILE *out)
 {
-	fprintf(out, "Usage: novacore [COMMAND] [OPTION]…\n\n"
-		     "Measures hypervisors and judges what it measured.\n\n"
-		     "  novacore --profile hpc --plugin kvm     the hpc suite on this host's KVM/QEMU\n"
-		     "  novacore doctor                         is everything there that it needs?\n\n"
-		     "Commands:\n");
+	fprintf(out,
+	        "Usage: novacore [COMMAND] [OPTION]…\n\n"
+	        "Measures hypervisors and judges what it measured.\n\n"
+	        "  novacore --profile hpc --plugin kvm     the hpc suite on this host's KVM/QEMU\n"
+	        "  novacore doctor                         is everything there that it needs?\n\n"
+	        "Commands:\n");
 	for (size_t i = 0; i < NOVA_COUNT(commands); i++)
 		if (commands[i].doc)
 			fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].doc);
-	fprintf(out, "\nnovacore COMMAND --help explains a command by examples. novacore --version prints the "
-		     "version.\n");
+	fprintf(out, "\nnovacore COMMAND --help explains a command by examples. novacore --version "
+	             "prints the "
+	             "version.\n");
 }
 
 static int unknown(const char *word)
@@ -47,8 +56,8 @@ static int unknown(const char *word)
 		if (commands[i].doc)
 			names[count++] = commands[i].name;
 	near = nova_nearest(word, names);
-	fprintf(stderr, "novacore: there is no command \"%s\"%s%s%s; novacore --help lists them\n", word,
-		near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	fprintf(stderr, "novacore: there is no command \"%s\"%s%s%s; novacore --help lists them\n",
+	        word, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return 2;
 }
 
@@ -67,8 +76,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		printf("novacore %s (plugin ABI %u.%u, draft %u)\n", NOVACORE_VERSION, NOVA_ABI_MAJOR,
-		       NOVA_ABI_MINOR, NOVA_ABI_DRAFT);
+		printf("novacore %s (plugin ABI %u.%u, draft %u)\n", NOVACORE_VERSION,
+		       NOVA_ABI_MAJOR, NOVA_ABI_MINOR, NOVA_ABI_DRAFT);
 		return 0;
 	}
 	if (argv[1][0] == '-')

@@ -14,38 +14,40 @@
 #include <unistd.h>
 
 static const char help[] =
-	"Usage: novacore [run] [--profile PROFILE] --plugin DRIVER [OPTION]…\n"
-	"       novacore run --resume ID\n"
-	"\n"
-	"Runs the profile's suite, keeps every sample, and prints what was measured.\n"
-	"\n"
-	"  novacore --profile hpc --plugin kvm               on this host, libvirt embedded\n"
-	"  novacore --profile dev --plugin kvm --uri qemu:///system\n"
-	"  novacore --profile dev --plugin sim --set hypervisor.sim.clock=virtual --seed 7\n"
-	"  novacore --plugin kvm --benchmark lifecycle --set lifecycle.concurrency=1,5\n"
-	"  novacore --profile hpc --plugin kvm --dry-run     what it would do, and how long\n"
-	"  novacore run --resume last                        finish what was interrupted\n"
-	"\n"
-	"  --profile NAME        environment profile (novacore profile list)\n"
-	"  --plugin NAME         driver of the target \"local\" (novacore plugin list)\n"
-	"  --uri URI             where that driver connects to\n"
-	"  --target NAME|PLUGIN=URI\n"
-	"                        a configured target, or a driver and where; repeatable\n"
-	"  --benchmark NAME      instead of the profile's suite; repeatable\n"
-	"  --set KEY=VALUE       a setting for this run (novacore config show); repeatable\n"
-	"  --config FILE         a configuration file over the system's and yours\n"
-	"  --seed N              of orders and simulations; printed, so that a run can be repeated\n"
-	"  --full                do not lower repetitions to fit run.budget\n"
-	"  --max-vms N           short for --set limits.max_vms=N\n"
-	"  --dry-run             print the plan with its time, do nothing\n"
-	"  --resume ID           finish an interrupted run (\"last\", or the beginning of its id)\n"
-	"  --format FORMAT       table (default), json, csv, junit\n"
-	"  --output FILE         instead of standard output\n"
-	"  --fail-on goal        exit 1 if a goal was missed\n" NOVA_COMMON_HELP
-	"\n"
-	"Ctrl-C stops cleanly: VMs are deleted, results are kept, the run can be resumed.\n"
-	"Exit codes: 0 fine, 1 a goal missed (--fail-on), 2 wrong usage or configuration, 3 host or\n"
-	"hypervisor cannot do it, 4 a step failed or was lost, 5 refused for safety, 130 interrupted.\n";
+        "Usage: novacore [run] [--profile PROFILE] --plugin DRIVER [OPTION]…\n"
+        "       novacore run --resume ID\n"
+        "\n"
+        "Runs the profile's suite, keeps every sample, and prints what was measured.\n"
+        "\n"
+        "  novacore --profile hpc --plugin kvm               on this host, libvirt embedded\n"
+        "  novacore --profile dev --plugin kvm --uri qemu:///system\n"
+        "  novacore --profile dev --plugin sim --set hypervisor.sim.clock=virtual --seed 7\n"
+        "  novacore --plugin kvm --benchmark lifecycle --set lifecycle.concurrency=1,5\n"
+        "  novacore --profile hpc --plugin kvm --dry-run     what it would do, and how long\n"
+        "  novacore run --resume last                        finish what was interrupted\n"
+        "\n"
+        "  --profile NAME        environment profile (novacore profile list)\n"
+        "  --plugin NAME         driver of the target \"local\" (novacore plugin list)\n"
+        "  --uri URI             where that driver connects to\n"
+        "  --target NAME|PLUGIN=URI\n"
+        "                        a configured target, or a driver and where; repeatable\n"
+        "  --benchmark NAME      instead of the profile's suite; repeatable\n"
+        "  --set KEY=VALUE       a setting for this run (novacore config show); repeatable\n"
+        "  --config FILE         a configuration file over the system's and yours\n"
+        "  --seed N              of orders and simulations; printed, so that a run can be "
+        "repeated\n"
+        "  --full                do not lower repetitions to fit run.budget\n"
+        "  --max-vms N           short for --set limits.max_vms=N\n"
+        "  --dry-run             print the plan with its time, do nothing\n"
+        "  --resume ID           finish an interrupted run (\"last\", or the beginning of its id)\n"
+        "  --format FORMAT       table (default), json, csv, junit\n"
+        "  --output FILE         instead of standard output\n"
+        "  --fail-on goal        exit 1 if a goal was missed\n" NOVA_COMMON_HELP "\n"
+        "Ctrl-C stops cleanly: VMs are deleted, results are kept, the run can be resumed.\n"
+        "Exit codes: 0 fine, 1 a goal missed (--fail-on), 2 wrong usage or configuration, 3 host "
+        "or\n"
+        "hypervisor cannot do it, 4 a step failed or was lost, 5 refused for safety, 130 "
+        "interrupted.\n";
 
 enum {
 	OPTION_PROFILE = 1,
@@ -66,22 +68,22 @@ enum {
 };
 
 static const struct option options[] = {{"profile", required_argument, NULL, OPTION_PROFILE},
-					{"plugin", required_argument, NULL, OPTION_PLUGIN},
-					{"uri", required_argument, NULL, OPTION_URI},
-					{"target", required_argument, NULL, OPTION_TARGET},
-					{"benchmark", required_argument, NULL, OPTION_BENCHMARK},
-					{"set", required_argument, NULL, OPTION_SET},
-					{"config", required_argument, NULL, OPTION_CONFIG},
-					{"seed", required_argument, NULL, OPTION_SEED},
-					{"full", no_argument, NULL, OPTION_FULL},
-					{"max-vms", required_argument, NULL, OPTION_MAX_VMS},
-					{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-					{"resume", required_argument, NULL, OPTION_RESUME},
-					{"format", required_argument, NULL, OPTION_FORMAT},
-					{"output", required_argument, NULL, OPTION_OUTPUT},
-					{"fail-on", required_argument, NULL, OPTION_FAIL_ON},
-					NOVA_COMMON_OPTIONS,
-					{NULL, 0, NULL, 0}};
+                                        {"plugin", required_argument, NULL, OPTION_PLUGIN},
+                                        {"uri", required_argument, NULL, OPTION_URI},
+                                        {"target", required_argument, NULL, OPTION_TARGET},
+                                        {"benchmark", required_argument, NULL, OPTION_BENCHMARK},
+                                        {"set", required_argument, NULL, OPTION_SET},
+                                        {"config", required_argument, NULL, OPTION_CONFIG},
+                                        {"seed", required_argument, NULL, OPTION_SEED},
+                                        {"full", no_argument, NULL, OPTION_FULL},
+                                        {"max-vms", required_argument, NULL, OPTION_MAX_VMS},
+                                        {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+                                        {"resume", required_argument, NULL, OPTION_RESUME},
+                                        {"format", required_argument, NULL, OPTION_FORMAT},
+                                        {"output", required_argument, NULL, OPTION_OUTPUT},
+                                        {"fail-on", required_argument, NULL, OPTION_FAIL_ON},
+                                        NOVA_COMMON_OPTIONS,
+                                        {NULL, 0, NULL, 0}};
 
 struct list {
 	const char **items; /* NULL-terminated once something was added */
@@ -110,7 +112,8 @@ static int usage(const char *text)
 	return 2;
 }
 
-/* --- options --------------------------------------------------------------------------------------- */
+/* --- options
+ * --------------------------------------------------------------------------------------- */
 
 static int parse_seed(const char *text, uint64_t *seed)
 {
@@ -135,15 +138,18 @@ static int take_option(struct command *command, int option)
 	case OPTION_CONFIG: command->config = optarg; return -1;
 	case OPTION_SEED: return parse_seed(optarg, &command->seed);
 	case OPTION_FULL: add(&command->settings, "run.full=true"); return -1;
-	case OPTION_MAX_VMS: add(&command->settings, nova_format("limits.max_vms=%s", optarg)); return -1;
+	case OPTION_MAX_VMS:
+		add(&command->settings, nova_format("limits.max_vms=%s", optarg));
+		return -1;
 	case OPTION_DRY_RUN: command->dry_run = true; return -1;
 	case OPTION_RESUME: command->resume = optarg; return -1;
 	case OPTION_FORMAT: command->format = optarg; return -1;
 	case OPTION_OUTPUT: command->output = optarg; return -1;
 	case OPTION_FAIL_ON:
 		if (strcmp(optarg, "goal"))
-			return usage("--fail-on takes \"goal\" (regressions need baselines, which are not "
-				     "implemented)");
+			return usage("--fail-on takes \"goal\" (regressions need baselines, which "
+			             "are not "
+			             "implemented)");
 		command->fail_on_goal = true;
 		return -1;
 	default: return -2;
@@ -175,21 +181,24 @@ static int parse(struct command *command, int argc, char **argv)
 	}
 	if (optind < argc) {
 		fprintf(stderr, "novacore: unexpected argument \"%s\"; --help lists the options\n",
-			argv[optind]);
+		        argv[optind]);
 		return 2;
 	}
 	if (command->uri && !command->plugin)
 		return usage("--uri goes with --plugin (or use --target PLUGIN=URI)");
-	if (command->resume && (command->plugin || command->profile || command->targets.count ||
-				command->benchmarks.count || command->settings.count || command->dry_run))
-		return usage("--resume finishes the plan as it was: it takes no other choice of what to run");
+	if (command->resume &&
+	    (command->plugin || command->profile || command->targets.count ||
+	     command->benchmarks.count || command->settings.count || command->dry_run))
+		return usage("--resume finishes the plan as it was: it takes no other choice of "
+		             "what to run");
 	return check_format(command);
 }
 
-/* --- progress ---------------------------------------------------------------------------------------- */
+/* --- progress
+ * ---------------------------------------------------------------------------------------- */
 
-static bool live;            /* stderr is a terminal */
-static char line[512];       /* what stands there now */
+static bool live;      /* stderr is a terminal */
+static char line[512]; /* what stands there now */
 static int64_t last_plain_ns;
 static uint32_t last_plain_step = UINT32_MAX;
 
@@ -211,16 +220,18 @@ static void describe(const struct nova_run_progress *p, char *text, size_t room)
 {
 	char median[32], left[48] = "";
 	int64_t s = (p->left_ns + NOVA_SECOND_NS - 1) / NOVA_SECOND_NS;
-	int length = snprintf(text, room, "step %u/%u %s on %s%s%s · %s%u/%u · %llu samples", p->step + 1,
-			      p->steps, p->benchmark, p->target, *p->params ? ", " : "", p->params,
-			      p->warming_up ? "warm-up " : "", p->replicate, p->replicates,
-			      (unsigned long long)p->samples);
+	int length = snprintf(text, room, "step %u/%u %s on %s%s%s · %s%u/%u · %llu samples",
+	                      p->step + 1, p->steps, p->benchmark, p->target,
+	                      *p->params ? ", " : "", p->params, p->warming_up ? "warm-up " : "",
+	                      p->replicate, p->replicates, (unsigned long long)p->samples);
 
 	if (p->left_ns >= 0)
-		snprintf(left, sizeof(left), " · %lld:%02lld left", (long long)(s / 60), (long long)(s % 60));
+		snprintf(left, sizeof(left), " · %lld:%02lld left", (long long)(s / 60),
+		         (long long)(s % 60));
 	if (p->metric && length > 0 && (size_t)length < room) {
 		nova_value_format(p->median, p->unit, median);
-		length += snprintf(text + length, room - (size_t)length, " · median %s %s", p->metric, median);
+		length += snprintf(text + length, room - (size_t)length, " · median %s %s",
+		                   p->metric, median);
 	}
 	if (length > 0 && (size_t)length < room)
 		snprintf(text + length, room - (size_t)length, "%s", left);
@@ -255,7 +266,8 @@ static void on_progress(void *context, const struct nova_run_progress *progress)
 		line_show();
 		return;
 	}
-	if (progress->step == last_plain_step && nova_now_ns() - last_plain_ns < 15 * NOVA_SECOND_NS &&
+	if (progress->step == last_plain_step &&
+	    nova_now_ns() - last_plain_ns < 15 * NOVA_SECOND_NS &&
 	    progress->replicate != progress->replicates)
 		return;
 	last_plain_step = progress->step;
@@ -269,7 +281,8 @@ static void on_note(void *context, enum nova_level level, const char *text)
 	nova_log(level, "%s", text);
 }
 
-/* --- dry run ------------------------------------------------------------------------------------------ */
+/* --- dry run
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -281,30 +294,34 @@ static const char *text_of(const json_t *object, const char *name)
 static void print_step(FILE *out, const json_t *plan, const json_t *step)
 {
 	json_t *target = json_array_get(
-		json_object_get(plan, "targets"),
-		(size_t)json_integer_value(json_array_get(json_object_get(step, "targets"), 0)));
+	        json_object_get(plan, "targets"),
+	        (size_t)json_integer_value(json_array_get(json_object_get(step, "targets"), 0)));
 	NOVA_AUTOFREE char *params = json_dumps(json_object_get(step, "params"), JSON_COMPACT);
 	char estimate[32];
 
 	nova_value_format((double)json_integer_value(json_object_get(step, "estimate_ns")) / 1e9,
-			  NOVA_UNIT_SECOND, estimate);
-	fprintf(out, "%4lld  %-12s on %s (%s): %lld samples after %lld warm-up, about %s (%s)\n      %s\n",
-		(long long)json_integer_value(json_object_get(step, "index")), text_of(step, "benchmark"),
-		text_of(target, "name"), text_of(target, "plugin"),
-		(long long)json_integer_value(json_object_get(step, "samples")),
-		(long long)json_integer_value(json_object_get(step, "warmup")), estimate,
-		text_of(step, "estimate_basis"), params ? params : "");
+	                  NOVA_UNIT_SECOND, estimate);
+	fprintf(out,
+	        "%4lld  %-12s on %s (%s): %lld samples after %lld warm-up, about %s (%s)\n      "
+	        "%s\n",
+	        (long long)json_integer_value(json_object_get(step, "index")),
+	        text_of(step, "benchmark"), text_of(target, "name"), text_of(target, "plugin"),
+	        (long long)json_integer_value(json_object_get(step, "samples")),
+	        (long long)json_integer_value(json_object_get(step, "warmup")), estimate,
+	        text_of(step, "estimate_basis"), params ? params : "");
 }
 
 static void print_plan(FILE *out, const json_t *plan)
 {
 	json_t *steps = json_object_get(plan, "steps"), *step;
-	double total = 0, budget = (double)json_integer_value(json_object_get(plan, "budget_ns")) / 1e9;
+	double total = 0,
+	       budget = (double)json_integer_value(json_object_get(plan, "budget_ns")) / 1e9;
 	char text[32], limit[32];
 	size_t index;
 
-	fprintf(out, "Plan of profile %s, seed %lld; nothing has been done.\n", text_of(plan, "profile"),
-		(long long)json_integer_value(json_object_get(plan, "seed")));
+	fprintf(out, "Plan of profile %s, seed %lld; nothing has been done.\n",
+	        text_of(plan, "profile"),
+	        (long long)json_integer_value(json_object_get(plan, "seed")));
 	json_array_foreach(steps, index, step)
 	{
 		print_step(out, plan, step);
@@ -313,9 +330,10 @@ static void print_plan(FILE *out, const json_t *plan)
 	nova_value_format(total, NOVA_UNIT_SECOND, text);
 	nova_value_format(budget, NOVA_UNIT_SECOND, limit);
 	fprintf(out, "About %s in all; run.budget is %s%s.\n", text, limit,
-		json_is_true(json_object_get(plan, "full")) ? " and lifted by --full"
-		: total > budget ? ": repetitions will be lowered to fit, and the result will say so"
-				 : "");
+	        json_is_true(json_object_get(plan, "full")) ? " and lifted by --full"
+	        : total > budget
+	                ? ": repetitions will be lowered to fit, and the result will say so"
+	                : "");
 }
 
 static int dry_run(struct command *command, json_t *plan, struct nova_error *error)
@@ -325,7 +343,8 @@ static int dry_run(struct command *command, json_t *plan, struct nova_error *err
 	int code;
 
 	if (!json && strcmp(command->format, "table"))
-		return nova_error_set(error, NOVA_E_INVALID, "--dry-run prints --format table or json");
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "--dry-run prints --format table or json");
 	code = nova_plan_estimate(plan, command->store, error);
 	out = code ? NULL : nova_output_open(command->output, error);
 	if (!out)
@@ -339,7 +358,8 @@ static int dry_run(struct command *command, json_t *plan, struct nova_error *err
 	return nova_output_close(out, command->output, error);
 }
 
-/* --- running ------------------------------------------------------------------------------------------ */
+/* --- running
+ * ------------------------------------------------------------------------------------------ */
 
 /* --plugin takes a driver, or any kind if the name is unique. */
 static int place_plugin(struct command *command, struct nova_error *error)
@@ -348,15 +368,17 @@ static int place_plugin(struct command *command, struct nova_error *error)
 
 	if (!command->plugin)
 		return 0;
-	plugin = nova_registry_find(command->loaded.registry, NOVA_KIND_HYPERVISOR, command->plugin, NULL);
+	plugin = nova_registry_find(command->loaded.registry, NOVA_KIND_HYPERVISOR, command->plugin,
+	                            NULL);
 	if (plugin)
 		return 0;
 	plugin = nova_registry_find(command->loaded.registry, 0, command->plugin, error);
 	if (!plugin)
 		return error->code;
 	if (plugin->kind != NOVA_KIND_BENCHMARK)
-		return nova_error_set(error, NOVA_E_INVALID, "%s is a plugin of kind %s: it cannot be run",
-				      command->plugin, nova_kind_name(plugin->kind));
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "%s is a plugin of kind %s: it cannot be run",
+		                      command->plugin, nova_kind_name(plugin->kind));
 	add(&command->benchmarks, command->plugin);
 	command->plugin = NULL;
 	return 0;
@@ -365,8 +387,9 @@ static int place_plugin(struct command *command, struct nova_error *error)
 static int open_store(struct command *command, struct nova_error *error)
 {
 	const struct nova_config *config = command->loaded.config;
-	const char *path =
-		nova_config_has(config, "store.path") ? nova_config_text(config, "store.path", 0) : NULL;
+	const char *path = nova_config_has(config, "store.path")
+	                           ? nova_config_text(config, "store.path", 0)
+	                           : NULL;
 
 	return nova_store_open(path, &command->store, error);
 }
@@ -374,16 +397,16 @@ static int open_store(struct command *command, struct nova_error *error)
 static int make_plan(struct command *command, json_t **plan, struct nova_error *error)
 {
 	struct nova_plan_request request = {.config = command->loaded.config,
-					    .registry = command->loaded.registry,
-					    .profile = command->loaded.profile,
-					    .targets = command->targets.items,
-					    .plugin = command->plugin,
-					    .uri = command->uri,
-					    .benchmarks = command->benchmarks.items,
-					    .seed = command->seed,
-					    .config_file = command->config,
-					    .settings = command->settings.items,
-					    .setting_count = command->settings.count};
+	                                    .registry = command->loaded.registry,
+	                                    .profile = command->loaded.profile,
+	                                    .targets = command->targets.items,
+	                                    .plugin = command->plugin,
+	                                    .uri = command->uri,
+	                                    .benchmarks = command->benchmarks.items,
+	                                    .seed = command->seed,
+	                                    .config_file = command->config,
+	                                    .settings = command->settings.items,
+	                                    .setting_count = command->settings.count};
 
 	return nova_plan_make(&request, plan, error);
 }
@@ -398,7 +421,8 @@ static int load_resumed(struct command *command, struct nova_error *error)
 	size_t index;
 	int code;
 
-	/* The store's place may be a setting of that run: then it must be given again by --config. */
+	/* The store's place may be a setting of that run: then it must be given again by --config.
+	 */
 	code = nova_settings_load(NULL, command->config, NULL, 0, &command->loaded, error);
 	if (!code)
 		code = open_store(command, error);
@@ -408,12 +432,12 @@ static int load_resumed(struct command *command, struct nova_error *error)
 		return code;
 	asked = json_object_get(run.plan, "command");
 	json_array_foreach(json_object_get(asked, "settings"), index, setting)
-		add(&settings, json_string_value(setting));
+	        add(&settings, json_string_value(setting));
 	store = command->store;
 	nova_settings_free(&command->loaded);
 	memset(&command->loaded, 0, sizeof(command->loaded));
 	code = nova_settings_load(run.profile, json_string_value(json_object_get(asked, "config")),
-				  settings.items, settings.count, &command->loaded, error);
+	                          settings.items, settings.count, &command->loaded, error);
 	command->store = store;
 	command->resume = nova_strdup(run.id);
 	free(settings.items);
@@ -426,10 +450,9 @@ static bool goal_missed(const json_t *result)
 	json_t *steps = json_object_get(result, "steps"), *step, *metric;
 	size_t i, j;
 
-	json_array_foreach(steps, i, step)
-		json_array_foreach(json_object_get(step, "metrics"), j, metric)
-			if (!strcmp(text_of(metric, "verdict"), "needs optimization"))
-				return true;
+	json_array_foreach(steps, i, step) json_array_foreach(
+	        json_object_get(step, "metrics"), j,
+	        metric) if (!strcmp(text_of(metric, "verdict"), "needs optimization")) return true;
 	return false;
 }
 
@@ -448,7 +471,8 @@ static int report(struct command *command, const char *id, bool *missed, struct 
 		return error->code;
 	nova_report_options_detect(out, &look);
 	code = nova_report_write(result, command->format, out, &look, error);
-	return nova_output_close(out, command->output, code ? NULL : error) || code ? error->code : 0;
+	return nova_output_close(out, command->output, code ? NULL : error) || code ? error->code
+	                                                                            : 0;
 }
 
 /* The exit code that is more urgent (architecture: 143 and 130, 5, 2, 3, 4, 1, 0). */
@@ -465,11 +489,11 @@ static int more_urgent(int left, int right)
 static int execute(struct command *command, json_t *plan, struct nova_error *error)
 {
 	struct nova_run_request request = {.config = command->loaded.config,
-					   .registry = command->loaded.registry,
-					   .store = command->store,
-					   .plan = plan,
-					   .resume = command->resume,
-					   .watch = {on_progress, on_note, command}};
+	                                   .registry = command->loaded.registry,
+	                                   .store = command->store,
+	                                   .plan = plan,
+	                                   .resume = command->resume,
+	                                   .watch = {on_progress, on_note, command}};
 	struct nova_run_outcome outcome;
 	struct nova_error reporting = {0};
 	bool missed = false;
@@ -500,8 +524,9 @@ static int act(struct command *command, struct nova_error *error, int *exit_code
 	if (command->resume) {
 		code = load_resumed(command, error);
 	} else {
-		code = nova_settings_load(command->profile, command->config, command->settings.items,
-					  command->settings.count, &command->loaded, error);
+		code = nova_settings_load(command->profile, command->config,
+		                          command->settings.items, command->settings.count,
+		                          &command->loaded, error);
 		if (!code)
 			code = place_plugin(command, error);
 		if (!code)

@@ -6,24 +6,25 @@
 
 #include <string.h>
 
-static const char help[] =
-	"Usage: novacore status [--format table|json]\n"
-	"\n"
-	"Shows each run that is being executed now and how far it is, and those that ended early and can\n"
-	"be resumed.\n"
-	"\n"
-	"  novacore status\n"
-	"  novacore status --format json | jq .runs[0].state\n"
-	"\n"
-	"  --format FORMAT       table (default) or json\n"
-	"  --config FILE         a configuration file over the system's and yours\n" NOVA_COMMON_HELP;
+static const char help[] = "Usage: novacore status [--format table|json]\n"
+                           "\n"
+                           "Shows each run that is being executed now and how far it is, and those "
+                           "that ended early and can\n"
+                           "be resumed.\n"
+                           "\n"
+                           "  novacore status\n"
+                           "  novacore status --format json | jq .runs[0].state\n"
+                           "\n"
+                           "  --format FORMAT       table (default) or json\n"
+                           "  --config FILE         a configuration file over the system's and "
+                           "yours\n" NOVA_COMMON_HELP;
 
 enum { OPTION_FORMAT = 1, OPTION_CONFIG };
 
 static const struct option options[] = {{"format", required_argument, NULL, OPTION_FORMAT},
-					{"config", required_argument, NULL, OPTION_CONFIG},
-					NOVA_COMMON_OPTIONS,
-					{NULL, 0, NULL, 0}};
+                                        {"config", required_argument, NULL, OPTION_CONFIG},
+                                        NOVA_COMMON_OPTIONS,
+                                        {NULL, 0, NULL, 0}};
 
 struct status {
 	struct nova_store *store;
@@ -34,7 +35,7 @@ struct status {
 };
 
 static int count_replicate(void *context, const struct nova_replicate *replicate, const char *state,
-			   const uint32_t counts[4], const char *why)
+                           const uint32_t counts[4], const char *why)
 {
 	struct status *status = context;
 
@@ -50,11 +51,12 @@ static int add_step(void *context, const struct nova_step_record *step)
 	struct status *status = context;
 
 	status->replicates = 0;
-	nova_store_replicate_each(status->store, status->run, step->index, count_replicate, status, NULL);
+	nova_store_replicate_each(status->store, status->run, step->index, count_replicate, status,
+	                          NULL);
 	json_array_append_new(status->steps,
-			      json_pack("{sI ss ss sI}", "index", (json_int_t)step->index, "benchmark",
-					step->benchmark, "state", step->state, "replicates",
-					(json_int_t)status->replicates));
+	                      json_pack("{sI ss ss sI}", "index", (json_int_t)step->index,
+	                                "benchmark", step->benchmark, "state", step->state,
+	                                "replicates", (json_int_t)status->replicates));
 	return 0;
 }
 
@@ -74,13 +76,12 @@ static int add_run(void *context, const struct nova_run_record *run)
 	status->steps = json_array();
 	nova_store_step_each(status->store, run->id, add_step, status, NULL);
 	nova_utc_format(run->started_utc_ns, started);
-	json_array_append_new(status->runs,
-			      json_pack("{ss ss ss ss so}", "id", run->id, "profile", run->profile, "started",
-					started, "state",
-					alive				     ? "running"
-					: !strcmp(run->state, "running") ? "died"
-									     : run->state,
-					"steps", status->steps));
+	json_array_append_new(status->runs, json_pack("{ss ss ss ss so}", "id", run->id, "profile",
+	                                              run->profile, "started", started, "state",
+	                                              alive                            ? "running"
+	                                              : !strcmp(run->state, "running") ? "died"
+	                                                                               : run->state,
+	                                              "steps", status->steps));
 	return 0;
 }
 
@@ -100,11 +101,11 @@ static void print_runs(const json_t *runs)
 		       json_string_value(json_object_get(run, "profile")),
 		       json_string_value(json_object_get(run, "started")));
 		json_array_foreach(json_object_get(run, "steps"), j, step)
-			printf("  step %lld  %-12s %-8s %lld replicates done\n",
-			       (long long)json_integer_value(json_object_get(step, "index")),
-			       json_string_value(json_object_get(step, "benchmark")),
-			       json_string_value(json_object_get(step, "state")),
-			       (long long)json_integer_value(json_object_get(step, "replicates")));
+		        printf("  step %lld  %-12s %-8s %lld replicates done\n",
+		               (long long)json_integer_value(json_object_get(step, "index")),
+		               json_string_value(json_object_get(step, "benchmark")),
+		               json_string_value(json_object_get(step, "state")),
+		               (long long)json_integer_value(json_object_get(step, "replicates")));
 		if (strcmp(state, "running"))
 			printf("  novacore run --resume %s finishes it\n", id);
 	}
@@ -119,8 +120,8 @@ static int show(const char *config, bool as_json, struct nova_error *error)
 
 	if (!code) {
 		path = nova_config_has(settings.config, "store.path")
-			       ? nova_config_text(settings.config, "store.path", 0)
-			       : NULL;
+		               ? nova_config_text(settings.config, "store.path", 0)
+		               : NULL;
 		code = nova_store_open(path, &status.store, error);
 	}
 	if (!code)

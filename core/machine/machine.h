@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/machine: what this machine is, what is permitted on it, and what `doctor` says of it. It reads
- * files and asks hwloc; it changes nothing.
+ * core/machine: what this machine is, what is permitted on it, and what `doctor` says of it. It
+ * reads files and asks hwloc; it changes nothing.
  */
 #ifndef NOVACORE_MACHINE_H
 #define NOVACORE_MACHINE_H
@@ -9,9 +9,9 @@
 #include "core/base/base.h"
 
 /*
- * The facts of *where* (must match for a comparison: CPU model, topology, memory, nesting) and *what*
- * (kernel and its command line, microcode, mitigations), as flat JSON objects. Facts that cannot be
- * read are null. The caller owns both.
+ * The facts of *where* (must match for a comparison: CPU model, topology, memory, nesting) and
+ * *what* (kernel and its command line, microcode, mitigations), as flat JSON objects. Facts that
+ * cannot be read are null. The caller owns both.
  */
 void nova_machine_facts(json_t **where, json_t **what);
 

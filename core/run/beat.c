@@ -3,8 +3,8 @@
  * Receives what guests write to their second serial port, one UDP socket a VM on 127.0.0.1, stamped
  * by the kernel on arrival. 'U' is "user space is up"; any byte is a sign of life.
  *
- * The kernel stamps in CLOCK_REALTIME; each stamp is converted by an offset that is measured between
- * two reads of CLOCK_MONOTONIC at the time of the conversion, whose distance is part of the
+ * The kernel stamps in CLOCK_REALTIME; each stamp is converted by an offset that is measured
+ * between two reads of CLOCK_MONOTONIC at the time of the conversion, whose distance is part of the
  * resolution.
  */
 #include "core/run/worker.h"
@@ -36,9 +36,9 @@ static void receive(struct vm *vm)
 	char bytes[2048], control[128];
 	struct iovec part = {bytes, sizeof(bytes)};
 	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = control,
-				 .msg_controllen = sizeof(control)};
+	                         .msg_iovlen = 1,
+	                         .msg_control = control,
+	                         .msg_controllen = sizeof(control)};
 	int64_t t_ns = nova_now_ns(), resolution_ns = 100000;
 	ssize_t count = recvmsg(vm->beat_fd, &message, MSG_DONTWAIT);
 
@@ -53,10 +53,11 @@ static void receive(struct vm *vm)
 		t_ns = to_monotonic(&stamp, &resolution_ns);
 	}
 	if (!vm->beats++)
-		nova_vm_stamp(vm, &(struct stamp){NOVA_EVENT_FIRST, NOVA_SOURCE_BEAT, t_ns, resolution_ns});
+		nova_vm_stamp(vm, &(struct stamp){NOVA_EVENT_FIRST, NOVA_SOURCE_BEAT, t_ns,
+		                                  resolution_ns});
 	if (memchr(bytes, 'U', (size_t)count))
 		nova_vm_stamp(vm, &(struct stamp){NOVA_EVENT_USERSPACE, NOVA_SOURCE_BEAT, t_ns,
-						  resolution_ns});
+		                                  resolution_ns});
 }
 
 static void *listen_thread(void *unused)
@@ -96,7 +97,8 @@ static void start(void)
 
 int nova_beat_open(struct vm *vm, struct nova_error *error)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct epoll_event event = {.events = EPOLLIN};
 	socklen_t length = sizeof(address);
 	int on = 1, room = 1 << 20;

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#define PUMP_SLICE_NS  (500 * INT64_C(1000000)) /* with `wake` */
-#define PUMP_SHORT_NS  (10 * INT64_C(1000000))  /* without */
+#define PUMP_SLICE_NS (500 * INT64_C(1000000)) /* with `wake` */
+#define PUMP_SHORT_NS (10 * INT64_C(1000000))  /* without */
 
 static struct instance **instances;
 static size_t instance_count;
@@ -26,7 +26,8 @@ struct instance *nova_instance_find(uint64_t number)
 	return NULL;
 }
 
-/* --- host table: ops ---------------------------------------------------------------------------- */
+/* --- host table: ops ----------------------------------------------------------------------------
+ */
 
 static void host_done(nova_op number, int32_t status)
 {
@@ -94,7 +95,8 @@ static int host_cancelled(nova_op number)
 	return cancelled;
 }
 
-/* --- host table: results ------------------------------------------------------------------------ */
+/* --- host table: results ------------------------------------------------------------------------
+ */
 
 static int put(nova_op number, const struct value *value)
 {
@@ -119,19 +121,21 @@ static int host_put_f64(nova_op op, uint32_t field, double number)
 
 static int host_put_bytes(nova_op op, uint32_t field, const void *bytes, uint64_t count)
 {
-	return put(op, &(struct value){.field = field, .bytes = (char *)(uintptr_t)bytes, .count = count});
+	return put(op, &(struct value){
+	                       .field = field, .bytes = (char *)(uintptr_t)bytes, .count = count});
 }
 
 static int host_put_fact(nova_op op, uint32_t field, const char *key, const char *text)
 {
 	return put(op, &(struct value){.field = field,
-				       .key = (char *)(uintptr_t)(key ? key : ""),
-				       .bytes = (char *)(uintptr_t)text,
-				       .count = text ? strlen(text) : 0,
-				       .is_null = !text});
+	                               .key = (char *)(uintptr_t)(key ? key : ""),
+	                               .bytes = (char *)(uintptr_t)text,
+	                               .count = text ? strlen(text) : 0,
+	                               .is_null = !text});
 }
 
-/* --- host table: events, parameters, the rest ---------------------------------------------------- */
+/* --- host table: events, parameters, the rest ----------------------------------------------------
+ */
 
 static int host_event(nova_op number, const struct nova_event *event)
 {
@@ -213,9 +217,9 @@ static void host_log(uint64_t number, uint32_t severity, const char *text)
 	struct instance *instance = nova_instance_find(number);
 
 	nova_tellf(severity >= NOVA_SAY_WARNING ? NOVA_LOG_WARNING
-		   : severity == NOVA_SAY_INFO	? NOVA_LOG_INFO
-						: NOVA_LOG_DEBUG,
-		   "%s: %.4000s", instance ? instance->plugin : "plugin", text ? text : "");
+	           : severity == NOVA_SAY_INFO  ? NOVA_LOG_INFO
+	                                        : NOVA_LOG_DEBUG,
+	           "%s: %.4000s", instance ? instance->plugin : "plugin", text ? text : "");
 }
 
 static const char *host_directory(uint64_t number, uint32_t which)
@@ -228,19 +232,19 @@ static const char *host_directory(uint64_t number, uint32_t which)
 }
 
 static int host_process(uint64_t number, const struct nova_exec *exec,
-			void (*output)(void *context, uint32_t field, const void *bytes,
-				       uint64_t count),
-			void *context, int32_t *status)
+                        void (*output)(void *context, uint32_t field, const void *bytes,
+                                       uint64_t count),
+                        void *context, int32_t *status)
 {
 	struct op *op = nova_op_hold(number);
 	struct nova_child_result result = {0};
 	struct nova_error error = {0};
 	struct nova_child child = {
-		.argv = exec->argv,
-		.env = exec->env,
-		.input = exec->input,
-		.input_bytes = exec->input_bytes,
-		.deadline_ns = op ? op->deadline_ns : nova_now_ns() + nova_worker.op_timeout_ns,
+	        .argv = exec->argv,
+	        .env = exec->env,
+	        .input = exec->input,
+	        .input_bytes = exec->input_bytes,
+	        .deadline_ns = op ? op->deadline_ns : nova_now_ns() + nova_worker.op_timeout_ns,
 	};
 	int code = nova_child_run(&child, &result, &error);
 
@@ -248,9 +252,11 @@ static int host_process(uint64_t number, const struct nova_exec *exec,
 		host_error(number, code, error.text);
 	} else {
 		if (output && result.output.length)
-			output(context, NOVA_FIELD_STDOUT, result.output.data, result.output.length);
+			output(context, NOVA_FIELD_STDOUT, result.output.data,
+			       result.output.length);
 		if (output && result.errors.length)
-			output(context, NOVA_FIELD_STDERR, result.errors.data, result.errors.length);
+			output(context, NOVA_FIELD_STDERR, result.errors.data,
+			       result.errors.length);
 		*status = result.status;
 	}
 	nova_child_result_free(&result);
@@ -259,25 +265,25 @@ static int host_process(uint64_t number, const struct nova_exec *exec,
 }
 
 static const struct nova_host host_table = {
-	.struct_size = sizeof(struct nova_host),
-	.abi_minor = NOVA_ABI_MINOR,
-	.done = host_done,
-	.error = host_error,
-	.errorf = host_errorf,
-	.deadline_ns = host_deadline_ns,
-	.cancelled = host_cancelled,
-	.put_i64 = host_put_i64,
-	.put_f64 = host_put_f64,
-	.put_bytes = host_put_bytes,
-	.put_fact = host_put_fact,
-	.event = host_event,
-	.param_i64 = host_param_i64,
-	.param_f64 = host_param_f64,
-	.param_text = host_param_text,
-	.now_ns = host_now_ns,
-	.log = host_log,
-	.directory = host_directory,
-	.process = host_process,
+        .struct_size = sizeof(struct nova_host),
+        .abi_minor = NOVA_ABI_MINOR,
+        .done = host_done,
+        .error = host_error,
+        .errorf = host_errorf,
+        .deadline_ns = host_deadline_ns,
+        .cancelled = host_cancelled,
+        .put_i64 = host_put_i64,
+        .put_f64 = host_put_f64,
+        .put_bytes = host_put_bytes,
+        .put_fact = host_put_fact,
+        .event = host_event,
+        .param_i64 = host_param_i64,
+        .param_f64 = host_param_f64,
+        .param_text = host_param_text,
+        .now_ns = host_now_ns,
+        .log = host_log,
+        .directory = host_directory,
+        .process = host_process,
 };
 
 const struct nova_host *nova_host_table(void)
@@ -285,7 +291,8 @@ const struct nova_host *nova_host_table(void)
 	return &host_table;
 }
 
-/* --- instances ---------------------------------------------------------------------------------- */
+/* --- instances ----------------------------------------------------------------------------------
+ */
 
 static pthread_mutex_t *serial_turn(const char *plugin)
 {
@@ -310,7 +317,7 @@ static char *make_directory(enum nova_place place, const char *plugin)
 }
 
 struct instance *nova_instance_new(uint32_t kind, const char *plugin, uint32_t target,
-				   json_t *params, uint32_t thread_model)
+                                   json_t *params, uint32_t thread_model)
 {
 	struct instance *instance = nova_alloc(sizeof(*instance));
 
@@ -331,7 +338,7 @@ struct instance *nova_instance_new(uint32_t kind, const char *plugin, uint32_t t
 	instance->directories[NOVA_DIRECTORY_STATE] = make_directory(NOVA_PLACE_STATE, plugin);
 	instance->directories[NOVA_DIRECTORY_CACHE] = make_directory(NOVA_PLACE_CACHE, plugin);
 	instance->directories[NOVA_DIRECTORY_RUN] =
-		nova_format("%s/%s", nova_worker.directory, plugin);
+	        nova_format("%s/%s", nova_worker.directory, plugin);
 	nova_directory_make(instance->directories[NOVA_DIRECTORY_RUN], 0755, NULL);
 	instances = nova_grow(instances, instance_count, sizeof(*instances));
 	instances[instance_count++] = instance;
@@ -382,15 +389,15 @@ static void learn(struct instance *instance, const struct op *op)
 
 		if (!text)
 			text = json_string("(not UTF-8)");
-		json_object_set_new(value->field == NOVA_FIELD_FACT	    ? instance->facts
-				    : value->field == NOVA_FIELD_CAPABILITY ? instance->capabilities
-									    : NULL,
-				    value->key ? value->key : "", text);
+		json_object_set_new(value->field == NOVA_FIELD_FACT         ? instance->facts
+		                    : value->field == NOVA_FIELD_CAPABILITY ? instance->capabilities
+		                                                            : NULL,
+		                    value->key ? value->key : "", text);
 	}
 }
 
 int nova_instance_open(struct instance *instance, const struct nova_hypervisor *driver,
-		       struct nova_error *error)
+                       struct nova_error *error)
 {
 	struct op *op;
 	int code;
@@ -403,14 +410,14 @@ int nova_instance_open(struct instance *instance, const struct nova_hypervisor *
 		*error = instance->op->error;
 		if (!error->code)
 			nova_error_set(error, code, "the driver %s could not be created",
-				       instance->plugin);
+			               instance->plugin);
 		return error->code;
 	}
 	if (instance->driver.pump) {
 		code = pthread_create(&instance->pump, NULL, pump_thread, instance);
 		if (code)
-			return nova_error_set(error, NOVA_E_UNAVAILABLE, "cannot start a thread: %s",
-					      strerror(code));
+			return nova_error_set(error, NOVA_E_UNAVAILABLE,
+			                      "cannot start a thread: %s", strerror(code));
 		instance->pumping = true;
 	}
 	op = open_op(instance, OP_CONNECT, error);
@@ -427,7 +434,8 @@ int nova_instance_open(struct instance *instance, const struct nova_hypervisor *
 
 void nova_instance_close(struct instance *instance)
 {
-	/* A call that hangs inside the driver makes destroy unsafe: the process ends soon anyway. */
+	/* A call that hangs inside the driver makes destroy unsafe: the process ends soon anyway.
+	 */
 	if (!instance || instance->tainted || !instance->self)
 		return;
 	if (instance->pumping) {

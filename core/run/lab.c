@@ -65,7 +65,8 @@ static bool interrupted(void)
 	return atomic_load(&nova_worker.interrupted);
 }
 
-/* --- names -------------------------------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------------------------------
+ */
 
 static void wait_answer(uint64_t number, int *code)
 {
@@ -85,13 +86,13 @@ static int intend(uint64_t number, uint32_t target, const char *kind, const char
 	int code;
 
 	nova_lock();
-	nova_worker.intents =
-		nova_grow(nova_worker.intents, nova_worker.intent_count, sizeof(*nova_worker.intents));
+	nova_worker.intents = nova_grow(nova_worker.intents, nova_worker.intent_count,
+	                                sizeof(*nova_worker.intents));
 	memset(&nova_worker.intents[nova_worker.intent_count], 0, sizeof(*nova_worker.intents));
 	nova_worker.intents[nova_worker.intent_count++].number = number;
 	nova_unlock();
-	nova_tell(json_pack("{ss sI sI ss ss}", "is", "intend", "number", (json_int_t)number, "target",
-			    (json_int_t)target, "kind", kind, "name", name));
+	nova_tell(json_pack("{ss sI sI ss ss}", "is", "intend", "number", (json_int_t)number,
+	                    "target", (json_int_t)target, "kind", kind, "name", name));
 	nova_lock();
 	wait_answer(number, &code);
 	nova_unlock();
@@ -107,7 +108,8 @@ static uint64_t take_number(void)
 	return number;
 }
 
-/* --- VMs ---------------------------------------------------------------------------------------- */
+/* --- VMs ----------------------------------------------------------------------------------------
+ */
 
 static const char *configured_text(const char *key)
 {
@@ -130,13 +132,13 @@ static struct nova_shape merge_shape(const struct nova_shape *wanted, const char
 	if (wanted)
 		memcpy(&over, wanted,
 		       wanted->struct_size < sizeof(over) ? wanted->struct_size : sizeof(over));
-	json_array_foreach(list, index, knob)
-		if (count < 63)
-			knobs[count++] = json_string_value(knob);
+	json_array_foreach(list, index, knob) if (count < 63) knobs[count++] =
+	        json_string_value(knob);
 	knobs[count] = NULL;
 	shape.boot = over.boot ? over.boot : (uint32_t)configured("boot");
 	shape.vcpus = over.vcpus ? over.vcpus : (uint32_t)configured("vcpus");
-	shape.memory_bytes = over.memory_bytes ? over.memory_bytes : (uint64_t)configured("memory_bytes");
+	shape.memory_bytes =
+	        over.memory_bytes ? over.memory_bytes : (uint64_t)configured("memory_bytes");
 	shape.disk_bytes = over.disk_bytes ? over.disk_bytes : (uint64_t)configured("disk_bytes");
 	shape.image = over.image ? over.image : configured_text("image");
 	shape.kernel = over.kernel ? over.kernel : configured_text("kernel");
@@ -172,7 +174,8 @@ static struct vm *vm_new(struct instance *instance)
 	number = take_number();
 	vm->number = number + 1;
 	vm->name = nova_format("%s%llu", nova_worker.prefix, (unsigned long long)number);
-	nova_worker.vms = nova_grow(nova_worker.vms, nova_worker.vm_count, sizeof(*nova_worker.vms));
+	nova_worker.vms =
+	        nova_grow(nova_worker.vms, nova_worker.vm_count, sizeof(*nova_worker.vms));
 	nova_worker.vms[nova_worker.vm_count++] = vm;
 	nova_worker.live_vms++;
 	nova_unlock();
@@ -207,8 +210,10 @@ static int admit(uint32_t target)
 	if (!full)
 		return 0;
 	nova_tellf(NOVA_LOG_WARNING,
-		   "a VM was not created: %llu exist and limits.max_vms is %llu; raise it with --max-vms",
-		   (unsigned long long)nova_worker.live_vms, (unsigned long long)nova_worker.max_vms);
+	           "a VM was not created: %llu exist and limits.max_vms is %llu; raise it with "
+	           "--max-vms",
+	           (unsigned long long)nova_worker.live_vms,
+	           (unsigned long long)nova_worker.max_vms);
 	return NOVA_E_REFUSED;
 }
 
@@ -228,7 +233,7 @@ static void create_beat(struct vm *vm, struct nova_shape *shape, char text[64])
 }
 
 static int lab_vm_create(nova_run run, uint32_t target, const struct nova_shape *wanted,
-			 int64_t deadline_ns, nova_vm *out)
+                         int64_t deadline_ns, nova_vm *out)
 {
 	const char *knobs[64];
 	struct nova_shape shape = merge_shape(wanted, knobs);
@@ -255,7 +260,8 @@ static int lab_vm_create(nova_run run, uint32_t target, const struct nova_shape 
 	}
 	create_beat(vm, &shape, heartbeat);
 	if (shape.boot == NOVA_BOOT_DIRECT && shape.cmdline)
-		shape.cmdline = cmdline = nova_format("%s novacore.name=%s", shape.cmdline, vm->name);
+		shape.cmdline = cmdline =
+		        nova_format("%s novacore.name=%s", shape.cmdline, vm->name);
 	op = nova_op_new(vm->instance, OP_VM_CREATE, or_default(deadline_ns));
 	nova_op_set_vm(op, vm);
 	nova_op_set_shape(op, &shape);
@@ -280,7 +286,7 @@ static void clear_stamps(struct vm *vm)
 
 /* An op on an existing VM; its results stay for `result`. */
 static int vm_call(struct vm *vm, enum op_kind kind, uint32_t action, const char *name,
-		   int64_t deadline_ns, bool always)
+                   int64_t deadline_ns, bool always)
 {
 	struct op *op = nova_op_new(vm->instance, kind, or_default(deadline_ns));
 	int code;
@@ -339,7 +345,7 @@ static int lab_vm_query(nova_run run, nova_vm number, uint32_t what, int64_t dea
 }
 
 static int lab_snapshot(nova_run run, nova_vm number, const char *name, uint32_t action,
-			int64_t deadline_ns)
+                        int64_t deadline_ns)
 {
 	struct vm *vm;
 	int code = lab_vm(number, &vm);
@@ -354,7 +360,9 @@ static int lab_snapshot(nova_run run, nova_vm number, const char *name, uint32_t
 static void put_bytes(struct op *op, uint32_t field, struct nova_text *text)
 {
 	if (text->length)
-		nova_op_put(op, &(struct value){.field = field, .bytes = text->data, .count = text->length});
+		nova_op_put(op, &(struct value){.field = field,
+		                                .bytes = text->data,
+		                                .count = text->length});
 }
 
 /* The same program on this host: the native side of a comparison. */
@@ -363,10 +371,10 @@ static int exec_here(const struct nova_exec *exec, int64_t deadline_ns)
 	struct op *op = nova_op_new(nova_worker.benchmark, OP_EXEC, or_default(deadline_ns));
 	struct nova_child_result result = {0};
 	struct nova_child child = {.argv = exec->argv,
-				   .env = exec->env,
-				   .input = exec->input,
-				   .input_bytes = exec->input_bytes,
-				   .deadline_ns = op->deadline_ns};
+	                           .env = exec->env,
+	                           .input = exec->input,
+	                           .input_bytes = exec->input_bytes,
+	                           .deadline_ns = op->deadline_ns};
 	int code;
 
 	op->started_ns = nova_now_ns();
@@ -376,8 +384,8 @@ static int exec_here(const struct nova_exec *exec, int64_t deadline_ns)
 	put_bytes(op, NOVA_FIELD_STDERR, &result.errors);
 	if (!code)
 		nova_op_put(op, &(struct value){.field = result.status < 0 ? NOVA_FIELD_SIGNAL
-									   : NOVA_FIELD_EXIT_STATUS,
-						.i64 = labs(result.status)});
+		                                                           : NOVA_FIELD_EXIT_STATUS,
+		                                .i64 = labs(result.status)});
 	nova_child_result_free(&result);
 	nova_op_done(op, code);
 	nova_op_forget(op);
@@ -405,7 +413,8 @@ static int lab_exec(nova_run run, nova_vm number, const struct nova_exec *exec, 
 	return code;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------ */
+/* --- waiting ------------------------------------------------------------------------------------
+ */
 
 /* Under the lock. The first stamp of that kind; or, if the VM has stopped, `*stopped`. */
 static const struct stamp *find_stamp(const struct vm *vm, uint32_t kind, bool *stopped)
@@ -421,7 +430,7 @@ static const struct stamp *find_stamp(const struct vm *vm, uint32_t kind, bool *
 }
 
 static int lab_wait(nova_run run, nova_vm number, uint32_t kind, int64_t deadline_ns,
-		    struct nova_event *event)
+                    struct nova_event *event)
 {
 	const struct stamp *stamp;
 	bool stopped;
@@ -437,24 +446,26 @@ static int lab_wait(nova_run run, nova_vm number, uint32_t kind, int64_t deadlin
 	       nova_now_ns() < deadline_ns) {
 		int64_t slice = nova_now_ns() + 200000000;
 		int64_t until = slice < deadline_ns ? slice : deadline_ns;
-		struct timespec at = {.tv_sec = until / NOVA_SECOND_NS, .tv_nsec = until % NOVA_SECOND_NS};
+		struct timespec at = {.tv_sec = until / NOVA_SECOND_NS,
+		                      .tv_nsec = until % NOVA_SECOND_NS};
 
 		pthread_cond_timedwait(&vm->changed, &nova_worker.lock, &at);
 	}
 	if (stamp && event)
 		*event = (struct nova_event){.struct_size = sizeof(*event),
-					     .kind = kind,
-					     .source = stamp->source,
-					     .name = vm->name,
-					     .t_ns = stamp->t_ns,
-					     .resolution_ns = stamp->resolution_ns};
+		                             .kind = kind,
+		                             .source = stamp->source,
+		                             .name = vm->name,
+		                             .t_ns = stamp->t_ns,
+		                             .resolution_ns = stamp->resolution_ns};
 	nova_unlock();
 	if (stamp)
 		return NOVA_DONE;
 	return stopped ? NOVA_E_FAILED : interrupted() ? NOVA_E_INTERRUPTED : NOVA_E_TIMEOUT;
 }
 
-/* --- migration and networks ---------------------------------------------------------------------- */
+/* --- migration and networks ----------------------------------------------------------------------
+ */
 
 static int prepare(struct vm *vm, struct instance *destination, int64_t deadline_ns, char **ticket)
 {
@@ -486,8 +497,8 @@ static int finish(struct vm *vm, struct instance *destination, const char *ticke
 	return code;
 }
 
-static int lab_migrate(nova_run run, nova_vm number, uint32_t target, const struct nova_migrate *how,
-		       int64_t deadline_ns)
+static int lab_migrate(nova_run run, nova_vm number, uint32_t target,
+                       const struct nova_migrate *how, int64_t deadline_ns)
 {
 	NOVA_AUTOFREE char *ticket = NULL;
 	struct instance *destination;
@@ -510,7 +521,8 @@ static int lab_migrate(nova_run run, nova_vm number, uint32_t target, const stru
 	nova_op_set_vm(op, vm);
 	nova_op_set_migrate(op, how, ticket);
 	code = nova_op_run(op, false);
-	finished = finish(vm, destination, ticket, code == NOVA_DONE ? NOVA_MIGRATED : NOVA_NOT_MIGRATED);
+	finished = finish(vm, destination, ticket,
+	                  code == NOVA_DONE ? NOVA_MIGRATED : NOVA_NOT_MIGRATED);
 	if (code == NOVA_DONE)
 		vm->instance = destination;
 	remember(op, number);
@@ -518,7 +530,7 @@ static int lab_migrate(nova_run run, nova_vm number, uint32_t target, const stru
 }
 
 static int lab_net_create(nova_run run, uint32_t target, uint32_t kind, int64_t deadline_ns,
-			  char name[64])
+                          char name[64])
 {
 	struct net *net;
 	struct op *op;
@@ -534,8 +546,9 @@ static int lab_net_create(nova_run run, uint32_t target, uint32_t kind, int64_t 
 	nova_lock();
 	number = nova_worker.next_number++;
 	snprintf(net->name, sizeof(net->name), "%s%llu", nova_worker.prefix,
-		 (unsigned long long)number);
-	nova_worker.nets = nova_grow(nova_worker.nets, nova_worker.net_count, sizeof(*nova_worker.nets));
+	         (unsigned long long)number);
+	nova_worker.nets =
+	        nova_grow(nova_worker.nets, nova_worker.net_count, sizeof(*nova_worker.nets));
 	nova_worker.nets[nova_worker.net_count++] = net;
 	nova_unlock();
 	code = intend(number, target, "net", net->name);
@@ -552,10 +565,11 @@ static int lab_net_create(nova_run run, uint32_t target, uint32_t kind, int64_t 
 	return code;
 }
 
-/* --- results, samples ----------------------------------------------------------------------------- */
+/* --- results, samples
+ * ----------------------------------------------------------------------------- */
 
 static int lab_result(nova_run run, nova_vm vm, uint32_t field, uint32_t index,
-		      struct nova_result *result)
+                      struct nova_result *result)
 {
 	const struct value *value;
 	uint32_t count = 0;
@@ -567,7 +581,7 @@ static int lab_result(nova_run run, nova_vm vm, uint32_t field, uint32_t index,
 	if (!index && (field == NOVA_FIELD_STARTED_NS || field == NOVA_FIELD_RETURNED_NS)) {
 		result->count = 1;
 		result->i64 = field == NOVA_FIELD_STARTED_NS ? last_call->started_ns
-							     : last_call->returned_ns;
+		                                             : last_call->returned_ns;
 		return NOVA_DONE;
 	}
 	value = nova_op_value(last_call, field, index, &count);
@@ -600,18 +614,19 @@ static int lab_sample(nova_run run, const struct nova_sample *given)
 	if (!sample.metric || !declared(sample.metric) || sample.status < NOVA_SAMPLE_OK ||
 	    sample.status > NOVA_SAMPLE_TIMED_OUT ||
 	    (sample.status == NOVA_SAMPLE_OK && !isfinite(sample.value))) {
-		nova_tellf(NOVA_LOG_WARNING, "the benchmark gave a sample of \"%s\" that is not declared, "
-					     "has no status or no finite value; it is not counted",
-			   sample.metric ? sample.metric : "");
+		nova_tellf(NOVA_LOG_WARNING,
+		           "the benchmark gave a sample of \"%s\" that is not declared, "
+		           "has no status or no finite value; it is not counted",
+		           sample.metric ? sample.metric : "");
 		return NOVA_E_INVALID;
 	}
-	nova_tell(json_pack("{ss ss sI sI sI sI sf sI sI sI}", "is", "sample", "metric", sample.metric,
-			    "status", (json_int_t)sample.status, "side",
-			    (json_int_t)(sample.side ? sample.side : nova_worker.side), "seq",
-			    (json_int_t)sample.seq, "vm", (json_int_t)sample.vm, "value",
-			    sample.status == NOVA_SAMPLE_OK ? sample.value : 0.0, "t_ns",
-			    (json_int_t)sample.t_ns, "intended_ns", (json_int_t)sample.intended_ns,
-			    "error_ns", (json_int_t)sample.error_ns));
+	nova_tell(json_pack("{ss ss sI sI sI sI sf sI sI sI}", "is", "sample", "metric",
+	                    sample.metric, "status", (json_int_t)sample.status, "side",
+	                    (json_int_t)(sample.side ? sample.side : nova_worker.side), "seq",
+	                    (json_int_t)sample.seq, "vm", (json_int_t)sample.vm, "value",
+	                    sample.status == NOVA_SAMPLE_OK ? sample.value : 0.0, "t_ns",
+	                    (json_int_t)sample.t_ns, "intended_ns", (json_int_t)sample.intended_ns,
+	                    "error_ns", (json_int_t)sample.error_ns));
 	return NOVA_DONE;
 }
 
@@ -635,7 +650,8 @@ static int lab_can(nova_run run, uint32_t target, const char *capability, char *
 	return can;
 }
 
-/* --- fan out --------------------------------------------------------------------------------------- */
+/* --- fan out
+ * --------------------------------------------------------------------------------------- */
 
 struct fan {
 	uint32_t count, next;
@@ -704,11 +720,13 @@ static int run_fan(struct fan *fan, uint32_t threads)
 		started++;
 	pthread_attr_destroy(&attributes);
 	if (!started) {
-		nova_tellf(NOVA_LOG_ERROR, "cannot start a thread; raise the limit on processes (ulimit -u)");
+		nova_tellf(NOVA_LOG_ERROR,
+		           "cannot start a thread; raise the limit on processes (ulimit -u)");
 		fan->failure = NOVA_E_UNAVAILABLE;
 	} else if (started < threads) {
-		nova_tellf(NOVA_LOG_WARNING, "only %u of %u threads could be started: concurrency is lower",
-			   started, threads);
+		nova_tellf(NOVA_LOG_WARNING,
+		           "only %u of %u threads could be started: concurrency is lower", started,
+		           threads);
 	}
 	for (uint32_t i = 0; i < started; i++)
 		pthread_join(ids[i], NULL);
@@ -717,20 +735,21 @@ static int run_fan(struct fan *fan, uint32_t threads)
 }
 
 static int lab_fan_out(nova_run run, uint32_t count, uint32_t limit, double per_s,
-		       int (*one)(void *, uint32_t, int64_t), void *context)
+                       int (*one)(void *, uint32_t, int64_t), void *context)
 {
 	struct fan fan = {.count = count,
-			  .per_s = per_s,
-			  .one = one,
-			  .context = context,
-			  .start_ns = nova_now_ns(),
-			  .lock = PTHREAD_MUTEX_INITIALIZER};
+	                  .per_s = per_s,
+	                  .one = one,
+	                  .context = context,
+	                  .start_ns = nova_now_ns(),
+	                  .lock = PTHREAD_MUTEX_INITIALIZER};
 	uint32_t threads = limit && limit < count ? limit : count;
 
 	(void)run;
 	if (!count)
 		return NOVA_DONE;
-	/* VM numbers by index, not by which thread comes first: a simulated run is the same each time. */
+	/* VM numbers by index, not by which thread comes first: a simulated run is the same each
+	 * time. */
 	nova_lock();
 	fan.first_number = nova_worker.next_number;
 	nova_worker.next_number += count;
@@ -738,7 +757,8 @@ static int lab_fan_out(nova_run run, uint32_t count, uint32_t limit, double per_
 	return run_fan(&fan, threads < OVERALL_LIMIT ? threads : OVERALL_LIMIT);
 }
 
-/* --- cleaning up ------------------------------------------------------------------------------------ */
+/* --- cleaning up
+ * ------------------------------------------------------------------------------------ */
 
 static int clean_one(void *context, uint32_t i, int64_t intended_ns)
 {
@@ -802,15 +822,15 @@ uint32_t nova_lab_clean(void)
 }
 
 int nova_lab_delete(struct instance *instance, const char *kind, const char *name, const char *id,
-		    struct nova_error *error)
+                    struct nova_error *error)
 {
 	struct vm vm = {.name = (char *)(uintptr_t)name, .id = (char *)(uintptr_t)id};
 	bool is_vm = !strcmp(kind, "vm");
 	struct op *op = nova_op_new(instance,
-				    is_vm		    ? OP_VM_DELETE
-				    : !strcmp(kind, "net") ? OP_NET_DELETE
-							    : OP_IMAGE_DELETE,
-				    or_default(0));
+	                            is_vm                  ? OP_VM_DELETE
+	                            : !strcmp(kind, "net") ? OP_NET_DELETE
+	                                                   : OP_IMAGE_DELETE,
+	                            or_default(0));
 	int code;
 
 	if (is_vm)
@@ -826,21 +846,21 @@ int nova_lab_delete(struct instance *instance, const char *kind, const char *nam
 }
 
 static const struct nova_lab lab_table = {
-	.struct_size = sizeof(struct nova_lab),
-	.can = lab_can,
-	.vm_create = lab_vm_create,
-	.vm_power = lab_vm_power,
-	.vm_delete = lab_vm_delete,
-	.vm_query = lab_vm_query,
-	.snapshot = lab_snapshot,
-	.exec = lab_exec,
-	.wait = lab_wait,
-	.migrate = lab_migrate,
-	.net_create = lab_net_create,
-	.result = lab_result,
-	.fan_out = lab_fan_out,
-	.sample = lab_sample,
-	.attempt = lab_attempt,
+        .struct_size = sizeof(struct nova_lab),
+        .can = lab_can,
+        .vm_create = lab_vm_create,
+        .vm_power = lab_vm_power,
+        .vm_delete = lab_vm_delete,
+        .vm_query = lab_vm_query,
+        .snapshot = lab_snapshot,
+        .exec = lab_exec,
+        .wait = lab_wait,
+        .migrate = lab_migrate,
+        .net_create = lab_net_create,
+        .result = lab_result,
+        .fan_out = lab_fan_out,
+        .sample = lab_sample,
+        .attempt = lab_attempt,
 };
 
 const struct nova_lab *nova_lab_table(void)

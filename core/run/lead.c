@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leads a run: its steps in order, each in a worker; what is repeated and how often; the budget; what
- * a dead worker, an interruption or a full disk does to it. Resuming is the same with what is done
- * already left out.
+ * Leads a run: its steps in order, each in a worker; what is repeated and how often; the budget;
+ * what a dead worker, an interruption or a full disk does to it. Resuming is the same with what is
+ * done already left out.
  */
 #include "core/run/lead.h"
 
@@ -14,11 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WARMUP_BASE     1000000 /* warm-up replicates are numbered from here */
-#define REPLACEMENTS    3       /* workers of one step that may be replaced */
-#define CALLS_PER_VM    12      /* of a replicate, for its deadline */
+#define WARMUP_BASE  1000000 /* warm-up replicates are numbered from here */
+#define REPLACEMENTS 3       /* workers of one step that may be replaced */
+#define CALLS_PER_VM 12      /* of a replicate, for its deadline */
 
-/* --- small things ----------------------------------------------------------------------------------- */
+/* --- small things
+ * ----------------------------------------------------------------------------------- */
 
 const char *nova_lead_short(const char *run_id)
 {
@@ -66,11 +67,13 @@ static int64_t op_timeout(const struct lead *lead)
 	return nova_config_i64(lead->config, "run.op_timeout", 0);
 }
 
-/* --- the run's record --------------------------------------------------------------------------------- */
+/* --- the run's record
+ * --------------------------------------------------------------------------------- */
 
 static void read_boot_id(char out[37])
 {
-	NOVA_AUTOFREE char *text = nova_file_read("/proc/sys/kernel/random/boot_id", 64, NULL, NULL);
+	NOVA_AUTOFREE char *text =
+	        nova_file_read("/proc/sys/kernel/random/boot_id", 64, NULL, NULL);
 
 	snprintf(out, 37, "%.36s", text ? text : "");
 }
@@ -106,13 +109,14 @@ static int begin_again(struct lead *lead, struct nova_error *error)
 	if (code)
 		return code;
 	if (!strcmp(lead->run.state, "complete"))
-		return nova_error_set(error, NOVA_E_INVALID,
-				      "run %s is complete: there is nothing to resume; novacore results show "
-				      "%s prints it",
-				      lead->run.id, lead->run.id);
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "run %s is complete: there is nothing to resume; novacore results show "
+		        "%s prints it",
+		        lead->run.id, lead->run.id);
 	if (!json_is_object(lead->run.plan) || !json_object_get(lead->run.plan, "steps"))
 		return nova_error_set(error, NOVA_E_INVALID, "run %s has no plan: it was imported",
-				      lead->run.id);
+		                      lead->run.id);
 	snprintf(lead->run.state, sizeof(lead->run.state), "running");
 	lead->run.ended_utc_ns = 0;
 	return 0;
@@ -136,12 +140,12 @@ static int put_step(struct lead *lead, const json_t *step, const char *state, co
 	struct nova_error error = {0};
 	json_t *targets = json_object_get(step, "targets"), *names = json_array(), *index;
 	struct nova_step_record record = {.index = (uint32_t)number_of(step, "index"),
-					  .order_seed = (uint64_t)number_of(step, "order_seed"),
-					  .targets = targets,
-					  .params = json_object_get(step, "params"),
-					  .why = (char *)(uintptr_t)why,
-					  .started_utc_ns = number_of(step, "started"),
-					  .ended_utc_ns = number_of(step, "ended")};
+	                                  .order_seed = (uint64_t)number_of(step, "order_seed"),
+	                                  .targets = targets,
+	                                  .params = json_object_get(step, "params"),
+	                                  .why = (char *)(uintptr_t)why,
+	                                  .started_utc_ns = number_of(step, "started"),
+	                                  .ended_utc_ns = number_of(step, "ended")};
 	NOVA_AUTOFREE char *canonical = NULL;
 	NOVA_AUTOJSON json_t *identity = NULL;
 	size_t i;
@@ -151,12 +155,12 @@ static int put_step(struct lead *lead, const json_t *step, const char *state, co
 	json_array_foreach(targets, i, index)
 	{
 		json_t *target = json_array_get(json_object_get(lead->run.plan, "targets"),
-						(size_t)json_integer_value(index));
+		                                (size_t)json_integer_value(index));
 
 		json_array_append(names, target);
 	}
-	identity = json_pack("{sO so sO}", "benchmark", json_object_get(step, "benchmark"), "targets",
-			     names, "params", json_object_get(step, "params"));
+	identity = json_pack("{sO so sO}", "benchmark", json_object_get(step, "benchmark"),
+	                     "targets", names, "params", json_object_get(step, "params"));
 	canonical = nova_json_canonical(identity);
 	nova_sha256(canonical, strlen(canonical), record.hash);
 	snprintf(record.benchmark, sizeof(record.benchmark), "%s", text_of(step, "benchmark"));
@@ -172,9 +176,10 @@ static int put_step(struct lead *lead, const json_t *step, const char *state, co
 static void skip(struct lead *lead, const json_t *step, const char *why, const char *fix)
 {
 	json_array_append_new(lead->run.skipped,
-			      json_pack("{sO sO sn sn ss ss?}", "step", json_object_get(step, "index"),
-					"benchmark", json_object_get(step, "benchmark"), "metric", "target",
-					"why", why, "fix", fix));
+	                      json_pack("{sO sO sn sn ss ss?}", "step",
+	                                json_object_get(step, "index"), "benchmark",
+	                                json_object_get(step, "benchmark"), "metric", "target",
+	                                "why", why, "fix", fix));
 	save_run(lead, NULL);
 }
 
@@ -187,14 +192,15 @@ static void add_note(struct lead *lead, const char *text)
 	save_run(lead, NULL);
 }
 
-/* --- targets ------------------------------------------------------------------------------------------ */
+/* --- targets
+ * ------------------------------------------------------------------------------------------ */
 
 json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
-			 const char *name, const char *plugin, const char *uri,
-			 const struct nova_guest *guest, struct nova_error *error)
+                         const char *name, const char *plugin, const char *uri,
+                         const struct nova_guest *guest, struct nova_error *error)
 {
 	const struct nova_manifest *manifest =
-		nova_registry_find(registry, NOVA_KIND_HYPERVISOR, plugin, error);
+	        nova_registry_find(registry, NOVA_KIND_HYPERVISOR, plugin, error);
 	NOVA_AUTOFREE char *prefix = nova_format("hypervisor.%s", plugin);
 	NOVA_AUTOFREE char *over = nova_format("target.%s", name);
 	json_t *params;
@@ -210,15 +216,16 @@ json_t *nova_lead_target(const struct nova_config *config, const struct nova_reg
 
 		if (!strcmp(spec, "trial_kernel") && !json_object_get(params, spec))
 			json_object_set_new(params, spec, json_string(guest->kernel));
-		if (!strcmp(spec, "trial_initrd") && guest->initrd && !json_object_get(params, spec))
+		if (!strcmp(spec, "trial_initrd") && guest->initrd &&
+		    !json_object_get(params, spec))
 			json_object_set_new(params, spec, json_string(guest->initrd));
 	}
 	return json_pack("{ss ss ss ss so}", "name", name, "plugin", plugin, "path", manifest->path,
-			 "sha256", manifest->sha256, "params", params);
+	                 "sha256", manifest->sha256, "params", params);
 }
 
 static json_t *step_targets(struct lead *lead, const json_t *step, const struct nova_guest *guest,
-			    struct nova_error *error)
+                            struct nova_error *error)
 {
 	json_t *made = json_array(), *index;
 	size_t i;
@@ -226,11 +233,11 @@ static json_t *step_targets(struct lead *lead, const json_t *step, const struct 
 	json_array_foreach(json_object_get(step, "targets"), i, index)
 	{
 		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
-						 (size_t)json_integer_value(index));
-		json_t *target = nova_lead_target(lead->config, lead->registry, text_of(planned, "name"),
-						  text_of(planned, "plugin"),
-						  text_of(json_object_get(planned, "params"), "uri"),
-						  guest, error);
+		                                 (size_t)json_integer_value(index));
+		json_t *target = nova_lead_target(
+		        lead->config, lead->registry, text_of(planned, "name"),
+		        text_of(planned, "plugin"),
+		        text_of(json_object_get(planned, "params"), "uri"), guest, error);
 
 		if (!target) {
 			json_decref(made);
@@ -244,32 +251,33 @@ static json_t *step_targets(struct lead *lead, const json_t *step, const struct 
 static json_t *benchmark_packet(struct lead *lead, const json_t *step, struct nova_error *error)
 {
 	const struct nova_manifest *manifest = nova_registry_find(
-		lead->registry, NOVA_KIND_BENCHMARK, text_of(step, "benchmark"), error);
+	        lead->registry, NOVA_KIND_BENCHMARK, text_of(step, "benchmark"), error);
 
 	if (!manifest)
 		return NULL;
-	return json_pack("{ss ss ss sO}", "plugin", manifest->name, "path", manifest->path, "sha256",
-			 manifest->sha256, "params", json_object_get(step, "params"));
+	return json_pack("{ss ss ss sO}", "plugin", manifest->name, "path", manifest->path,
+	                 "sha256", manifest->sha256, "params", json_object_get(step, "params"));
 }
 
 /* What the targets said of themselves, in the form of the result document. */
 static json_t *describe(const json_t *planned, const json_t *opened)
 {
-	json_t *facts = json_object_get(opened, "facts"), *said = json_object_get(opened, "capabilities");
+	json_t *facts = json_object_get(opened, "facts"),
+	       *said = json_object_get(opened, "capabilities");
 	json_t *capabilities = json_object(), *why;
 	const char *name;
 
-	json_object_foreach(said, name, why)
-		json_object_set_new(capabilities, name,
-				    json_pack("{sb sO}", "ok", json_is_null(why), "why", why));
-	return json_pack("{sO sO sO? sO? sO? sO? sO? sb so sO}", "name", json_object_get(planned, "name"),
-			 "plugin", json_object_get(planned, "plugin"), "uri",
-			 json_object_get(json_object_get(planned, "params"), "uri"), "product",
-			 json_object_get(facts, "product"), "version", json_object_get(facts, "version"),
-			 "accel", json_object_get(facts, "accel"), "why",
-			 json_object_get(facts, "accel.why"), "simulated",
-			 !strcmp(text_of(facts, "simulated"), "true"), "capabilities", capabilities,
-			 "facts", facts);
+	json_object_foreach(said, name, why) json_object_set_new(
+	        capabilities, name, json_pack("{sb sO}", "ok", json_is_null(why), "why", why));
+	return json_pack(
+	        "{sO sO sO? sO? sO? sO? sO? sb so sO}", "name", json_object_get(planned, "name"),
+	        "plugin", json_object_get(planned, "plugin"), "uri",
+	        json_object_get(json_object_get(planned, "params"), "uri"), "product",
+	        json_object_get(facts, "product"), "version", json_object_get(facts, "version"),
+	        "accel", json_object_get(facts, "accel"), "why",
+	        json_object_get(facts, "accel.why"), "simulated",
+	        !strcmp(text_of(facts, "simulated"), "true"), "capabilities", capabilities, "facts",
+	        facts);
 }
 
 /* Also notes in *where* what must match (accelerator), in *what* what is compared (versions). */
@@ -283,26 +291,28 @@ static void learn_targets(struct lead *lead, const json_t *step, const json_t *o
 		size_t at = (size_t)json_integer_value(index);
 		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"), at);
 		json_t *description =
-			describe(planned, json_array_get(json_object_get(opened, "targets"), i));
+		        describe(planned, json_array_get(json_object_get(opened, "targets"), i));
 		NOVA_AUTOFREE char *accel = nova_format("accel.%s", text_of(planned, "name"));
-		NOVA_AUTOFREE char *version = nova_format("hypervisor.%s", text_of(planned, "name"));
+		NOVA_AUTOFREE char *version =
+		        nova_format("hypervisor.%s", text_of(planned, "name"));
 
 		while (json_array_size(lead->run.targets) <= at)
 			json_array_append_new(
-				lead->run.targets,
-				describe(json_array_get(json_object_get(lead->run.plan, "targets"),
-							json_array_size(lead->run.targets)),
-					 NULL));
+			        lead->run.targets,
+			        describe(json_array_get(json_object_get(lead->run.plan, "targets"),
+			                                json_array_size(lead->run.targets)),
+			                 NULL));
 		json_object_set(lead->run.where, accel, json_object_get(description, "accel"));
 		json_object_set_new(lead->run.what, version,
-				    json_sprintf("%s %s", text_of(description, "product"),
-						 text_of(description, "version")));
+		                    json_sprintf("%s %s", text_of(description, "product"),
+		                                 text_of(description, "version")));
 		json_array_set_new(lead->run.targets, at, description);
 	}
 	save_run(lead, NULL);
 }
 
-/* --- the guest ------------------------------------------------------------------------------------------ */
+/* --- the guest
+ * ------------------------------------------------------------------------------------------ */
 
 static void guest_line(void *context, const char *line)
 {
@@ -317,9 +327,7 @@ static bool wants_guest(const struct lead *lead)
 
 	if (boot != NOVA_BOOT_DIRECT)
 		return false;
-	json_array_foreach(targets, i, target)
-		if (nova_lead_wants_appliance(target))
-			return true;
+	json_array_foreach(targets, i, target) if (nova_lead_wants_appliance(target)) return true;
 	return false;
 }
 
@@ -338,15 +346,18 @@ static int find_guest(struct lead *lead, struct nova_guest *guest, struct nova_e
 		return 0;
 	if (image) {
 		code = nova_guest_from_image(image, setting(lead, "guest.kernel"),
-					     setting(lead, "guest.initrd"),
-					     setting(lead, "guest.cmdline"), guest, error);
+		                             setting(lead, "guest.initrd"),
+		                             setting(lead, "guest.cmdline"), guest, error);
 		if (!code && !guest->kernel)
 			json_object_set_new(shape, "boot", json_integer(NOVA_BOOT_DISK));
 		if (!code)
-			add_note(lead, "the guest is your own image: what the appliance has (readiness byte, "
-				       "guest agent, benchmark tools) is there only as far as the image has it");
+			add_note(lead, "the guest is your own image: what the appliance has "
+			               "(readiness byte, "
+			               "guest agent, benchmark tools) is there only as far as the "
+			               "image has it");
 	} else {
-		code = nova_guest_ensure(&(struct nova_guest_options){0}, guest_line, lead, guest, error);
+		code = nova_guest_ensure(&(struct nova_guest_options){0}, guest_line, lead, guest,
+		                         error);
 	}
 	if (code)
 		return code;
@@ -367,7 +378,8 @@ static json_t *make_shape(const struct lead *lead, const struct nova_guest *gues
 	if (guest->initrd)
 		json_object_set_new(shape, "initrd", json_string(guest->initrd));
 	if (guest->cmdline && guest->kernel)
-		json_object_set_new(shape, "cmdline", json_string(cmdline ? cmdline : guest->cmdline));
+		json_object_set_new(shape, "cmdline",
+		                    json_string(cmdline ? cmdline : guest->cmdline));
 	return shape;
 }
 
@@ -381,18 +393,21 @@ static int check_memory(struct lead *lead, struct nova_error *error)
 	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "at_once");
 	char need[32], have[32], one[32];
 
-	if (!wants_guest(lead) || !available || (double)(each * at_once) <= share * (double)available)
+	if (!wants_guest(lead) || !available ||
+	    (double)(each * at_once) <= share * (double)available)
 		return 0;
 	nova_value_format((double)(each * at_once), NOVA_UNIT_BYTE, need);
 	nova_value_format(share * (double)available, NOVA_UNIT_BYTE, have);
 	nova_value_format((double)each, NOVA_UNIT_BYTE, one);
-	return nova_error_set(error, NOVA_E_REFUSED,
-			      "%llu VMs at once of %s each want %s; limits.memory_share allows %s "
-			      "(%.0f %% of what is available); lower the concurrency or the shape's memory",
-			      (unsigned long long)at_once, one, need, have, share * 100);
+	return nova_error_set(
+	        error, NOVA_E_REFUSED,
+	        "%llu VMs at once of %s each want %s; limits.memory_share allows %s "
+	        "(%.0f %% of what is available); lower the concurrency or the shape's memory",
+	        (unsigned long long)at_once, one, need, have, share * 100);
 }
 
-/* --- replicates ------------------------------------------------------------------------------------------ */
+/* --- replicates
+ * ------------------------------------------------------------------------------------------ */
 
 struct tally { /* of a step, from the store; `count` replicates */
 	uint32_t count, warm;
@@ -401,7 +416,7 @@ struct tally { /* of a step, from the store; `count` replicates */
 };
 
 static int tally_one(void *context, const struct nova_replicate *replicate, const char *state,
-		     const uint32_t counts[4], const char *why)
+                     const uint32_t counts[4], const char *why)
 {
 	struct tally *tally = context;
 
@@ -421,14 +436,14 @@ static int tally_one(void *context, const struct nova_replicate *replicate, cons
 }
 
 static int take_tally(struct lead *lead, uint32_t replicates, struct tally *tally,
-		      struct nova_error *error)
+                      struct nova_error *error)
 {
 	*tally = (struct tally){.count = replicates,
-				.attempts = nova_alloc((replicates + 1) * sizeof(uint32_t)),
-				.done = nova_alloc((replicates + 1) * sizeof(bool))};
+	                        .attempts = nova_alloc((replicates + 1) * sizeof(uint32_t)),
+	                        .done = nova_alloc((replicates + 1) * sizeof(bool))};
 	return nova_store_replicate_each(lead->store, lead->run.id,
-					 (uint32_t)number_of(lead->step, "index"), tally_one, tally,
-					 error);
+	                                 (uint32_t)number_of(lead->step, "index"), tally_one, tally,
+	                                 error);
 }
 
 static void drop_tally(struct tally *tally)
@@ -437,9 +452,10 @@ static void drop_tally(struct tally *tally)
 	free(tally->done);
 }
 
-/* Begins an attempt, has the worker run it, ends it in the store. `*tainted`: replace the worker. */
+/* Begins an attempt, has the worker run it, ends it in the store. `*tainted`: replace the worker.
+ */
 static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, bool warm_up,
-			 bool *tainted, struct nova_error *error)
+                         bool *tainted, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *packet = NULL;
 	struct nova_error why = {0};
@@ -449,7 +465,7 @@ static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, b
 
 	*tainted = false;
 	lead->at = (struct nova_replicate){(uint32_t)number_of(lead->step, "index"), number,
-					   NOVA_SIDE_VM, attempt};
+	                                   NOVA_SIDE_VM, attempt};
 	memset(lead->counts, 0, sizeof(lead->counts));
 	code = nova_store_replicate_begin(lead->store, lead->run.id, &lead->at, error);
 	if (code)
@@ -457,10 +473,10 @@ static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, b
 	lead->in_replicate = true;
 	lead->progress.warming_up = warm_up;
 	code = nova_talk_send(lead,
-			      json_pack("{ss sI sI}", "is", "replicate", "index",
-					(json_int_t)(warm_up ? number - WARMUP_BASE : number), "side",
-					(json_int_t)NOVA_SIDE_VM),
-			      &why);
+	                      json_pack("{ss sI sI}", "is", "replicate", "index",
+	                                (json_int_t)(warm_up ? number - WARMUP_BASE : number),
+	                                "side", (json_int_t)NOVA_SIDE_VM),
+	                      &why);
 	if (!code || code == NOVA_E_IO)
 		code = nova_talk(lead, "replicated", nova_now_ns() + patience, &packet, &why);
 	lead->in_replicate = false;
@@ -478,7 +494,7 @@ static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, b
 	else if (warm_up)
 		state = "warmup";
 	stored = nova_store_replicate_end(lead->store, lead->run.id, &lead->at, state, lead->counts,
-					  code ? why.text : NULL, error);
+	                                  code ? why.text : NULL, error);
 	if (stored)
 		return lead->store_code = stored, lead->store_error = *error, stored;
 	if (code)
@@ -497,19 +513,21 @@ static uint32_t fit(struct lead *lead, uint32_t wanted, int64_t each_ns, int64_t
 	fitting = share_ns <= each_ns ? 1 : (uint32_t)(share_ns / each_ns);
 	if (fitting >= wanted)
 		return wanted;
-	text = nova_format("step %lld (%s): %u of %u replicates fit into run.budget (%.1f s each, %.0f s "
-			   "left for this step); --full lifts the budget",
-			   (long long)number_of(lead->step, "index"), text_of(lead->step, "benchmark"),
-			   fitting, wanted, (double)each_ns / 1e9, (double)share_ns / 1e9);
+	text = nova_format(
+	        "step %lld (%s): %u of %u replicates fit into run.budget (%.1f s each, %.0f s "
+	        "left for this step); --full lifts the budget",
+	        (long long)number_of(lead->step, "index"), text_of(lead->step, "benchmark"),
+	        fitting, wanted, (double)each_ns / 1e9, (double)share_ns / 1e9);
 	add_note(lead, text);
 	return fitting;
 }
 
-/* --- steps --------------------------------------------------------------------------------------------- */
+/* --- steps
+ * --------------------------------------------------------------------------------------------- */
 
 struct step_plan {
 	uint32_t replicates, warmup, width;
-	int64_t each_ns;  /* mean time of a replicate so far */
+	int64_t each_ns; /* mean time of a replicate so far */
 	uint32_t measured;
 	int64_t started_ns;
 };
@@ -533,11 +551,10 @@ static void note_time(struct lead *lead, struct step_plan *plan, int64_t took_ns
 	plan->each_ns = (plan->each_ns * plan->measured + took_ns) / (plan->measured + 1);
 	plan->measured++;
 	left = lead->progress.replicates > lead->progress.replicate
-		       ? lead->progress.replicates - lead->progress.replicate
-		       : 0;
-	lead->progress.left_ns =
-		plan->each_ns * left +
-		(steps_left(lead) - 1) * plan->each_ns * (plan->replicates + plan->warmup);
+	               ? lead->progress.replicates - lead->progress.replicate
+	               : 0;
+	lead->progress.left_ns = plan->each_ns * left + (steps_left(lead) - 1) * plan->each_ns *
+	                                                        (plan->replicates + plan->warmup);
 	if (!json_is_true(json_object_get(lead->run.plan, "full")) &&
 	    lead->progress.left_ns > budget_left(lead))
 		lead->progress.left_ns = budget_left(lead);
@@ -545,7 +562,7 @@ static void note_time(struct lead *lead, struct step_plan *plan, int64_t took_ns
 
 /* One after the other, those of the store that are done left out. */
 static int run_replicates(struct lead *lead, struct step_plan *plan, const struct tally *tally,
-			  bool *tainted, struct nova_error *error)
+                          bool *tainted, struct nova_error *error)
 {
 	uint32_t warmed = 0;
 	bool decided = number_of(lead->step, "replicates") > 0;
@@ -562,8 +579,8 @@ static int run_replicates(struct lead *lead, struct step_plan *plan, const struc
 			continue;
 		if (lead->interrupted)
 			return nova_error_set(error, NOVA_E_INTERRUPTED, "interrupted");
-		code = run_replicate(lead, number, warm_up ? 1 : tally->attempts[number] + 1, warm_up,
-				     tainted, error);
+		code = run_replicate(lead, number, warm_up ? 1 : tally->attempts[number] + 1,
+		                     warm_up, tainted, error);
 		if (code)
 			break;
 		lead->progress.replicate = i + 1;
@@ -573,10 +590,11 @@ static int run_replicates(struct lead *lead, struct step_plan *plan, const struc
 		if (!decided) { /* the first one has shown what one takes */
 			decided = true;
 			plan->replicates = fit(lead, plan->replicates, plan->each_ns,
-					       budget_left(lead) / (int64_t)steps_left(lead));
+			                       budget_left(lead) / (int64_t)steps_left(lead));
 			if (!warm_up && plan->replicates == 0)
 				plan->replicates = 1;
-			json_object_set_new(lead->step, "replicates", json_integer(plan->replicates));
+			json_object_set_new(lead->step, "replicates",
+			                    json_integer(plan->replicates));
 			lead->progress.replicates = plan->replicates + plan->warmup;
 			save_run(lead, NULL);
 		}
@@ -603,11 +621,9 @@ static void plan_step(struct lead *lead, const json_t *opened, struct step_plan 
 static void name_refusal(struct lead *lead)
 {
 	static const enum nova_refusal_reason reasons[] = {
-		[WORKER_CRASHED] = NOVA_REFUSED_CRASH,
-		[WORKER_EXITED] = NOVA_REFUSED_EXIT,
-		[WORKER_HUNG] = NOVA_REFUSED_HANG,
-		[WORKER_TOO_LARGE] = NOVA_REFUSED_MEMORY,
-		[WORKER_BROKEN] = NOVA_REFUSED_CRASH,
+	        [WORKER_CRASHED] = NOVA_REFUSED_CRASH, [WORKER_EXITED] = NOVA_REFUSED_EXIT,
+	        [WORKER_HUNG] = NOVA_REFUSED_HANG,     [WORKER_TOO_LARGE] = NOVA_REFUSED_MEMORY,
+	        [WORKER_BROKEN] = NOVA_REFUSED_CRASH,
 	};
 	const char *stage = lead->worker.loading_stage;
 
@@ -616,10 +632,11 @@ static void name_refusal(struct lead *lead)
 }
 
 static int open_step(struct lead *lead, const struct nova_guest *guest, json_t **opened,
-		     struct nova_error *error)
+                     struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *targets = step_targets(lead, lead->step, guest, error);
-	NOVA_AUTOJSON json_t *benchmark = targets ? benchmark_packet(lead, lead->step, error) : NULL;
+	NOVA_AUTOJSON json_t *benchmark =
+	        targets ? benchmark_packet(lead, lead->step, error) : NULL;
 	NOVA_AUTOJSON json_t *shape = make_shape(lead, guest);
 	int code;
 
@@ -630,14 +647,15 @@ static int open_step(struct lead *lead, const struct nova_guest *guest, json_t *
 	if (code) {
 		name_refusal(lead);
 		if (lead->refusal)
-			nova_error_prefix(error, "plugin refused (%s)", nova_refusal_code(lead->refusal));
+			nova_error_prefix(error, "plugin refused (%s)",
+			                  nova_refusal_code(lead->refusal));
 	}
 	return code;
 }
 
 /* One worker's share of a step. */
 static int work(struct lead *lead, const struct nova_guest *guest, bool replacement, char **lacks,
-		bool *tainted, struct nova_error *error)
+                bool *tainted, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *opened = NULL;
 	struct step_plan plan = {0};
@@ -662,7 +680,7 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
 
 /* Runs one step to its end, replacing a tainted worker. 0, or why the step is not done. */
 static int work_step(struct lead *lead, const struct nova_guest *guest, char **lacks,
-		     struct nova_error *error)
+                     struct nova_error *error)
 {
 	bool tainted = true;
 	int code = 0;
@@ -672,10 +690,11 @@ static int work_step(struct lead *lead, const struct nova_guest *guest, char **l
 		code = work(lead, guest, worker > 0, lacks, &tainted, error);
 		nova_talk_close(lead);
 		if (!code && tainted && worker == REPLACEMENTS)
-			code = nova_error_set(error, NOVA_E_FAILED,
-					      "calls could not be cancelled in %u workers one after the "
-					      "other; the last message above says which",
-					      REPLACEMENTS + 1);
+			code = nova_error_set(
+			        error, NOVA_E_FAILED,
+			        "calls could not be cancelled in %u workers one after the "
+			        "other; the last message above says which",
+			        REPLACEMENTS + 1);
 	}
 	return code;
 }
@@ -712,8 +731,8 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 
 		state = code == NOVA_E_FAILED ? "lost" : "failed";
 		nova_lead_note(lead, NOVA_LOG_ERROR, "step %lld (%s): %s",
-			       (long long)number_of(lead->step, "index"),
-			       text_of(lead->step, "benchmark"), error.text);
+		               (long long)number_of(lead->step, "index"),
+		               text_of(lead->step, "benchmark"), error.text);
 		/* A host or hypervisor that cannot do it is 3; whatever else went wrong, 4. */
 		exit_of_step = exit_of_step == 3 || exit_of_step == 5 ? exit_of_step : 4;
 		if (*exit_code != 5 && (*exit_code != 3 || exit_of_step == 5))
@@ -739,7 +758,7 @@ static int collect_done(void *context, const struct nova_step_record *step)
 }
 
 static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exit_code,
-		     struct nova_error *error)
+                     struct nova_error *error)
 {
 	json_t *steps = json_object_get(lead->run.plan, "steps"), *step;
 	NOVA_AUTOJSON json_t *done = json_array();
@@ -747,36 +766,37 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 	int code = nova_store_step_each(lead->store, lead->run.id, collect_done, done, error);
 
 	lead->progress.steps = (uint32_t)json_array_size(steps);
-	json_array_foreach(steps, index, step)
-		if (!code && json_array_size(done) <= index)
-			code = put_step(lead, step, "planned", NULL);
+	json_array_foreach(steps, index, step) if (!code && json_array_size(done) <= index) code =
+	        put_step(lead, step, "planned", NULL);
 	json_array_foreach(steps, index, step)
 	{
 		NOVA_AUTOFREE char *params = NULL;
-		json_t *planned = json_array_get(
-			json_object_get(lead->run.plan, "targets"),
-			(size_t)json_integer_value(json_array_get(json_object_get(step, "targets"), 0)));
-		json_t *concurrency = json_object_get(json_object_get(step, "params"), "concurrency");
+		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
+		                                 (size_t)json_integer_value(json_array_get(
+		                                         json_object_get(step, "targets"), 0)));
+		json_t *concurrency =
+		        json_object_get(json_object_get(step, "params"), "concurrency");
 
 		if (code || step_is_done(done, index))
 			continue;
 		if (concurrency)
 			params = nova_format("concurrency %lld",
-					     (long long)json_integer_value(concurrency));
+			                     (long long)json_integer_value(concurrency));
 		lead->step = step;
 		lead->value_count = 0;
 		lead->progress = (struct nova_run_progress){.step = (uint32_t)index,
-							    .steps = lead->progress.steps,
-							    .benchmark = text_of(step, "benchmark"),
-							    .target = text_of(planned, "name"),
-							    .params = params ? params : "",
-							    .left_ns = -1};
+		                                            .steps = lead->progress.steps,
+		                                            .benchmark = text_of(step, "benchmark"),
+		                                            .target = text_of(planned, "name"),
+		                                            .params = params ? params : "",
+		                                            .left_ns = -1};
 		code = run_step(lead, guest, exit_code);
 	}
 	return code;
 }
 
-/* --- the whole -------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * -------------------------------------------------------------------------------------------- */
 
 static int take_locks(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error)
 {
@@ -797,10 +817,11 @@ static int take_locks(struct lead *lead, int *run_lock, json_t *locks, struct no
 		digest[16] = 0;
 		fd = nova_lead_lock("target", digest, error);
 		if (fd < 0)
-			return nova_error_prefix(error,
-						 "target %s is in use by another run (two runs disturb each "
-						 "other; wait for it, see novacore status)",
-						 text_of(target, "name"));
+			return nova_error_prefix(
+			        error,
+			        "target %s is in use by another run (two runs disturb each "
+			        "other; wait for it, see novacore status)",
+			        text_of(target, "name"));
 		json_array_append_new(locks, json_integer(fd));
 	}
 	return 0;
@@ -838,8 +859,8 @@ static void forget_directory_if_clean(struct lead *lead)
 static void end_run(struct lead *lead, int code, int exit_code)
 {
 	const char *state = code == NOVA_E_INTERRUPTED ? "interrupted"
-			    : code || exit_code == 5	? "failed"
-							: "complete";
+	                    : code || exit_code == 5   ? "failed"
+	                                               : "complete";
 
 	snprintf(lead->run.state, sizeof(lead->run.state), "%s", state);
 	lead->run.ended_utc_ns = nova_utc_ns();
@@ -848,22 +869,24 @@ static void end_run(struct lead *lead, int code, int exit_code)
 }
 
 static int finish(struct lead *lead, int code, struct nova_run_outcome *outcome,
-		  struct nova_error *error)
+                  struct nova_error *error)
 {
 	end_run(lead, code, outcome->exit_code);
 	forget_directory_if_clean(lead);
 	if (lead->store_code) {
 		*error = lead->store_error;
 		outcome->exit_code = 4;
-		return nova_error_prefix(error,
-					 "the run is paused, nothing that was stored is lost; make room, then "
-					 "novacore run --resume %s",
-					 lead->run.id);
+		return nova_error_prefix(
+		        error,
+		        "the run is paused, nothing that was stored is lost; make room, then "
+		        "novacore run --resume %s",
+		        lead->run.id);
 	}
 	if (lead->interrupted) {
 		outcome->exit_code = lead->interrupted == SIGTERM ? 143 : 130;
 		return nova_error_set(error, NOVA_E_INTERRUPTED,
-				      "interrupted; novacore run --resume %s finishes the plan", lead->run.id);
+		                      "interrupted; novacore run --resume %s finishes the plan",
+		                      lead->run.id);
 	}
 	return code;
 }
@@ -875,7 +898,8 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	uint32_t found = 0, left = 0;
 	int run_lock = -1, code;
 
-	lead->prefix = nova_format("novacore-%s-%s-", nova_store_installation(lead->store), lead->short_id);
+	lead->prefix = nova_format("novacore-%s-%s-", nova_store_installation(lead->store),
+	                           lead->short_id);
 	lead->targets = json_object_get(lead->run.plan, "targets");
 	code = take_locks(lead, &run_lock, locks, error);
 	if (!code)
@@ -887,8 +911,8 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	if (!code)
 		code = record(lead, outcome, error);
 	if (!code)
-		code = nova_sweep_journal(lead, json_object_get(lead->run.plan, "targets"), NULL, false,
-					  &found, &left, error);
+		code = nova_sweep_journal(lead, json_object_get(lead->run.plan, "targets"), NULL,
+		                          false, &found, &left, error);
 	if (!code)
 		code = run_steps(lead, &guest, &outcome->exit_code, error);
 	else
@@ -900,13 +924,13 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 }
 
 int nova_run_execute(const struct nova_run_request *request, struct nova_run_outcome *outcome,
-		     struct nova_error *error)
+                     struct nova_error *error)
 {
 	struct lead lead = {.request = request,
-			    .store = request->store,
-			    .registry = request->registry,
-			    .config = request->config,
-			    .watch = request->watch};
+	                    .store = request->store,
+	                    .registry = request->registry,
+	                    .config = request->config,
+	                    .watch = request->watch};
 	int code;
 
 	memset(outcome, 0, sizeof(*outcome));

@@ -18,7 +18,8 @@
 
 #include <sys/types.h>
 
-/* --- spawn.c ---------------------------------------------------------------------------------------- */
+/* --- spawn.c
+ * ---------------------------------------------------------------------------------------- */
 
 enum worker_end {
 	WORKER_RUNS = 0,
@@ -35,7 +36,7 @@ struct worker {
 	int fd;  /* packets */
 	int log; /* its stdout and stderr */
 	enum worker_end end;
-	int status;          /* as from waitpid, once it has ended */
+	int status; /* as from waitpid, once it has ended */
 	bool reaped;
 	uint64_t resident;     /* bytes, last looked */
 	uint64_t resident_max; /* bytes */
@@ -45,7 +46,8 @@ struct worker {
 	struct nova_text tail; /* the last of what it wrote to its log */
 };
 
-/* Blocks SIGINT, SIGTERM and SIGCHLD for this process, makes it the subreaper. The signalfd, or < 0. */
+/* Blocks SIGINT, SIGTERM and SIGCHLD for this process, makes it the subreaper. The signalfd, or <
+ * 0. */
 int nova_signals_take(struct nova_error *error);
 void nova_signals_return(int fd);
 
@@ -62,7 +64,8 @@ void nova_spawn_finish(struct worker *worker, int64_t grace_ns);
 /* A sentence on how it ended: "crashed with SIGSEGV while loading benchmark cpu". */
 char *nova_spawn_epitaph(const struct worker *worker);
 
-/* --- talk.c ----------------------------------------------------------------------------------------- */
+/* --- talk.c
+ * ----------------------------------------------------------------------------------------- */
 
 struct lead {
 	const struct nova_run_request *request;
@@ -71,21 +74,21 @@ struct lead {
 	const struct nova_config *config;
 	struct nova_run_watch watch;
 	struct nova_run_record run;
-	bool recorded; /* the run stands in the store */
-	char short_id[13];  /* the run's part of VM names */
-	char *prefix;       /* "novacore-<installation>-<run>-" */
-	char *directory;    /* files of this run */
+	bool recorded;     /* the run stands in the store */
+	char short_id[13]; /* the run's part of VM names */
+	char *prefix;      /* "novacore-<installation>-<run>-" */
+	char *directory;   /* files of this run */
 	struct worker worker;
-	int signals;        /* signalfd */
-	int interrupted;    /* 0, SIGINT or SIGTERM */
+	int signals;     /* signalfd */
+	int interrupted; /* 0, SIGINT or SIGTERM */
 	unsigned interrupts;
-	int store_code;     /* the store failed: stop */
+	int store_code; /* the store failed: stop */
 	struct nova_error store_error;
 	bool resident_limit_set;
 	uint64_t resident_limit;
 	/* the step and replicate that run */
-	json_t *step;                 /* of the plan, borrowed */
-	const json_t *targets;        /* that "open" named, borrowed: for the journal */
+	json_t *step;          /* of the plan, borrowed */
+	const json_t *targets; /* that "open" named, borrowed: for the journal */
 	struct nova_replicate at;
 	bool in_replicate;
 	uint32_t counts[4];
@@ -97,23 +100,25 @@ struct lead {
 };
 
 void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)
-	NOVA_PRINTF(3, 4);
+        NOVA_PRINTF(3, 4);
 /*
- * Handles packets until one of kind `awaited` comes (then *packet is the caller's), the worker ends,
- * `deadline_ns` passes (it is killed) or the store fails. 0; NOVA_E_FAILED: the worker is dead (see
- * worker.end); NOVA_E_INTERRUPTED: a second interrupt; else the store's code.
+ * Handles packets until one of kind `awaited` comes (then *packet is the caller's), the worker
+ * ends, `deadline_ns` passes (it is killed) or the store fails. 0; NOVA_E_FAILED: the worker is
+ * dead (see worker.end); NOVA_E_INTERRUPTED: a second interrupt; else the store's code.
  */
 int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_t **packet,
-	      struct nova_error *error);
+              struct nova_error *error);
 /* Sends; a worker that cannot take it is killed. */
 int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error);
-/* Starts a worker and has it open. `benchmark` may be NULL. 0 and the "opened" packet; or the reason. */
+/* Starts a worker and has it open. `benchmark` may be NULL. 0 and the "opened" packet; or the
+ * reason. */
 int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const json_t *shape,
-		   json_t **opened, struct nova_error *error);
+                   json_t **opened, struct nova_error *error);
 /* Tells it to close, waits, cleans up. Safe on a dead worker. */
 void nova_talk_close(struct lead *lead);
 
-/* --- lead.c ----------------------------------------------------------------------------------------- */
+/* --- lead.c
+ * ----------------------------------------------------------------------------------------- */
 
 /* The target of a plan boots files of this host, so it wants the appliance. */
 bool nova_lead_wants_appliance(const json_t *target);
@@ -123,14 +128,15 @@ int nova_lead_lock(const char *kind, const char *name, struct nova_error *error)
 const char *nova_lead_short(const char *run_id);
 /* The target as "open" wants it, with secrets. Owned by the caller; NULL and error. */
 json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
-			 const char *name, const char *plugin, const char *uri,
-			 const struct nova_guest *guest, struct nova_error *error);
+                         const char *name, const char *plugin, const char *uri,
+                         const struct nova_guest *guest, struct nova_error *error);
 
-/* --- sweep.c ---------------------------------------------------------------------------------------- */
+/* --- sweep.c
+ * ---------------------------------------------------------------------------------------- */
 
-/* Objects of the journal that belong to dead runs; only those of targets in `only` (plan's form) if not
- * NULL. Counts in found and left. */
+/* Objects of the journal that belong to dead runs; only those of targets in `only` (plan's form) if
+ * not NULL. Counts in found and left. */
 int nova_sweep_journal(struct lead *lead, const json_t *only, const char *plugin, bool dry_run,
-		       uint32_t *found, uint32_t *left, struct nova_error *error);
+                       uint32_t *found, uint32_t *left, struct nova_error *error);
 
 #endif

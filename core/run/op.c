@@ -10,10 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-#define BUCKETS         1024
-#define GRACE_NS        (5 * NOVA_SECOND_NS)
-#define BYTES_HELD_MAX  (UINT64_C(64) << 20) /* of one op's results */
-#define CALL_STACK      (512 * 1024)
+#define BUCKETS        1024
+#define GRACE_NS       (5 * NOVA_SECOND_NS)
+#define BYTES_HELD_MAX (UINT64_C(64) << 20) /* of one op's results */
+#define CALL_STACK     (512 * 1024)
 
 static struct op *table[BUCKETS];
 static uint64_t last_number;
@@ -110,7 +110,8 @@ struct op *nova_op_hold(nova_op number)
 	return op;
 }
 
-/* --- arguments --------------------------------------------------------------------------------- */
+/* --- arguments ---------------------------------------------------------------------------------
+ */
 
 static void *keep(struct op *op, void *block)
 {
@@ -144,9 +145,9 @@ void nova_op_set_vm(struct op *op, const struct vm *vm)
 	op->ref_name = nova_strdup(vm->name);
 	op->ref_id = nova_strdup(vm->id);
 	op->ref = (struct nova_ref){.struct_size = sizeof(op->ref),
-				    .vm = vm->number,
-				    .name = op->ref_name,
-				    .id = op->ref_id};
+	                            .vm = vm->number,
+	                            .name = op->ref_name,
+	                            .id = op->ref_id};
 }
 
 void nova_op_set_shape(struct op *op, const struct nova_shape *shape)
@@ -183,7 +184,8 @@ void nova_op_set_migrate(struct op *op, const struct nova_migrate *migrate, cons
 	op->migrate.ticket = keep_text(op, ticket);
 }
 
-/* --- results ----------------------------------------------------------------------------------- */
+/* --- results -----------------------------------------------------------------------------------
+ */
 
 void nova_op_put(struct op *op, const struct value *value)
 {
@@ -192,8 +194,9 @@ void nova_op_put(struct op *op, const struct value *value)
 	nova_lock();
 	op->bytes_held += value->count + sizeof(*value);
 	if (op->bytes_held > BYTES_HELD_MAX) {
-		nova_error_set(&op->error, NOVA_E_FAILED, "the driver put more than %d MiB of results",
-			       (int)(BYTES_HELD_MAX >> 20));
+		nova_error_set(&op->error, NOVA_E_FAILED,
+		               "the driver put more than %d MiB of results",
+		               (int)(BYTES_HELD_MAX >> 20));
 		nova_unlock();
 		return;
 	}
@@ -215,7 +218,7 @@ void nova_op_put(struct op *op, const struct value *value)
 }
 
 const struct value *nova_op_value(const struct op *op, uint32_t field, uint32_t index,
-				  uint32_t *count)
+                                  uint32_t *count)
 {
 	const struct value *found = NULL;
 	uint32_t seen = 0;
@@ -228,33 +231,34 @@ const struct value *nova_op_value(const struct op *op, uint32_t field, uint32_t 
 	return found;
 }
 
-/* --- the call ---------------------------------------------------------------------------------- */
+/* --- the call ----------------------------------------------------------------------------------
+ */
 
 static const struct {
 	const char *name;
 	bool changes; /* the hypervisor: goes to the audit log */
 } op_facts[] = {
-	[OP_CONNECT] = {"connect", false},
-	[OP_DESCRIBE] = {"describe", false},
-	[OP_VM_CREATE] = {"vm_create", true},
-	[OP_VM_POWER] = {"vm_power", true},
-	[OP_VM_DELETE] = {"vm_delete", true},
-	[OP_VM_LIST] = {"vm_list", false},
-	[OP_VM_QUERY] = {"vm_query", false},
-	[OP_SNAPSHOT] = {"snapshot", true},
-	[OP_EXEC] = {"exec", true},
-	[OP_NET_CREATE] = {"net_create", true},
-	[OP_NET_DELETE] = {"net_delete", true},
-	[OP_IMAGE_DELETE] = {"image_delete", true},
-	[OP_MIGRATE_PREPARE] = {"migrate_prepare", true},
-	[OP_MIGRATE] = {"migrate", true},
-	[OP_MIGRATE_FINISH] = {"migrate_finish", true},
+        [OP_CONNECT] = {"connect", false},
+        [OP_DESCRIBE] = {"describe", false},
+        [OP_VM_CREATE] = {"vm_create", true},
+        [OP_VM_POWER] = {"vm_power", true},
+        [OP_VM_DELETE] = {"vm_delete", true},
+        [OP_VM_LIST] = {"vm_list", false},
+        [OP_VM_QUERY] = {"vm_query", false},
+        [OP_SNAPSHOT] = {"snapshot", true},
+        [OP_EXEC] = {"exec", true},
+        [OP_NET_CREATE] = {"net_create", true},
+        [OP_NET_DELETE] = {"net_delete", true},
+        [OP_IMAGE_DELETE] = {"image_delete", true},
+        [OP_MIGRATE_PREPARE] = {"migrate_prepare", true},
+        [OP_MIGRATE] = {"migrate", true},
+        [OP_MIGRATE_FINISH] = {"migrate_finish", true},
 };
 
 static int lacks(struct op *op)
 {
 	return nova_error_set(&op->error, NOVA_E_UNSUPPORTED, "the driver %s has no %s",
-			      op->instance->plugin, op_facts[op->kind].name);
+	                      op->instance->plugin, op_facts[op->kind].name);
 }
 
 /* Calls the driver; every op of the vtable that the façade uses stands here once. */
@@ -348,9 +352,9 @@ static int call_aside(struct op *op)
 	if (code) {
 		nova_op_release(op);
 		return nova_error_set(&op->error, NOVA_E_UNAVAILABLE,
-				      "cannot start a thread for a call: %s; raise the limit on "
-				      "processes (ulimit -u) or lower the concurrency",
-				      strerror(code));
+		                      "cannot start a thread for a call: %s; raise the limit on "
+		                      "processes (ulimit -u) or lower the concurrency",
+		                      strerror(code));
 	}
 	return 0;
 }
@@ -378,7 +382,8 @@ static bool wait_ended(struct op *op, int64_t until_ns, bool always)
 	while (!op->ended && (always || !atomic_load(&nova_worker.interrupted))) {
 		int64_t now = nova_now_ns(), slice = now + 200000000;
 		int64_t wake = until_ns < slice ? until_ns : slice; /* the flag has no condition */
-		struct timespec at = {.tv_sec = wake / NOVA_SECOND_NS, .tv_nsec = wake % NOVA_SECOND_NS};
+		struct timespec at = {.tv_sec = wake / NOVA_SECOND_NS,
+		                      .tv_nsec = wake % NOVA_SECOND_NS};
 
 		if (now >= until_ns)
 			break;
@@ -411,21 +416,20 @@ static void give_up(struct op *op)
 		op->status = timed_out ? NOVA_E_TIMEOUT : NOVA_E_INTERRUPTED;
 	if (op->status == NOVA_E_TIMEOUT)
 		nova_error_set(&op->error, NOVA_E_TIMEOUT, "%s of %s did not end in %.1f s%s",
-			       op_facts[op->kind].name,
-			       op->ref_name ? op->ref_name : instance->plugin,
-			       (double)(op->deadline_ns - op->called_ns) / 1e9,
-			       instance->tainted ? ", and could not be cancelled" : "");
+		               op_facts[op->kind].name,
+		               op->ref_name ? op->ref_name : instance->plugin,
+		               (double)(op->deadline_ns - op->called_ns) / 1e9,
+		               instance->tainted ? ", and could not be cancelled" : "");
 	nova_unlock();
 }
 
 static void audit(const struct op *op)
 {
 	const char *object = op->ref_name ? op->ref_name : op->name ? op->name : "";
-	json_t *packet = json_pack("{ss ss sI sI sI ss}", "is", "call", "call",
-				   op_facts[op->kind].name, "target",
-				   (json_int_t)op->instance->target, "code", (json_int_t)op->status,
-				   "duration_ns", (json_int_t)(op->returned_ns - op->started_ns),
-				   "object", object);
+	json_t *packet = json_pack(
+	        "{ss ss sI sI sI ss}", "is", "call", "call", op_facts[op->kind].name, "target",
+	        (json_int_t)op->instance->target, "code", (json_int_t)op->status, "duration_ns",
+	        (json_int_t)(op->returned_ns - op->started_ns), "object", object);
 
 	if (op->status != NOVA_DONE)
 		json_object_set_new(packet, "text", json_string(op->error.text));
@@ -456,9 +460,10 @@ int nova_op_run(struct op *op, bool always)
 	nova_op_forget(op);
 	nova_lock();
 	if (op->status != NOVA_DONE && !op->error.code)
-		nova_error_set(&op->error, op->status, "%s of %s failed (%s); the driver gave no reason",
-			       op_facts[op->kind].name, op->ref_name ? op->ref_name : instance->plugin,
-			       nova_code_name(op->status));
+		nova_error_set(
+		        &op->error, op->status, "%s of %s failed (%s); the driver gave no reason",
+		        op_facts[op->kind].name, op->ref_name ? op->ref_name : instance->plugin,
+		        nova_code_name(op->status));
 	nova_unlock();
 	if (op_facts[op->kind].changes)
 		audit(op);

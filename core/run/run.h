@@ -12,16 +12,19 @@
 #include "core/run/result_build.h"
 #include "core/store/store.h"
 
-/* --- plan --------------------------------------------------------------------------------------- */
+/* --- plan ---------------------------------------------------------------------------------------
+ */
 
 struct nova_plan_request {
 	const struct nova_config *config;
 	const struct nova_registry *registry;
 	const char *profile;
-	const char *const *targets; /* configured names, or "PLUGIN=URI"; NULL-terminated, or NULL */
-	const char *plugin;         /* short for one target of that driver, or NULL */
-	const char *uri;            /* of that target, or NULL */
-	const char *const *benchmarks; /* instead of the profile's suite; NULL-terminated, or NULL */
+	const char *const
+	        *targets;   /* configured names, or "PLUGIN=URI"; NULL-terminated, or NULL */
+	const char *plugin; /* short for one target of that driver, or NULL */
+	const char *uri;    /* of that target, or NULL */
+	const char *const
+	        *benchmarks; /* instead of the profile's suite; NULL-terminated, or NULL */
 	uint64_t seed;
 	/* what --resume needs to load the same settings again */
 	const char *config_file;
@@ -33,12 +36,14 @@ struct nova_plan_request {
  * An ordered list of steps with everything a resume needs and no secret (decisions.md: identity).
  * Refuses unknown plugins, suites without benchmark, shapes beyond the limits (with arithmetic).
  */
-int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struct nova_error *error);
-/* How long the plan takes, from earlier runs in the store where there are any: sets "estimate_ns" and
- * "estimate_basis" of each step. */
+int nova_plan_make(const struct nova_plan_request *request, json_t **plan,
+                   struct nova_error *error);
+/* How long the plan takes, from earlier runs in the store where there are any: sets "estimate_ns"
+ * and "estimate_basis" of each step. */
 int nova_plan_estimate(json_t *plan, struct nova_store *store, struct nova_error *error);
 
-/* --- run ---------------------------------------------------------------------------------------- */
+/* --- run ----------------------------------------------------------------------------------------
+ */
 
 struct nova_run_progress {
 	uint32_t step, steps;           /* from 0 */
@@ -46,9 +51,9 @@ struct nova_run_progress {
 	const char *params;             /* what tells this step from its siblings, or "" */
 	uint32_t replicate, replicates; /* ended, planned; warm-ups included */
 	bool warming_up;
-	uint64_t samples;               /* of the step */
-	const char *metric;             /* the step's first metric with samples, or NULL */
-	double median;                  /* of its samples so far */
+	uint64_t samples;   /* of the step */
+	const char *metric; /* the step's first metric with samples, or NULL */
+	double median;      /* of its samples so far */
 	uint32_t unit;
 	int64_t left_ns; /* until the end of the run; < 0: not known yet */
 };
@@ -79,9 +84,10 @@ struct nova_run_outcome {
  * The outcome's id is set as soon as the run exists, also on failure.
  */
 int nova_run_execute(const struct nova_run_request *request, struct nova_run_outcome *outcome,
-		     struct nova_error *error);
+                     struct nova_error *error);
 
-/* --- sweep -------------------------------------------------------------------------------------- */
+/* --- sweep --------------------------------------------------------------------------------------
+ */
 
 struct nova_sweep_request {
 	const struct nova_config *config;
@@ -94,12 +100,13 @@ struct nova_sweep_request {
 };
 /* Deletes what dead runs of this installation left. `*found`, `*left`: objects. */
 int nova_run_sweep(const struct nova_sweep_request *request, uint32_t *found, uint32_t *left,
-		   struct nova_error *error);
+                   struct nova_error *error);
 
 /* True if a process holds the run: it is being executed now. */
 bool nova_run_alive(const char *id);
 
-/* --- worker ------------------------------------------------------------------------------------- */
+/* --- worker -------------------------------------------------------------------------------------
+ */
 
 /* The whole life of a worker; `fd` is the socket to the parent. */
 int nova_worker_main(int fd);

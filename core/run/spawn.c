@@ -62,7 +62,7 @@ static char **worker_environment(void)
 	copy = nova_alloc((count + 2) * sizeof(*copy));
 	for (size_t i = 0; i < count; i++)
 		copy[i] = environ[i];
-	copy[count] = (char *)(uintptr_t)"LD_BIND_NOW=1";
+	copy[count] = (char *)(uintptr_t) "LD_BIND_NOW=1";
 	return copy;
 }
 
@@ -70,7 +70,7 @@ static int start(struct worker *worker, int packets, int log, struct nova_error 
 {
 	char binary[4096];
 	ssize_t length = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
-	char *argv[] = {(char *)(uintptr_t)"novacore", (char *)(uintptr_t)"worker", NULL};
+	char *argv[] = {(char *)(uintptr_t) "novacore", (char *)(uintptr_t) "worker", NULL};
 	NOVA_AUTOFREE char **environment = worker_environment();
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
@@ -90,7 +90,7 @@ static int start(struct worker *worker, int packets, int log, struct nova_error 
 	posix_spawn_file_actions_adddup2(&files, log, 2);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-						      POSIX_SPAWN_SETPGROUP);
+	                                              POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	code = posix_spawn(&worker->pid, binary, &files, &attributes, argv, environment);
@@ -98,7 +98,7 @@ static int start(struct worker *worker, int packets, int log, struct nova_error 
 	posix_spawnattr_destroy(&attributes);
 	if (code)
 		return nova_error_set(error, NOVA_E_UNAVAILABLE, "cannot start a worker: %s",
-				      strerror(code));
+		                      strerror(code));
 	return 0;
 }
 
@@ -265,13 +265,16 @@ char *nova_spawn_epitaph(const struct worker *worker)
 		break;
 	case WORKER_EXITED:
 		snprintf(how, sizeof(how), "ended by itself with status %d",
-			 WEXITSTATUS(worker->status));
+		         WEXITSTATUS(worker->status));
 		break;
-	case WORKER_HUNG: snprintf(how, sizeof(how), "did not answer in time and was killed"); break;
+	case WORKER_HUNG:
+		snprintf(how, sizeof(how), "did not answer in time and was killed");
+		break;
 	case WORKER_TOO_LARGE:
-		snprintf(how, sizeof(how), "grew to %llu MiB, over limits.worker_memory (%llu MiB), and was killed",
-			 (unsigned long long)(worker->resident >> 20),
-			 (unsigned long long)(worker->resident_max >> 20));
+		snprintf(how, sizeof(how),
+		         "grew to %llu MiB, over limits.worker_memory (%llu MiB), and was killed",
+		         (unsigned long long)(worker->resident >> 20),
+		         (unsigned long long)(worker->resident_max >> 20));
 		break;
 	case WORKER_BROKEN:
 		snprintf(how, sizeof(how), "said what cannot be understood and was killed");
@@ -280,7 +283,7 @@ char *nova_spawn_epitaph(const struct worker *worker)
 	}
 	if (worker->loading_stage[0])
 		doing = nova_format(" while it was to %s %s %s", worker->loading_stage,
-				    nova_kind_name(worker->loading_kind), worker->loading_plugin);
-	return nova_format("the worker %s%s%s%.300s", how, doing ? doing : "", *said ? "; it last said: " : "",
-			   said);
+		                    nova_kind_name(worker->loading_kind), worker->loading_plugin);
+	return nova_format("the worker %s%s%s%.300s", how, doing ? doing : "",
+	                   *said ? "; it last said: " : "", said);
 }

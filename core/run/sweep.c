@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deletes what dead runs of this installation left on their targets. What may be touched: objects in
- * our journal whose run nobody executes, and, if asked, VMs that carry this installation's prefix.
+ * Deletes what dead runs of this installation left on their targets. What may be touched: objects
+ * in our journal whose run nobody executes, and, if asked, VMs that carry this installation's
+ * prefix.
  */
 #include "core/run/lead.h"
 
@@ -11,7 +12,7 @@
 
 #define OBJECTS_A_PACKET 100
 
-struct group { /* objects on one target */
+struct group {          /* objects on one target */
 	json_t *target; /* {name, plugin, uri} of the journal */
 	json_t *objects;
 };
@@ -46,10 +47,11 @@ static bool wanted(const struct sweep *sweep, const json_t *target)
 		return false;
 	if (!sweep->only)
 		return true;
-	json_array_foreach(sweep->only, i, planned)
-		if (!strcmp(text_of(planned, "plugin"), text_of(target, "plugin")) &&
-		    !strcmp(text_of(json_object_get(planned, "params"), "uri"), text_of(target, "uri")))
-			return true;
+	json_array_foreach(
+	        sweep->only, i,
+	        planned) if (!strcmp(text_of(planned, "plugin"), text_of(target, "plugin")) &&
+	                     !strcmp(text_of(json_object_get(planned, "params"), "uri"),
+	                             text_of(target, "uri"))) return true;
 	return false;
 }
 
@@ -71,19 +73,22 @@ static int collect(void *context, const struct nova_journal_record *record)
 	if (!wanted(sweep, record->target) || (!own && nova_run_alive(record->run)))
 		return 0;
 	json_array_append_new(group_of(sweep, record->target)->objects,
-			      json_pack("{ss ss ss?}", "kind", record->kind, "name", record->name, "id",
-					record->id));
+	                      json_pack("{ss ss ss?}", "kind", record->kind, "name", record->name,
+	                                "id", record->id));
 	return 0;
 }
 
-/* --- one target --------------------------------------------------------------------------------------- */
+/* --- one target
+ * --------------------------------------------------------------------------------------- */
 
 static int send_sweep(struct lead *lead, json_t *objects, const char *prefix, json_t *busy,
-		      uint32_t *left, struct nova_error *error)
+                      uint32_t *left, struct nova_error *error)
 {
-	int64_t patience = 30 * NOVA_SECOND_NS + ((int64_t)json_array_size(objects) + 1) *
-							 nova_config_i64(lead->config, "run.op_timeout", 0);
-	NOVA_AUTOJSON json_t *packet = json_pack("{ss si so}", "is", "sweep", "target", 0, "objects", objects);
+	int64_t patience =
+	        30 * NOVA_SECOND_NS + ((int64_t)json_array_size(objects) + 1) *
+	                                      nova_config_i64(lead->config, "run.op_timeout", 0);
+	NOVA_AUTOJSON json_t *packet =
+	        json_pack("{ss si so}", "is", "sweep", "target", 0, "objects", objects);
 	NOVA_AUTOJSON json_t *answer = NULL;
 	int code;
 
@@ -104,7 +109,7 @@ static int send_sweep(struct lead *lead, json_t *objects, const char *prefix, js
 }
 
 static int sweep_objects(struct lead *lead, const json_t *objects, uint32_t *left,
-			 struct nova_error *error)
+                         struct nova_error *error)
 {
 	size_t count = json_array_size(objects);
 	int code = 0, first = 0;
@@ -123,8 +128,9 @@ static int sweep_objects(struct lead *lead, const json_t *objects, uint32_t *lef
 static int open_target(struct lead *lead, const json_t *target, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *targets = json_array(), *shape = json_object(), *opened = NULL;
-	json_t *full = nova_lead_target(lead->config, lead->registry, text_of(target, "name"),
-					text_of(target, "plugin"), text_of(target, "uri"), NULL, error);
+	json_t *full =
+	        nova_lead_target(lead->config, lead->registry, text_of(target, "name"),
+	                         text_of(target, "plugin"), text_of(target, "uri"), NULL, error);
 	int code;
 
 	if (!full)
@@ -136,13 +142,13 @@ static int open_target(struct lead *lead, const json_t *target, struct nova_erro
 }
 
 static int sweep_group(struct lead *lead, const struct group *group, uint32_t *left,
-		       struct nova_error *error)
+                       struct nova_error *error)
 {
 	size_t count = json_array_size(group->objects);
 	int code;
 
 	nova_lead_note(lead, NOVA_LOG_INFO, "deleting %zu objects that dead runs left on %s", count,
-		       text_of(group->target, "name"));
+	               text_of(group->target, "name"));
 	code = open_target(lead, group->target, error);
 	if (code)
 		*left += (uint32_t)count;
@@ -152,7 +158,8 @@ static int sweep_group(struct lead *lead, const struct group *group, uint32_t *l
 	return code;
 }
 
-/* --- directories of dead runs ----------------------------------------------------------------------------- */
+/* --- directories of dead runs
+ * ----------------------------------------------------------------------------- */
 
 static int note_run(void *context, const struct nova_journal_record *record)
 {
@@ -186,10 +193,11 @@ static void remove_directories(struct lead *lead)
 		closedir(directory);
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * ---------------------------------------------------------------------------------------------- */
 
 int nova_sweep_journal(struct lead *lead, const json_t *only, const char *plugin, bool dry_run,
-		       uint32_t *found, uint32_t *left, struct nova_error *error)
+                       uint32_t *found, uint32_t *left, struct nova_error *error)
 {
 	struct sweep sweep = {.lead = lead, .only = only, .plugin = plugin};
 	struct nova_error first = {0};
@@ -200,7 +208,8 @@ int nova_sweep_journal(struct lead *lead, const json_t *only, const char *plugin
 		struct nova_error mine = {0};
 
 		*found += (uint32_t)json_array_size(sweep.groups[i].objects);
-		if (!code && !dry_run && sweep_group(lead, &sweep.groups[i], left, &mine) && !first.code)
+		if (!code && !dry_run && sweep_group(lead, &sweep.groups[i], left, &mine) &&
+		    !first.code)
 			first = mine;
 		json_decref(sweep.groups[i].target);
 		json_decref(sweep.groups[i].objects);
@@ -209,8 +218,8 @@ int nova_sweep_journal(struct lead *lead, const json_t *only, const char *plugin
 	if (!dry_run)
 		remove_directories(lead);
 	if (first.code)
-		nova_lead_note(lead, NOVA_LOG_WARNING, "%u objects of dead runs are left: %s", *left,
-			       first.text);
+		nova_lead_note(lead, NOVA_LOG_WARNING, "%u objects of dead runs are left: %s",
+		               *left, first.text);
 	return code;
 }
 
@@ -222,9 +231,11 @@ static int busy_run(void *context, const struct nova_run_record *run)
 }
 
 /* VMs with our installation's prefix that stand in no journal. */
-static int sweep_strays(struct lead *lead, const char *plugin, uint32_t *left, struct nova_error *error)
+static int sweep_strays(struct lead *lead, const char *plugin, uint32_t *left,
+                        struct nova_error *error)
 {
-	NOVA_AUTOFREE char *prefix = nova_format("novacore-%s-", nova_store_installation(lead->store));
+	NOVA_AUTOFREE char *prefix =
+	        nova_format("novacore-%s-", nova_store_installation(lead->store));
 	NOVA_AUTOJSON json_t *busy = json_array();
 	NOVA_AUTOJSON json_t *target = json_pack("{ss ss}", "name", "local", "plugin", plugin);
 	int code = nova_store_run_each(lead->store, busy_run, busy, error);
@@ -238,13 +249,13 @@ static int sweep_strays(struct lead *lead, const char *plugin, uint32_t *left, s
 }
 
 int nova_run_sweep(const struct nova_sweep_request *request, uint32_t *found, uint32_t *left,
-		   struct nova_error *error)
+                   struct nova_error *error)
 {
 	struct lead lead = {.store = request->store,
-			    .registry = request->registry,
-			    .config = request->config,
-			    .watch = request->watch,
-			    .short_id = "sweep"};
+	                    .registry = request->registry,
+	                    .config = request->config,
+	                    .watch = request->watch,
+	                    .short_id = "sweep"};
 	int code;
 
 	lead.signals = nova_signals_take(error);
@@ -254,8 +265,8 @@ int nova_run_sweep(const struct nova_sweep_request *request, uint32_t *found, ui
 	lead.directory = nova_place(NOVA_PLACE_STATE, "runs/sweep");
 	code = nova_directory_make(lead.directory, 0755, error);
 	if (!code)
-		code = nova_sweep_journal(&lead, NULL, request->plugin, request->dry_run, found, left,
-					  error);
+		code = nova_sweep_journal(&lead, NULL, request->plugin, request->dry_run, found,
+		                          left, error);
 	if (!code && request->strays && request->plugin && !request->dry_run)
 		code = sweep_strays(&lead, request->plugin, left, error);
 	nova_directory_remove(lead.directory, NULL);

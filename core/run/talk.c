@@ -12,9 +12,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define LOOK_NS       (250 * INT64_C(1000000)) /* memory and progress are looked at this often */
-#define LOADING_NS    (10 * NOVA_SECOND_NS)    /* for loading, or probing, one plugin */
-#define VALUES_KEPT   4096                     /* of one metric, for the live median */
+#define LOOK_NS     (250 * INT64_C(1000000)) /* memory and progress are looked at this often */
+#define LOADING_NS  (10 * NOVA_SECOND_NS)    /* for loading, or probing, one plugin */
+#define VALUES_KEPT 4096                     /* of one metric, for the live median */
 
 void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)
 {
@@ -29,7 +29,8 @@ void nova_lead_note(struct lead *lead, enum nova_level level, const char *format
 		lead->watch.note(lead->watch.context, level, text ? text : "");
 }
 
-/* --- what a worker says --------------------------------------------------------------------------- */
+/* --- what a worker says
+ * --------------------------------------------------------------------------- */
 
 /* A failure of the store ends the run: nothing more could be kept. */
 static void store_failed(struct lead *lead, int code, const struct nova_error *error)
@@ -46,7 +47,7 @@ static json_t *journal_target(const struct lead *lead, size_t index)
 	json_t *params = json_object_get(target, "params");
 
 	return json_pack("{sO* sO* sO*}", "name", json_object_get(target, "name"), "plugin",
-			 json_object_get(target, "plugin"), "uri", json_object_get(params, "uri"));
+	                 json_object_get(target, "plugin"), "uri", json_object_get(params, "uri"));
 }
 
 static void on_intend(struct lead *lead, const json_t *packet)
@@ -60,15 +61,16 @@ static void on_intend(struct lead *lead, const json_t *packet)
 	snprintf(record.name, sizeof(record.name), "%s", nova_wire_text(packet, "name"));
 	record.target = journal_target(lead, (size_t)nova_wire_i64(packet, "target"));
 	if (strncmp(record.name, lead->prefix, strlen(lead->prefix)))
-		code = NOVA_E_REFUSED; /* not a name of this run: nothing of that name may be created */
+		code = NOVA_E_REFUSED; /* not a name of this run: nothing of that name may be
+		                          created */
 	else
 		code = nova_store_journal_intend(lead->store, &record, &error);
 	store_failed(lead, code == NOVA_E_REFUSED ? 0 : code, &error);
 	json_decref(record.target);
 	nova_talk_send(lead,
-		       json_pack("{ss sI sI}", "is", "go", "number", (json_int_t)record.number, "code",
-				 (json_int_t)code),
-		       NULL);
+	               json_pack("{ss sI sI}", "is", "go", "number", (json_int_t)record.number,
+	                         "code", (json_int_t)code),
+	               NULL);
 }
 
 static int compare(const void *left, const void *right)
@@ -90,9 +92,9 @@ static void show_sample(struct lead *lead, const struct nova_sample_record *samp
 	if (!progress->metric) {
 		const char *name;
 
-		json_object_foreach(json_object_get(lead->run.plan, "metrics"), name, metric)
-			if (!strcmp(name, sample->metric))
-				progress->metric = name;
+		json_object_foreach(json_object_get(lead->run.plan, "metrics"), name,
+		                    metric) if (!strcmp(name, sample->metric)) progress->metric =
+		        name;
 		progress->unit = NOVA_UNIT_SECOND;
 	}
 	if (!progress->metric || strcmp(progress->metric, sample->metric) ||
@@ -107,14 +109,14 @@ static void show_sample(struct lead *lead, const struct nova_sample_record *samp
 static void on_sample(struct lead *lead, const json_t *packet)
 {
 	struct nova_sample_record sample = {
-		.at = lead->at,
-		.vm = (uint64_t)nova_wire_i64(packet, "vm"),
-		.seq = (uint32_t)nova_wire_i64(packet, "seq"),
-		.status = (uint32_t)nova_wire_i64(packet, "status"),
-		.value = nova_wire_f64(packet, "value"),
-		.t_ns = nova_wire_i64(packet, "t_ns"),
-		.intended_ns = nova_wire_i64(packet, "intended_ns"),
-		.error_ns = nova_wire_i64(packet, "error_ns"),
+	        .at = lead->at,
+	        .vm = (uint64_t)nova_wire_i64(packet, "vm"),
+	        .seq = (uint32_t)nova_wire_i64(packet, "seq"),
+	        .status = (uint32_t)nova_wire_i64(packet, "status"),
+	        .value = nova_wire_f64(packet, "value"),
+	        .t_ns = nova_wire_i64(packet, "t_ns"),
+	        .intended_ns = nova_wire_i64(packet, "intended_ns"),
+	        .error_ns = nova_wire_i64(packet, "error_ns"),
 	};
 	struct nova_error error = {0};
 	int code;
@@ -125,8 +127,8 @@ static void on_sample(struct lead *lead, const json_t *packet)
 	snprintf(sample.metric, sizeof(sample.metric), "%s", nova_wire_text(packet, "metric"));
 	code = nova_store_sample_put(lead->store, lead->run.id, &sample, &error);
 	if (code == NOVA_E_EXISTS)
-		nova_lead_note(lead, NOVA_LOG_WARNING, "a sample of %s came twice and is counted once",
-			       sample.metric);
+		nova_lead_note(lead, NOVA_LOG_WARNING,
+		               "a sample of %s came twice and is counted once", sample.metric);
 	else
 		store_failed(lead, code, &error);
 	if (!code)
@@ -152,13 +154,15 @@ static void on_call(struct lead *lead, const json_t *packet)
 	int32_t status = (int32_t)nova_wire_i64(packet, "code");
 
 	store_failed(lead,
-		     nova_store_audit(lead->store, lead->run.id, name ? name : "",
-				      nova_wire_text(packet, "call"), nova_wire_text(packet, "object"),
-				      status, nova_wire_i64(packet, "duration_ns"), &error),
-		     &error);
+	             nova_store_audit(lead->store, lead->run.id, name ? name : "",
+	                              nova_wire_text(packet, "call"),
+	                              nova_wire_text(packet, "object"), status,
+	                              nova_wire_i64(packet, "duration_ns"), &error),
+	             &error);
 	if (status && text)
-		nova_lead_note(lead, status == NOVA_E_INTERRUPTED ? NOVA_LOG_DEBUG : NOVA_LOG_WARNING,
-			       "%s: %s", name ? name : "", text);
+		nova_lead_note(lead,
+		               status == NOVA_E_INTERRUPTED ? NOVA_LOG_DEBUG : NOVA_LOG_WARNING,
+		               "%s: %s", name ? name : "", text);
 }
 
 static void on_loading(struct lead *lead, const json_t *packet)
@@ -167,15 +171,16 @@ static void on_loading(struct lead *lead, const json_t *packet)
 
 	worker->loading_kind = (uint32_t)nova_wire_i64(packet, "kind");
 	snprintf(worker->loading_plugin, sizeof(worker->loading_plugin), "%s",
-		 nova_wire_text(packet, "plugin"));
+	         nova_wire_text(packet, "plugin"));
 	snprintf(worker->loading_stage, sizeof(worker->loading_stage), "%s",
-		 nova_wire_text(packet, "stage"));
+	         nova_wire_text(packet, "stage"));
 }
 
 static void on_refused(struct lead *lead, const json_t *packet)
 {
 	lead->refusal = (enum nova_refusal_reason)nova_wire_i64(packet, "reason");
-	snprintf(lead->refusal_text, sizeof(lead->refusal_text), "%s", nova_wire_text(packet, "text"));
+	snprintf(lead->refusal_text, sizeof(lead->refusal_text), "%s",
+	         nova_wire_text(packet, "text"));
 }
 
 static void on_id(struct lead *lead, const json_t *packet)
@@ -183,9 +188,9 @@ static void on_id(struct lead *lead, const json_t *packet)
 	struct nova_error error = {0};
 
 	store_failed(lead,
-		     nova_store_journal_id(lead->store, nova_wire_text(packet, "name"),
-					   nova_wire_text(packet, "id"), &error),
-		     &error);
+	             nova_store_journal_id(lead->store, nova_wire_text(packet, "name"),
+	                                   nova_wire_text(packet, "id"), &error),
+	             &error);
 }
 
 static void on_gone(struct lead *lead, const json_t *packet)
@@ -193,7 +198,8 @@ static void on_gone(struct lead *lead, const json_t *packet)
 	struct nova_error error = {0};
 	int code = nova_store_journal_gone(lead->store, nova_wire_text(packet, "name"), &error);
 
-	store_failed(lead, code == NOVA_E_NOT_FOUND ? 0 : code, &error); /* a stray was in no journal */
+	store_failed(lead, code == NOVA_E_NOT_FOUND ? 0 : code,
+	             &error); /* a stray was in no journal */
 }
 
 static void on_say(struct lead *lead, const json_t *packet)
@@ -201,9 +207,9 @@ static void on_say(struct lead *lead, const json_t *packet)
 	int64_t level = nova_wire_i64(packet, "level");
 
 	nova_lead_note(lead,
-		       level >= NOVA_LOG_DEBUG && level <= NOVA_LOG_ERROR ? (enum nova_level)level
-									   : NOVA_LOG_INFO,
-		       "%s", nova_wire_text(packet, "text"));
+	               level >= NOVA_LOG_DEBUG && level <= NOVA_LOG_ERROR ? (enum nova_level)level
+	                                                                  : NOVA_LOG_INFO,
+	               "%s", nova_wire_text(packet, "text"));
 }
 
 static void handle(struct lead *lead, const json_t *packet)
@@ -211,16 +217,17 @@ static void handle(struct lead *lead, const json_t *packet)
 	static const struct {
 		const char *is;
 		void (*handle)(struct lead *, const json_t *);
-	} handlers[] = {{"intend", on_intend}, {"sample", on_sample},	  {"attempt", on_attempt},
-			{"call", on_call},     {"loading", on_loading}, {"refused", on_refused},
-			{"id", on_id},	       {"gone", on_gone},	  {"say", on_say}};
+	} handlers[] = {{"intend", on_intend}, {"sample", on_sample},   {"attempt", on_attempt},
+	                {"call", on_call},     {"loading", on_loading}, {"refused", on_refused},
+	                {"id", on_id},         {"gone", on_gone},       {"say", on_say}};
 
 	for (size_t i = 0; i < NOVA_COUNT(handlers); i++)
 		if (!strcmp(handlers[i].is, nova_wire_is(packet)))
 			handlers[i].handle(lead, packet);
 }
 
-/* --- waiting -------------------------------------------------------------------------------------- */
+/* --- waiting
+ * -------------------------------------------------------------------------------------- */
 
 static void on_signals(struct lead *lead)
 {
@@ -231,15 +238,17 @@ static void on_signals(struct lead *lead)
 			continue; /* reaped on each round anyway */
 		lead->interrupted = (int)info.ssi_signo;
 		if (lead->interrupts++) {
-			nova_lead_note(lead, NOVA_LOG_WARNING,
-				       "stopping at once; what is left is deleted by the next run or by "
-				       "novacore clean");
+			nova_lead_note(
+			        lead, NOVA_LOG_WARNING,
+			        "stopping at once; what is left is deleted by the next run or by "
+			        "novacore clean");
 			nova_spawn_kill(&lead->worker, WORKER_HUNG);
 			continue;
 		}
 		nova_lead_note(lead, NOVA_LOG_WARNING,
-			       "stopping: VMs of this run are being deleted, results so far are kept (once "
-			       "more to stop at once)");
+		               "stopping: VMs of this run are being deleted, results so far are "
+		               "kept (once "
+		               "more to stop at once)");
 		nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);
 	}
 }
@@ -272,7 +281,8 @@ static json_t *next_packet(struct lead *lead, const char *awaited, bool *closed)
 	if (code == NOVA_E_NOT_FOUND)
 		*closed = true;
 	else if (code == NOVA_E_PROTOCOL) {
-		nova_lead_note(lead, NOVA_LOG_ERROR, "the worker broke the protocol: %s", error.text);
+		nova_lead_note(lead, NOVA_LOG_ERROR, "the worker broke the protocol: %s",
+		               error.text);
 		nova_spawn_kill(&lead->worker, WORKER_BROKEN);
 	}
 	if (!packet)
@@ -296,7 +306,7 @@ static bool loading_hangs(const struct lead *lead, int64_t since_ns)
 }
 
 int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_t **packet,
-	      struct nova_error *error)
+              struct nova_error *error)
 {
 	int64_t next_look = 0, loading_since = nova_now_ns();
 	struct worker *worker = &lead->worker;
@@ -305,8 +315,8 @@ int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_
 
 	for (*packet = NULL; !*packet;) {
 		struct pollfd fds[] = {{closed ? -1 : worker->fd, POLLIN, 0},
-				       {worker->log, POLLIN, 0},
-				       {lead->signals, POLLIN, 0}};
+		                       {worker->log, POLLIN, 0},
+		                       {lead->signals, POLLIN, 0}};
 		bool was_reaped = worker->reaped;
 
 		poll(fds, NOVA_COUNT(fds), (int)(LOOK_NS / 1000000));
@@ -352,28 +362,32 @@ int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error)
 	return code;
 }
 
-/* --- opening and closing ---------------------------------------------------------------------------- */
+/* --- opening and closing
+ * ---------------------------------------------------------------------------- */
 
-static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets, const json_t *shape)
+static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets,
+                           const json_t *shape)
 {
 	uint64_t number = 0;
 	json_t *packet;
 
 	nova_store_journal_next(lead->store, lead->run.id, &number, NULL);
-	packet = json_pack("{ss ss ss sI sO sO ss sI sI}", "is", "open", "run", lead->run.id, "prefix",
-			   lead->prefix, "number", (json_int_t)number, "targets", targets, "shape", shape,
-			   "directory", lead->directory, "op_timeout_ns",
-			   (json_int_t)nova_config_i64(lead->config, "run.op_timeout", 0), "max_vms",
-			   (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0));
+	packet =
+	        json_pack("{ss ss ss sI sO sO ss sI sI}", "is", "open", "run", lead->run.id,
+	                  "prefix", lead->prefix, "number", (json_int_t)number, "targets", targets,
+	                  "shape", shape, "directory", lead->directory, "op_timeout_ns",
+	                  (json_int_t)nova_config_i64(lead->config, "run.op_timeout", 0), "max_vms",
+	                  (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0));
 	if (benchmark)
 		json_object_set(packet, "benchmark", benchmark);
 	return packet;
 }
 
 int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const json_t *shape,
-		   json_t **opened, struct nova_error *error)
+                   json_t **opened, struct nova_error *error)
 {
-	int64_t patience = 2 * nova_config_i64(lead->config, "run.op_timeout", 0) + 20 * NOVA_SECOND_NS;
+	int64_t patience =
+	        2 * nova_config_i64(lead->config, "run.op_timeout", 0) + 20 * NOVA_SECOND_NS;
 	int code;
 
 	*opened = NULL;
@@ -383,7 +397,7 @@ int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const 
 	if (code)
 		return code;
 	lead->worker.resident_max =
-		(uint64_t)nova_config_i64(lead->config, "limits.worker_memory", 0);
+	        (uint64_t)nova_config_i64(lead->config, "limits.worker_memory", 0);
 	code = nova_talk_send(lead, open_packet(lead, benchmark, targets, shape), error);
 	if (!code)
 		code = nova_talk(lead, "opened", nova_now_ns() + patience, opened, error);

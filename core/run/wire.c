@@ -20,53 +20,61 @@ struct kind {
 
 /* Parent to worker, then worker to parent. A name stands once: both directions share the table. */
 static const struct kind kinds[] = {
-	/* the step: plugins to load, targets with parameters and secrets, directories, names */
-	{"open",
-	 {{"run", TEXT},
-	  {"prefix", TEXT},
-	  {"number", INTEGER},
-	  {"benchmark", OBJECT | OPTIONAL},
-	  {"targets", ARRAY},
-	  {"shape", OBJECT},
-	  {"directory", TEXT},
-	  {"op_timeout_ns", INTEGER},
-	  {"max_vms", INTEGER}}},
-	{"replicate", {{"index", INTEGER}, {"side", INTEGER}}},
-	{"go", {{"number", INTEGER}, {"code", INTEGER}}}, /* the name is journaled: create it */
-	{"stop", {{NULL, 0}}},                            /* Ctrl-C: end what runs, clean up */
-	/* delete the objects; and, if a prefix is given, VMs of that prefix whose run is not busy */
-	{"sweep",
-	 {{"target", INTEGER}, {"objects", ARRAY}, {"prefix", TEXT | OPTIONAL}, {"busy", ARRAY | OPTIONAL}}},
-	{"close", {{NULL, 0}}},
-	/* worker to parent */
-	{"loading", {{"kind", INTEGER}, {"plugin", TEXT}, {"stage", TEXT}}},
-	{"refused", {{"kind", INTEGER}, {"plugin", TEXT}, {"reason", INTEGER}, {"text", TEXT}}},
-	{"opened",
-	 {{"code", INTEGER}, {"text", TEXT}, {"width", INTEGER}, {"targets", ARRAY}, {"lacks", TEXT | OPTIONAL}}},
-	{"intend", {{"number", INTEGER}, {"target", INTEGER}, {"kind", TEXT}, {"name", TEXT}}},
-	{"id", {{"name", TEXT}, {"id", TEXT}}},
-	{"gone", {{"name", TEXT}}},
-	{"sample",
-	 {{"metric", TEXT},
-	  {"status", INTEGER},
-	  {"side", INTEGER},
-	  {"seq", INTEGER},
-	  {"vm", INTEGER},
-	  {"value", REAL},
-	  {"t_ns", INTEGER},
-	  {"intended_ns", INTEGER},
-	  {"error_ns", INTEGER}}},
-	{"attempt", {{"status", INTEGER}}},
-	{"call",
-	 {{"target", INTEGER},
-	  {"call", TEXT},
-	  {"object", TEXT},
-	  {"code", INTEGER},
-	  {"duration_ns", INTEGER},
-	  {"text", TEXT | OPTIONAL}}},
-	{"say", {{"level", INTEGER}, {"text", TEXT}}},
-	{"replicated", {{"code", INTEGER}, {"text", TEXT}, {"tainted", FLAG}}},
-	{"swept", {{"code", INTEGER}, {"text", TEXT}, {"left", INTEGER}}},
+        /* the step: plugins to load, targets with parameters and secrets, directories, names */
+        {"open",
+         {{"run", TEXT},
+          {"prefix", TEXT},
+          {"number", INTEGER},
+          {"benchmark", OBJECT | OPTIONAL},
+          {"targets", ARRAY},
+          {"shape", OBJECT},
+          {"directory", TEXT},
+          {"op_timeout_ns", INTEGER},
+          {"max_vms", INTEGER}}},
+        {"replicate", {{"index", INTEGER}, {"side", INTEGER}}},
+        {"go", {{"number", INTEGER}, {"code", INTEGER}}}, /* the name is journaled: create it */
+        {"stop", {{NULL, 0}}},                            /* Ctrl-C: end what runs, clean up */
+        /* delete the objects; and, if a prefix is given, VMs of that prefix whose run is not busy
+         */
+        {"sweep",
+         {{"target", INTEGER},
+          {"objects", ARRAY},
+          {"prefix", TEXT | OPTIONAL},
+          {"busy", ARRAY | OPTIONAL}}},
+        {"close", {{NULL, 0}}},
+        /* worker to parent */
+        {"loading", {{"kind", INTEGER}, {"plugin", TEXT}, {"stage", TEXT}}},
+        {"refused", {{"kind", INTEGER}, {"plugin", TEXT}, {"reason", INTEGER}, {"text", TEXT}}},
+        {"opened",
+         {{"code", INTEGER},
+          {"text", TEXT},
+          {"width", INTEGER},
+          {"targets", ARRAY},
+          {"lacks", TEXT | OPTIONAL}}},
+        {"intend", {{"number", INTEGER}, {"target", INTEGER}, {"kind", TEXT}, {"name", TEXT}}},
+        {"id", {{"name", TEXT}, {"id", TEXT}}},
+        {"gone", {{"name", TEXT}}},
+        {"sample",
+         {{"metric", TEXT},
+          {"status", INTEGER},
+          {"side", INTEGER},
+          {"seq", INTEGER},
+          {"vm", INTEGER},
+          {"value", REAL},
+          {"t_ns", INTEGER},
+          {"intended_ns", INTEGER},
+          {"error_ns", INTEGER}}},
+        {"attempt", {{"status", INTEGER}}},
+        {"call",
+         {{"target", INTEGER},
+          {"call", TEXT},
+          {"object", TEXT},
+          {"code", INTEGER},
+          {"duration_ns", INTEGER},
+          {"text", TEXT | OPTIONAL}}},
+        {"say", {{"level", INTEGER}, {"text", TEXT}}},
+        {"replicated", {{"code", INTEGER}, {"text", TEXT}, {"tainted", FLAG}}},
+        {"swept", {{"code", INTEGER}, {"text", TEXT}, {"left", INTEGER}}},
 };
 
 static bool type_fits(const json_t *value, int type)
@@ -106,13 +114,13 @@ static int check(json_t *packet, struct nova_error *error)
 
 	if (!kind)
 		return nova_error_set(error, NOVA_E_PROTOCOL, "packet of unknown kind \"%.40s\"",
-				      is ? is : "");
+		                      is ? is : "");
 	for (size_t i = 0; i < NOVA_COUNT(kind->fields) && kind->fields[i].name; i++) {
 		const struct field *field = &kind->fields[i];
 
 		if (!json_object_get(packet, field->name) && !(field->type & OPTIONAL))
-			return nova_error_set(error, NOVA_E_PROTOCOL, "packet \"%s\" lacks \"%s\"", is,
-					      field->name);
+			return nova_error_set(error, NOVA_E_PROTOCOL, "packet \"%s\" lacks \"%s\"",
+			                      is, field->name);
 	}
 	json_object_foreach(packet, name, value)
 	{
@@ -121,9 +129,10 @@ static int check(json_t *packet, struct nova_error *error)
 		if (!strcmp(name, "is"))
 			continue;
 		if (!field || !type_fits(value, field->type))
-			return nova_error_set(error, NOVA_E_PROTOCOL,
-					      "packet \"%s\": field \"%.40s\" is unknown or of a wrong type",
-					      is, name);
+			return nova_error_set(
+			        error, NOVA_E_PROTOCOL,
+			        "packet \"%s\": field \"%.40s\" is unknown or of a wrong type", is,
+			        name);
 	}
 	return 0;
 }
@@ -137,11 +146,11 @@ int nova_wire_parse(const char *bytes, size_t count, json_t **packet, struct nov
 	*packet = NULL;
 	if (count > NOVA_WIRE_LIMIT)
 		return nova_error_set(error, NOVA_E_PROTOCOL, "packet of more than %d bytes",
-				      NOVA_WIRE_LIMIT);
+		                      NOVA_WIRE_LIMIT);
 	json = json_loadb(bytes, count, JSON_REJECT_DUPLICATES, &why);
 	if (!json_is_object(json))
 		return nova_error_set(error, NOVA_E_PROTOCOL, "packet is not a JSON object: %s",
-				      json ? "another value" : why.text);
+		                      json ? "another value" : why.text);
 	code = check(json, error);
 	if (code)
 		return code;
@@ -159,15 +168,15 @@ int nova_wire_send(int fd, json_t *packet, struct nova_error *error)
 
 	if (!length || length > NOVA_WIRE_LIMIT)
 		return nova_error_set(error, NOVA_E_INTERNAL,
-				      "a packet \"%s\" of %zu bytes cannot be sent (at most %d)",
-				      nova_wire_is(owned) ? nova_wire_is(owned) : "?", length,
-				      NOVA_WIRE_LIMIT);
+		                      "a packet \"%s\" of %zu bytes cannot be sent (at most %d)",
+		                      nova_wire_is(owned) ? nova_wire_is(owned) : "?", length,
+		                      NOVA_WIRE_LIMIT);
 	do
 		sent = send(fd, text, length, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return nova_error_set(error, errno == EAGAIN ? NOVA_E_BUSY : NOVA_E_IO,
-				      "cannot send to the other process: %s", strerror(errno));
+		                      "cannot send to the other process: %s", strerror(errno));
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parent and a worker say to each other: SOCK_SEQPACKET, one JSON object of at most 64 KiB a
- * packet. Every packet has "is", its kind; each kind's fields are in one table and are checked on
+ * What the parent and a worker say to each other: SOCK_SEQPACKET, one JSON object of at most 64 KiB
+ * a packet. Every packet has "is", its kind; each kind's fields are in one table and are checked on
  * arrival, so that nobody who handles a packet checks again. Internal to core/run.
  */
 #ifndef NOVACORE_RUN_WIRE_H
@@ -16,7 +16,8 @@
 
 /* Checks one packet. NOVA_E_PROTOCOL names what is wrong. `*packet` is the caller's. */
 int nova_wire_parse(const char *bytes, size_t count, json_t **packet, struct nova_error *error);
-/* Sends and consumes `packet`. NOVA_E_IO when the other side is gone, NOVA_E_BUSY if it does not read. */
+/* Sends and consumes `packet`. NOVA_E_IO when the other side is gone, NOVA_E_BUSY if it does not
+ * read. */
 int nova_wire_send(int fd, json_t *packet, struct nova_error *error);
 /* One packet. NOVA_E_NOT_FOUND: the other side has closed. NOVA_E_PROTOCOL. Blocks. */
 int nova_wire_receive(int fd, json_t **packet, struct nova_error *error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: loads the plugins of one step, and does what the parent says, packet by packet. The main
- * thread reads packets; a second thread opens, replicates, sweeps and closes, so that a "stop" is
- * heard while a replicate runs.
+ * A worker: loads the plugins of one step, and does what the parent says, packet by packet. The
+ * main thread reads packets; a second thread opens, replicates, sweeps and closes, so that a "stop"
+ * is heard while a replicate runs.
  */
 #include "core/run/worker.h"
 
@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 struct nova_worker nova_worker = {
-	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.sending = PTHREAD_MUTEX_INITIALIZER,
-	.answered = PTHREAD_COND_INITIALIZER,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .sending = PTHREAD_MUTEX_INITIALIZER,
+        .answered = PTHREAD_COND_INITIALIZER,
 };
 
 /* The packet that the second thread is to handle next. */
@@ -56,7 +56,8 @@ void nova_tellf(uint32_t level, const char *format, ...)
 	nova_tell(json_pack("{ss sI so}", "is", "say", "level", (json_int_t)level, "text", json));
 }
 
-/* --- open ----------------------------------------------------------------------------------------- */
+/* --- open
+ * ----------------------------------------------------------------------------------------- */
 
 static const char *member(const json_t *object, const char *name)
 {
@@ -67,12 +68,13 @@ static const char *member(const json_t *object, const char *name)
 
 static void say_loading(uint32_t kind, const char *plugin, const char *stage)
 {
-	nova_tell(json_pack("{ss sI ss ss}", "is", "loading", "kind", (json_int_t)kind, "plugin", plugin,
-			    "stage", stage));
+	nova_tell(json_pack("{ss sI ss ss}", "is", "loading", "kind", (json_int_t)kind, "plugin",
+	                    plugin, "stage", stage));
 }
 
 /* Whether it can work here at all; the plugin's own sentence if not. */
-static int probe(const struct nova_plugin *plugin, struct instance *instance, struct nova_error *error)
+static int probe(const struct nova_plugin *plugin, struct instance *instance,
+                 struct nova_error *error)
 {
 	struct op *op;
 	int code;
@@ -82,11 +84,11 @@ static int probe(const struct nova_plugin *plugin, struct instance *instance, st
 	op = nova_op_new(instance, 0, nova_now_ns() + 5 * NOVA_SECOND_NS);
 	code = plugin->probe(&instance->host, op->number);
 	if (code == NOVA_PENDING || code > 0)
-		nova_error_set(&op->error, code = NOVA_E_INTERNAL, "probe of %s did not end at once",
-			       instance->plugin);
+		nova_error_set(&op->error, code = NOVA_E_INTERNAL,
+		               "probe of %s did not end at once", instance->plugin);
 	if (code && !op->error.code)
 		nova_error_set(&op->error, code, "%s is not available here and does not say why",
-			       instance->plugin);
+		               instance->plugin);
 	if (code)
 		*error = op->error;
 	nova_op_forget(op);
@@ -95,7 +97,7 @@ static int probe(const struct nova_plugin *plugin, struct instance *instance, st
 }
 
 static struct instance *load(uint32_t kind, uint32_t target, const json_t *what, const void **ops,
-			     struct nova_error *error)
+                             struct nova_error *error)
 {
 	const struct nova_plugin *plugin;
 	enum nova_refusal_reason reason = 0;
@@ -104,15 +106,15 @@ static struct instance *load(uint32_t kind, uint32_t target, const json_t *what,
 
 	say_loading(kind, name, "load");
 	if (nova_plugin_load(member(what, "path"), kind, name, member(what, "sha256"),
-			     nova_host_table(), &plugin, &reason, error)) {
+	                     nova_host_table(), &plugin, &reason, error)) {
 		if (reason)
-			nova_tell(json_pack("{ss sI ss sI ss}", "is", "refused", "kind", (json_int_t)kind,
-					    "plugin", name, "reason", (json_int_t)reason, "text",
-					    error->text));
+			nova_tell(json_pack("{ss sI ss sI ss}", "is", "refused", "kind",
+			                    (json_int_t)kind, "plugin", name, "reason",
+			                    (json_int_t)reason, "text", error->text));
 		return NULL;
 	}
 	instance = nova_instance_new(kind, name, target, json_object_get(what, "params"),
-				     plugin->thread_model);
+	                             plugin->thread_model);
 	say_loading(kind, name, "probe");
 	if (probe(plugin, instance, error))
 		return NULL;
@@ -125,12 +127,13 @@ static int open_targets(const json_t *packet, struct nova_error *error)
 	json_t *targets = json_object_get(packet, "targets"), *target;
 	size_t index;
 
-	nova_worker.targets = nova_alloc((json_array_size(targets) + 1) * sizeof(struct instance *));
+	nova_worker.targets =
+	        nova_alloc((json_array_size(targets) + 1) * sizeof(struct instance *));
 	json_array_foreach(targets, index, target)
 	{
 		const void *ops;
 		struct instance *instance =
-			load(NOVA_KIND_HYPERVISOR, (uint32_t)index, target, &ops, error);
+		        load(NOVA_KIND_HYPERVISOR, (uint32_t)index, target, &ops, error);
 		int code;
 
 		if (!instance)
@@ -163,12 +166,13 @@ static int open_benchmark(const json_t *packet, uint32_t *width, struct nova_err
 	nova_worker.lab.targets = nova_worker.target_count;
 	say_loading(NOVA_KIND_BENCHMARK, nova_worker.benchmark->plugin, "open");
 	code = nova_worker.ops.create(&nova_worker.benchmark->host, &nova_worker.lab,
-				      nova_worker.benchmark->op->number, &nova_worker.self);
+	                              nova_worker.benchmark->op->number, &nova_worker.self);
 	if (code) {
 		*error = nova_worker.benchmark->op->error;
 		nova_worker.self = NULL;
-		return error->code ? error->code
-				   : nova_error_set(error, code, "the benchmark could not be created");
+		return error->code
+		               ? error->code
+		               : nova_error_set(error, code, "the benchmark could not be created");
 	}
 	*width = nova_worker.ops.width ? nova_worker.ops.width(nova_worker.self) : 1;
 	return 0;
@@ -182,8 +186,9 @@ static char *find_lack(void)
 			char why[512];
 
 			if (!nova_worker.lab.can(0, t, nova_worker.ops.needs[i], why, sizeof(why)))
-				return nova_format("%s cannot %s: %s", nova_worker.targets[t]->plugin,
-						   nova_worker.ops.needs[i], why);
+				return nova_format("%s cannot %s: %s",
+				                   nova_worker.targets[t]->plugin,
+				                   nova_worker.ops.needs[i], why);
 		}
 	return NULL;
 }
@@ -209,17 +214,18 @@ static void do_open(const json_t *packet)
 	if (!code)
 		lack = find_lack();
 	for (uint32_t t = 0; t < nova_worker.target_count; t++)
-		json_array_append_new(targets,
-				      json_pack("{sO sO}", "facts", nova_worker.targets[t]->facts,
-						"capabilities", nova_worker.targets[t]->capabilities));
-	answer = json_pack("{ss sI ss sI so}", "is", "opened", "code", (json_int_t)code, "text", error.text,
-			   "width", (json_int_t)width, "targets", targets);
+		json_array_append_new(
+		        targets, json_pack("{sO sO}", "facts", nova_worker.targets[t]->facts,
+		                           "capabilities", nova_worker.targets[t]->capabilities));
+	answer = json_pack("{ss sI ss sI so}", "is", "opened", "code", (json_int_t)code, "text",
+	                   error.text, "width", (json_int_t)width, "targets", targets);
 	if (lack)
 		json_object_set_new(answer, "lacks", json_string(lack));
 	nova_tell(answer);
 }
 
-/* --- replicate, sweep, close ------------------------------------------------------------------------ */
+/* --- replicate, sweep, close
+ * ------------------------------------------------------------------------ */
 
 static bool tainted(void)
 {
@@ -238,7 +244,7 @@ static int replicate(uint32_t index)
 		code = nova_worker.ops.setup(nova_worker.self, run);
 	set_up = !code;
 	return code ? code
-		    : nova_worker.ops.replicate(nova_worker.self, run, index, nova_worker.side);
+	            : nova_worker.ops.replicate(nova_worker.self, run, index, nova_worker.side);
 }
 
 static void do_replicate(const json_t *packet)
@@ -254,17 +260,18 @@ static void do_replicate(const json_t *packet)
 		error = nova_worker.benchmark ? nova_worker.benchmark->op->error : error;
 		if (!error.code)
 			nova_error_set(&error, code, "%s",
-				       atomic_load(&nova_worker.interrupted) ? "interrupted"
-									     : "the benchmark gave up");
+			               atomic_load(&nova_worker.interrupted)
+			                       ? "interrupted"
+			                       : "the benchmark gave up");
 		if (atomic_load(&nova_worker.interrupted))
 			code = NOVA_E_INTERRUPTED;
 	}
 	left = nova_lab_clean();
 	if (left)
-		nova_tellf(NOVA_LOG_WARNING, "%u objects could not be deleted; novacore clean tries again",
-			   left);
+		nova_tellf(NOVA_LOG_WARNING,
+		           "%u objects could not be deleted; novacore clean tries again", left);
 	nova_tell(json_pack("{ss sI ss sb}", "is", "replicated", "code", (json_int_t)code, "text",
-			    error.text, "tainted", tainted() || left));
+	                    error.text, "tainted", tainted() || left));
 }
 
 /* "novacore-<installation>-<run>-<n>": does its run stand in `busy`? */
@@ -274,17 +281,18 @@ static bool is_busy(const json_t *busy, const char *name, const char *prefix)
 	size_t index, length = strcspn(run, "-");
 	json_t *entry;
 
-	json_array_foreach(busy, index, entry)
-		if (json_string_length(entry) == length && !strncmp(json_string_value(entry), run, length))
-			return true;
+	json_array_foreach(busy, index,
+	                   entry) if (json_string_length(entry) == length &&
+	                              !strncmp(json_string_value(entry), run, length)) return true;
 	return false;
 }
 
 /* VMs that carry our installation's prefix and are in no journal: after a lost database. */
 static int sweep_strays(struct instance *instance, const char *prefix, const json_t *busy,
-			struct nova_error *error)
+                        struct nova_error *error)
 {
-	struct op *op = nova_op_new(instance, OP_VM_LIST, nova_now_ns() + nova_worker.op_timeout_ns);
+	struct op *op =
+	        nova_op_new(instance, OP_VM_LIST, nova_now_ns() + nova_worker.op_timeout_ns);
 	int left = 0;
 
 	op->name = nova_strdup(prefix);
@@ -295,8 +303,8 @@ static int sweep_strays(struct instance *instance, const char *prefix, const jso
 	for (size_t i = 0; i < op->value_count; i++) {
 		const struct value *vm = &op->values[i];
 
-		if (vm->field != NOVA_FIELD_VM || !vm->key || strncmp(vm->key, prefix, strlen(prefix)) ||
-		    is_busy(busy, vm->key, prefix))
+		if (vm->field != NOVA_FIELD_VM || !vm->key ||
+		    strncmp(vm->key, prefix, strlen(prefix)) || is_busy(busy, vm->key, prefix))
 			continue;
 		left += nova_lab_delete(instance, "vm", vm->key, vm->bytes, error) != 0;
 	}
@@ -315,8 +323,9 @@ static void do_sweep(const json_t *packet)
 	size_t index;
 
 	if (target >= nova_worker.target_count) {
-		nova_tell(json_pack("{ss sI ss sI}", "is", "swept", "code", (json_int_t)NOVA_E_INVALID,
-				    "text", "there is no such target", "left", (json_int_t)0));
+		nova_tell(json_pack("{ss sI ss sI}", "is", "swept", "code",
+		                    (json_int_t)NOVA_E_INVALID, "text", "there is no such target",
+		                    "left", (json_int_t)0));
 		return;
 	}
 	instance = nova_worker.targets[target];
@@ -324,20 +333,21 @@ static void do_sweep(const json_t *packet)
 	{
 		const char *id = json_string_value(json_object_get(object, "id"));
 
-		left += nova_lab_delete(instance, member(object, "kind"), member(object, "name"), id,
-					&error) != 0;
+		left += nova_lab_delete(instance, member(object, "kind"), member(object, "name"),
+		                        id, &error) != 0;
 	}
 	if (prefix && *prefix)
 		left += sweep_strays(instance, prefix, json_object_get(packet, "busy"), &error);
 	nova_tell(json_pack("{ss sI ss sI}", "is", "swept", "code", (json_int_t)error.code, "text",
-			    error.text, "left", (json_int_t)left));
+	                    error.text, "left", (json_int_t)left));
 }
 
 static void do_close(void)
 {
 	if (nova_worker.benchmark && nova_worker.self) {
 		if (set_up && nova_worker.ops.teardown)
-			nova_worker.ops.teardown(nova_worker.self, nova_worker.benchmark->op->number);
+			nova_worker.ops.teardown(nova_worker.self,
+			                         nova_worker.benchmark->op->number);
 		if (nova_worker.ops.destroy && !tainted())
 			nova_worker.ops.destroy(nova_worker.self);
 	}
@@ -347,7 +357,8 @@ static void do_close(void)
 	_exit(0);
 }
 
-/* --- packets ---------------------------------------------------------------------------------------- */
+/* --- packets
+ * ---------------------------------------------------------------------------------------- */
 
 static void *act(void *unused)
 {

@@ -21,7 +21,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* --- results of an op -------------------------------------------------------------------------- */
+/* --- results of an op --------------------------------------------------------------------------
+ */
 
 struct value {
 	uint32_t field;
@@ -32,7 +33,8 @@ struct value {
 	bool is_null; /* a fact whose text is NULL */
 };
 
-/* --- ops --------------------------------------------------------------------------------------- */
+/* --- ops ---------------------------------------------------------------------------------------
+ */
 
 enum op_kind {
 	OP_CONNECT = 1,
@@ -89,7 +91,8 @@ struct op {
 	pthread_cond_t changed;
 };
 
-/* --- instances --------------------------------------------------------------------------------- */
+/* --- instances ---------------------------------------------------------------------------------
+ */
 
 struct instance {
 	struct op *op; /* its number is the instance's; its error collects what create says */
@@ -100,18 +103,19 @@ struct instance {
 	struct nova_hypervisor driver; /* a zeroed copy, min(struct_size) */
 	void *self;
 	json_t *params;
-	char *directories[4]; /* by NOVA_DIRECTORY_* */
+	char *directories[4];  /* by NOVA_DIRECTORY_* */
 	pthread_mutex_t *turn; /* SERIAL: of the plugin; PER_INSTANCE: its own; PARALLEL: NULL */
 	pthread_mutex_t own_turn;
 	atomic_uint waiting; /* calls that wait for their turn */
 	atomic_bool stop;    /* tells the pump thread to end */
 	pthread_t pump;
 	bool pumping;
-	bool tainted; /* a call was abandoned in it */
+	bool tainted;                 /* a call was abandoned in it */
 	json_t *facts, *capabilities; /* {key: text}, {key: null or why not} */
 };
 
-/* --- VMs --------------------------------------------------------------------------------------- */
+/* --- VMs ---------------------------------------------------------------------------------------
+ */
 
 struct stamp {
 	uint32_t kind, source;
@@ -137,11 +141,12 @@ struct net {
 	bool exists;
 };
 
-/* --- the worker -------------------------------------------------------------------------------- */
+/* --- the worker --------------------------------------------------------------------------------
+ */
 
 struct nova_worker {
 	pthread_mutex_t lock;
-	int fd;                /* to the parent */
+	int fd; /* to the parent */
 	pthread_mutex_t sending;
 	char *run, *prefix, *directory;
 	int64_t op_timeout_ns;
@@ -167,12 +172,13 @@ struct nova_worker {
 		uint64_t number;
 		int code;
 		bool waiting, answered;
-	} *intents;
+	} * intents;
 	size_t intent_count;
 	pthread_cond_t answered;
 };
 
-/* A process is a worker once and for all, and the SDK's functions carry no context: hence global. */
+/* A process is a worker once and for all, and the SDK's functions carry no context: hence global.
+ */
 extern struct nova_worker nova_worker;
 
 void nova_lock(void);
@@ -205,27 +211,27 @@ void nova_op_forget(struct op *op);
 void nova_op_put(struct op *op, const struct value *value);
 /* The `index`th value of a field, or NULL. Call under the lock, or after the op has ended. */
 const struct value *nova_op_value(const struct op *op, uint32_t field, uint32_t index,
-				  uint32_t *count);
+                                  uint32_t *count);
 
 /* instance.c */
 struct instance *nova_instance_new(uint32_t kind, const char *plugin, uint32_t target,
-				   json_t *params, uint32_t thread_model);
+                                   json_t *params, uint32_t thread_model);
 /* create, start the pump, connect, describe. */
 int nova_instance_open(struct instance *instance, const struct nova_hypervisor *driver,
-		       struct nova_error *error);
+                       struct nova_error *error);
 void nova_instance_close(struct instance *instance);
 struct instance *nova_instance_find(uint64_t number); /* under the lock or not: never freed */
 const struct nova_host *nova_host_table(void);
 
 /* lab.c */
 const struct nova_lab *nova_lab_table(void);
-struct vm *nova_vm_by_name(const char *name); /* under the lock */
+struct vm *nova_vm_by_name(const char *name);                 /* under the lock */
 void nova_vm_stamp(struct vm *vm, const struct stamp *stamp); /* under the lock */
 /* Deletes what the replicate left: VMs, then networks. Never interrupted. Returns what is left. */
 uint32_t nova_lab_clean(void);
 /* Deletes one object ("vm", "net", "image") by name, for a sweep. */
 int nova_lab_delete(struct instance *instance, const char *kind, const char *name, const char *id,
-		    struct nova_error *error);
+                    struct nova_error *error);
 
 /* beat.c */
 int nova_beat_open(struct vm *vm, struct nova_error *error);
