@@ -85,8 +85,11 @@ struct nova_registry {
 
 /*
  * Scans `<prefix>/lib/novacore/plugins/<abi-major>/<kind>/`, the prefix being that of the running
- * binary (or the build tree), then NOVACORE_PLUGIN_PATH (unprivileged only; the same layout below
- * each entry). Refused plugins are recorded, not errors. O(plugins + their sizes).
+ * binary (or the build tree), then the directories of NOVACORE_PLUGIN_PATH (separated by colons,
+ * absolute, unprivileged only), each of which holds `<abi-major>/<kind>/`. The first of two plugins
+ * of one kind and name wins. Refused plugins are recorded, not errors. Executes nothing.
+ * O(plugins + their sizes). NOVA_E_UNAVAILABLE without /proc. As root it unsets HWLOC_PLUGINS_PATH
+ * and LIBVIRT_DRIVER_DIR, so call it before other threads start. The caller frees the registry.
  */
 int nova_registry_scan(struct nova_registry **registry, struct nova_error *error);
 void nova_registry_free(struct nova_registry *registry);
@@ -99,12 +102,19 @@ const struct nova_manifest *nova_registry_find(const struct nova_registry *regis
                                                const char *name, struct nova_error *error);
 const char *nova_kind_name(uint32_t kind);  /* "benchmark", … */
 uint32_t nova_kind_parse(const char *name); /* 0 if none */
+/* Words for NOVA_PARAM_*, NOVA_THREADS_* and NOVA_BETTER_*; "unknown" for any other value. */
+const char *nova_param_type_name(uint32_t type);    /* "duration" */
+const char *nova_thread_model_name(uint32_t model); /* "per-instance" */
+const char *nova_better_name(uint32_t better);      /* "lower" */
 
 /*
  * Worker only: checks the file once more against the manifest, loads it (libltdl, local, resident,
- * all symbols now), calls its entry and checks the descriptor. `*plugin` lives until exit. On
- * refusal returns NOVA_E_REFUSED and sets *reason; the text names the true cause (dlerror, not
- * "file not found").
+ * all symbols now), calls its entry and checks the descriptor. `*plugin` and its `ops` are copies
+ * of this host's size, zeroed where the plugin's are shorter, and live until exit; so NOVA_HAS is
+ * needed only for what they point to. `host` must live until exit. On refusal returns
+ * NOVA_E_REFUSED (NOVA_E_UNAVAILABLE: missing library) and sets *reason; the text names the true
+ * cause (dlerror, not "file not found"). The process may crash, hang, exit or grow here: that is
+ * for the parent to see. `probe` is not called. @thread the worker's first, before any other.
  */
 int nova_plugin_load(const char *path, uint32_t kind, const char *name, const char *sha256,
                      const struct nova_host *host, const struct nova_plugin **plugin,

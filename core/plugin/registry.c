@@ -21,16 +21,34 @@
 static const uint32_t kinds[] = {NOVA_KIND_BENCHMARK, NOVA_KIND_HYPERVISOR, NOVA_KIND_OPTIMIZER,
                                  NOVA_KIND_PROFILE};
 
+static const char *word_or_unknown(const char *word)
+{
+	return word ? word : "unknown";
+}
+
 const char *nova_kind_name(uint32_t kind)
 {
-	const char *name = nova_word_of(nova_kind_words, kind);
-
-	return name ? name : "unknown";
+	return word_or_unknown(nova_word_of(nova_kind_words, kind));
 }
 
 uint32_t nova_kind_parse(const char *name)
 {
 	return *name ? nova_word_value(nova_kind_words, name) : 0;
+}
+
+const char *nova_param_type_name(uint32_t type)
+{
+	return word_or_unknown(nova_word_of(nova_param_words, type));
+}
+
+const char *nova_thread_model_name(uint32_t model)
+{
+	return word_or_unknown(model % 1000 ? NULL : nova_word_of(nova_thread_words, model / 1000));
+}
+
+const char *nova_better_name(uint32_t better)
+{
+	return word_or_unknown(nova_word_of(nova_better_words, better));
 }
 
 /* --- scanning -------------------------------------------------------------------------------- */

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `novacore plugin`: which plugins there are, which were refused and why, and what one of them
+ * measures, takes and needs. All of it comes from manifests: nothing is loaded.
+ */
+#include "core/cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COLUMNS 5
+
+static const char help[] =
+        "usage: novacore plugin list [--kind KIND] [--refused] [--format table|json]\n"
+        "       novacore plugin info NAME|KIND/NAME [--format table|json]\n"
+        "\n"
+        "Plugins are what novacore can measure (benchmark), drive (hypervisor), suggest "
+        "(optimizer)\n"
+        "and how it is set up for an environment (profile).\n"
+        "\n"
+        "  list   every plugin, and those that were found but refused, each with a stable code\n"
+        "         and what to do about it\n"
+        "  info   one plugin: its parameters and how to set them, its metrics, what it needs\n"
+        "\n"
+        "  --kind KIND           list: only benchmark, hypervisor, optimizer or profile\n"
+        "  --refused             list: only what was refused\n"
+        "  --format table|json   how to print (default: table)\n"
+        "  --json                short for --format json\n" NOVA_COMMON_HELP "\n"
+        "Plugins are found in lib/novacore/plugins below the prefix of this program, then, for\n"
+        "ordinary users, in the directories of NOVACORE_PLUGIN_PATH (absolute, separated by "
+        "colons),\n"
+        "each with a tree like that one: 1/hypervisor/NAME.so and NAME.manifest beside it. "
+        "Nothing\n"
+        "is loaded to list it. Privileged processes use only files that root alone can change.\n"
+        "\n"
+        "examples:\n"
+        "  novacore plugin list --kind hypervisor\n"
+        "  novacore plugin info lifecycle           what it measures and which parameters it "
+        "takes\n"
+        "  novacore plugin info profile/hpc         the settings of a profile\n"
+        "  novacore run --plugin kvm --set benchmark.lifecycle.concurrency=5\n";
+
+struct arguments {
+	const char *action, *name;
+	uint32_t kind;
+	bool refused, json;
+};
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+/* Rows of heap text; the last column is not padded. */
+struct table {
+	char *(*rows)[COLUMNS];
+	size_t count;
+	size_t columns;
+};
+
+static void add_row(struct table *table, char *const cells[])
+{
+	table->rows = nova_grow(table->rows, table->count, sizeof(*table->rows));
+	memset(table->rows[table->count], 0, sizeof(*table->rows));
+	memcpy(table->rows[table->count], cells, table->columns * sizeof(*cells));
+	table->count++;
+}
+
+static void add_titles(struct table *table, const char *const titles[])
+{
+	char *cells[COLUMNS];
+
+	for (size_t i = 0; i < table->columns; i++)
+		cells[i] = nova_strdup(titles[i]);
+	add_row(table, cells);
+}
+
+static void print_table(struct table *table, const char *indent)
+{
+	size_t widths[COLUMNS] = {0};
+
+	for (size_t i = 0; i < table->count * table->columns; i++) {
+		const char *cell = table->rows[i / table->columns][i % table->columns];
+		size_t width = nova_columns(cell);
+		if (width > widths[i % table->columns])
+			widths[i % table->columns] = width;
+	}
+	for (size_t i = 0; i < table->count; i++) {
+		fputs(indent, stdout);
+		for (size_t j = 0; j < table->columns; j++) {
+			const char *cell = table->rows[i][j];
+			int gap = j + 1 < table->columns ? (int)(widths[j] - nova_columns(cell)) + 2
+			                                 : 0;
+			printf("%s%*s", cell, gap, "");
+		}
+		putchar('\n');
+	}
+	for (size_t i = 0; i < table->count; i++) {
+		for (size_t j = 0; j < table->columns; j++)
+			free(table->rows[i][j]);
+	}
+	free(table->rows);
+	table->rows = NULL;
+	table->count = 0;
+}
+
+static char *join(char *const *texts)
+{
+	struct nova_text list = {0};
+
+	for (char *const *text = texts; text && *text; text++)
+		nova_text_addf(&list, "%s%s", list.length ? ", " : "", *text);
+	if (!list.data)
+		nova_text_add(&list, "–");
+	return list.data;
+}
+
+/* --- JSON ------------------------------------------------------------------------------------ */
+
+static json_t *strings_json(char *const *texts)
+{
+	json_t *array = json_array();
+
+	for (char *const *text = texts; text && *text; text++)
+		json_array_append_new(array, json_string(*text));
+	return array;
+}
+
+static json_t *parameters_json(const struct nova_manifest *plugin)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < plugin->spec_count; i++) {
+		const struct nova_spec *spec = &plugin->specs[i];
+		json_array_append_new(
+		        array,
+		        json_pack("{s:s,s:s,s:b,s:b,s:b,s:s?,s:s?,s:s?,s:o,s:s}", "name",
+		                  spec->name, "type", nova_param_type_name(spec->type), "list",
+		                  (spec->flags & NOVA_PARAM_LIST) != 0, "required",
+		                  (spec->flags & NOVA_PARAM_REQUIRED) != 0, "each",
+		                  (spec->flags & NOVA_PARAM_EACH) != 0, "default", spec->fallback,
+		                  "minimum", spec->minimum, "maximum", spec->maximum, "choices",
+		                  spec->choices ? strings_json(spec->choices) : json_null(), "doc",
+		                  spec->doc));
+	}
+	return array;
+}
+
+static json_t *metrics_json(const struct nova_manifest *plugin)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < plugin->metric_count; i++) {
+		const struct nova_manifest_metric *metric = &plugin->metrics[i];
+		json_array_append_new(array,
+		                      json_pack("{s:s,s:s,s:s,s:i,s:s}", "name", metric->name,
+		                                "unit", nova_unit_name(metric->unit), "better",
+		                                nova_better_name(metric->better), "revision",
+		                                (int)metric->revision, "doc", metric->doc));
+	}
+	return array;
+}
+
+static json_t *plugin_json(const struct nova_manifest *plugin)
+{
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i,s:i,s:i,s:i},s:s,s:i,s:o,s:o,s:o,s:o,"
+	                 "s:o,s:s?}",
+	                 "kind", nova_kind_name(plugin->kind), "name", plugin->name, "version",
+	                 plugin->version, "summary", plugin->summary, "license", plugin->license,
+	                 "path", plugin->path, "sha256", plugin->sha256, "abi", "major",
+	                 (int)plugin->major, "minor", (int)plugin->minor, "min_minor",
+	                 (int)plugin->min_minor, "draft", (int)plugin->draft, "threads",
+	                 nova_thread_model_name(plugin->thread_model), "targets_min",
+	                 (int)plugin->targets_min, "needs", strings_json(plugin->needs), "ops",
+	                 strings_json(plugin->ops), "hints", strings_json(plugin->hints),
+	                 "parameters", parameters_json(plugin), "metrics", metrics_json(plugin),
+	                 "settings", plugin->settings);
+}
+
+static json_t *refusal_json(const struct nova_refusal *refusal)
+{
+	return json_pack("{s:s,s:s,s:s,s:s}", "code", nova_refusal_code(refusal->reason), "kind",
+	                 nova_kind_name(refusal->kind), "path", refusal->path, "why",
+	                 refusal->text);
+}
+
+static void print_json(json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(json);
+}
+
+/* --- list ------------------------------------------------------------------------------------ */
+
+static bool is_listed(const struct arguments *arguments, uint32_t kind)
+{
+	return !arguments->kind || arguments->kind == kind;
+}
+
+static void list_json(const struct arguments *arguments, const struct nova_registry *registry)
+{
+	json_t *plugins = json_array(), *refused = json_array();
+
+	for (size_t i = 0; i < registry->plugin_count && !arguments->refused; i++) {
+		if (is_listed(arguments, registry->plugins[i]->kind))
+			json_array_append_new(plugins, plugin_json(registry->plugins[i]));
+	}
+	for (size_t i = 0; i < registry->refusal_count; i++) {
+		if (is_listed(arguments, registry->refusals[i].kind))
+			json_array_append_new(refused, refusal_json(&registry->refusals[i]));
+	}
+	print_json(json_pack("{s:s,s:{s:i,s:i,s:i},s:o,s:o}", "schema", "novacore.plugins/1", "abi",
+	                     "major", (int)NOVA_ABI_MAJOR, "minor", (int)NOVA_ABI_MINOR, "draft",
+	                     (int)NOVA_ABI_DRAFT, "plugins", plugins, "refused", refused));
+}
+
+static size_t list_accepted(const struct arguments *arguments, const struct nova_registry *registry)
+{
+	struct table table = {.columns = 4};
+	size_t count = 0;
+
+	add_titles(&table, (const char *const[]){"KIND", "NAME", "VERSION", "SUMMARY"});
+	for (size_t i = 0; i < registry->plugin_count; i++) {
+		const struct nova_manifest *plugin = registry->plugins[i];
+		if (!is_listed(arguments, plugin->kind))
+			continue;
+		add_row(&table,
+		        (char *const[]){nova_strdup(nova_kind_name(plugin->kind)),
+		                        nova_strdup(plugin->name), nova_strdup(plugin->version),
+		                        nova_strdup(plugin->summary)});
+		count++;
+	}
+	if (!count) {
+		puts("No plugin was found. They are installed with novacore, or stand in the\n"
+		     "directories of NOVACORE_PLUGIN_PATH; see novacore plugin --help");
+		table.count = 1;
+		for (size_t i = 0; i < table.columns; i++)
+			free(table.rows[0][i]);
+		free(table.rows);
+		return 0;
+	}
+	print_table(&table, "");
+	return count;
+}
+
+static void list_refused(const struct arguments *arguments, const struct nova_registry *registry)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < registry->refusal_count; i++)
+		count += is_listed(arguments, registry->refusals[i].kind);
+	if (!count) {
+		if (arguments->refused)
+			puts("No plugin was refused.");
+		return;
+	}
+	printf("%sRefused:\n", arguments->refused ? "" : "\n");
+	for (size_t i = 0; i < registry->refusal_count; i++) {
+		const struct nova_refusal *refusal = &registry->refusals[i];
+		if (is_listed(arguments, refusal->kind))
+			printf("  %-15s  %s\n", nova_refusal_code(refusal->reason), refusal->text);
+	}
+}
+
+static int list(const struct arguments *arguments, const struct nova_registry *registry)
+{
+	if (arguments->json) {
+		list_json(arguments, registry);
+		return 0;
+	}
+	if (!arguments->refused)
+		list_accepted(arguments, registry);
+	list_refused(arguments, registry);
+	return 0;
+}
+
+/* --- info ------------------------------------------------------------------------------------ */
+
+static char *values_of(const struct nova_spec *spec)
+{
+	if (spec->choices) {
+		NOVA_AUTOFREE char *choices = join(spec->choices);
+		return nova_format("%s", choices);
+	}
+	if (spec->minimum && spec->maximum)
+		return nova_format("%s … %s", spec->minimum, spec->maximum);
+	if (spec->minimum)
+		return nova_format("at least %s", spec->minimum);
+	if (spec->maximum)
+		return nova_format("at most %s", spec->maximum);
+	return nova_strdup("any");
+}
+
+static char *default_of(const struct nova_spec *spec)
+{
+	if (spec->flags & NOVA_PARAM_REQUIRED)
+		return nova_strdup("(required)");
+	if (!spec->fallback)
+		return nova_strdup("–");
+	return nova_strdup(*spec->fallback ? spec->fallback : "(empty)");
+}
+
+static void print_parameters(const struct nova_manifest *plugin)
+{
+	struct table table = {.columns = 5};
+
+	if (!plugin->spec_count)
+		return;
+	printf("\nParameters: --set %s.%s.NAME=VALUE%s\n", nova_kind_name(plugin->kind),
+	       plugin->name,
+	       plugin->kind == NOVA_KIND_HYPERVISOR
+	               ? ", or for one target --set target.TARGET.NAME=VALUE"
+	               : "");
+	add_titles(&table, (const char *const[]){"NAME", "TYPE", "DEFAULT", "VALUES", "MEANING"});
+	for (size_t i = 0; i < plugin->spec_count; i++) {
+		const struct nova_spec *spec = &plugin->specs[i];
+		const char *extra = spec->flags & NOVA_PARAM_EACH   ? ", one step each"
+		                    : spec->flags & NOVA_PARAM_LIST ? ", list"
+		                                                    : "";
+		add_row(&table,
+		        (char *const[]){
+		                nova_strdup(spec->name),
+		                nova_format("%s%s", nova_param_type_name(spec->type), extra),
+		                default_of(spec), values_of(spec), nova_strdup(spec->doc)});
+	}
+	print_table(&table, "  ");
+}
+
+static void print_metrics(const struct nova_manifest *plugin)
+{
+	struct table table = {.columns = 5};
+
+	if (!plugin->metric_count)
+		return;
+	puts("\nMetrics");
+	add_titles(&table, (const char *const[]){"NAME", "UNIT", "BETTER", "REVISION", "MEANING"});
+	for (size_t i = 0; i < plugin->metric_count; i++) {
+		const struct nova_manifest_metric *metric = &plugin->metrics[i];
+		add_row(&table, (char *const[]){nova_strdup(metric->name),
+		                                nova_strdup(nova_unit_name(metric->unit)),
+		                                nova_strdup(nova_better_name(metric->better)),
+		                                nova_format("%u", metric->revision),
+		                                nova_strdup(metric->doc)});
+	}
+	print_table(&table, "  ");
+}
+
+static void print_settings(const struct nova_manifest *plugin)
+{
+	NOVA_AUTOFREE char *text = nova_strdup(plugin->settings);
+	char *rest = NULL;
+
+	if (!text)
+		return;
+	puts("\nSettings");
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		printf("  %s\n", line);
+}
+
+static void info_table(const struct nova_manifest *plugin)
+{
+	NOVA_AUTOFREE char *ops = join(plugin->ops);
+	NOVA_AUTOFREE char *needs = join(plugin->needs);
+
+	printf("%s/%s %s\n%s\n\n", nova_kind_name(plugin->kind), plugin->name, plugin->version,
+	       plugin->summary);
+	printf("  file      %s\n  sha256    %s\n  license   %s\n", plugin->path, plugin->sha256,
+	       plugin->license);
+	printf("  ABI       %u.%u", plugin->major, plugin->minor);
+	if (plugin->draft)
+		printf(", draft %u: works with exactly this draft", plugin->draft);
+	else
+		printf(": works with %u.%u and later", plugin->major, plugin->min_minor);
+	printf("\n  threads   %s\n", nova_thread_model_name(plugin->thread_model));
+	if (plugin->kind == NOVA_KIND_BENCHMARK)
+		printf("  targets   at least %u\n  needs     %s\n", plugin->targets_min, needs);
+	if (plugin->kind != NOVA_KIND_PROFILE)
+		printf("  ops       %s\n", ops);
+	print_parameters(plugin);
+	print_metrics(plugin);
+	print_settings(plugin);
+}
+
+static int info(const struct arguments *arguments, const struct nova_registry *registry)
+{
+	struct nova_error error = {0};
+	NOVA_AUTOFREE char *name = nova_strdup(arguments->name);
+	char *slash = strchr(name, '/');
+	uint32_t kind = arguments->kind;
+
+	if (slash) {
+		*slash = '\0';
+		kind = nova_kind_parse(name);
+		if (!kind) {
+			nova_error_set(&error, NOVA_E_INVALID,
+			               "`%s` is no kind of plugin: benchmark, hypervisor, "
+			               "optimizer, profile",
+			               name);
+			return nova_complain(&error);
+		}
+	}
+	const struct nova_manifest *plugin =
+	        nova_registry_find(registry, kind, slash ? slash + 1 : name, &error);
+	if (!plugin)
+		return nova_complain(&error);
+	if (arguments->json)
+		print_json(plugin_json(plugin));
+	else
+		info_table(plugin);
+	return 0;
+}
+
+/* --- the command ----------------------------------------------------------------------------- */
+
+NOVA_PRINTF(1, 2) static int usage(const char *format, ...)
+{
+	struct nova_error error = {0};
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	nova_error_set(&error, NOVA_E_INVALID, "%s", text);
+	return nova_complain(&error);
+}
+
+/* Values that are chosen from a few words. Returns -1 to go on. */
+static int take_option(int option, struct arguments *arguments)
+{
+	switch (option) {
+	case 'k':
+		arguments->kind = nova_kind_parse(optarg);
+		if (!arguments->kind)
+			return usage(
+			        "--kind %s: there are benchmark, hypervisor, optimizer, profile",
+			        optarg);
+		return -1;
+	case 'f':
+		arguments->json = !strcmp(optarg, "json");
+		if (!arguments->json && strcmp(optarg, "table"))
+			return usage("--format %s: there are table and json", optarg);
+		return -1;
+	case 'j': arguments->json = true; return -1;
+	default: arguments->refused = true; return -1;
+	}
+}
+
+static int parse(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {{"kind", required_argument, NULL, 'k'},
+	                                        {"refused", no_argument, NULL, 'r'},
+	                                        {"format", required_argument, NULL, 'f'},
+	                                        {"json", no_argument, NULL, 'j'},
+	                                        NOVA_COMMON_OPTIONS,
+	                                        {NULL, 0, NULL, 0}};
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		bool own = option == 'k' || option == 'r' || option == 'f' || option == 'j';
+		int result = own ? take_option(option, arguments)
+		                 : nova_common_option(option, argv, options, help);
+		if (result >= 0)
+			return result;
+	}
+	argc -= optind;
+	argv += optind;
+	if (!argc)
+		return usage("say what to do: list, or info NAME; see novacore plugin --help");
+	arguments->action = argv[0];
+	arguments->name = argc > 1 ? argv[1] : NULL;
+	bool info = !strcmp(arguments->action, "info");
+	if (!info && strcmp(arguments->action, "list"))
+		return usage("there is no novacore plugin %s: there are list and info",
+		             arguments->action);
+	if (info && !arguments->name)
+		return usage("novacore plugin info needs the name of a plugin; see novacore "
+		             "plugin list");
+	if (argc > (info ? 2 : 1))
+		return usage("what is `%s`? see novacore plugin --help", argv[info ? 2 : 1]);
+	if (info && arguments->refused)
+		return usage("--refused goes with list");
+	return -1;
+}
+
+int nova_command_plugin(int argc, char **argv)
+{
+	struct arguments arguments = {0};
+	struct nova_registry *registry;
+	struct nova_error error = {0};
+	int result = parse(argc, argv, &arguments);
+
+	if (result >= 0)
+		return result;
+	if (nova_registry_scan(&registry, &error))
+		return nova_complain(&error);
+	result = !strcmp(arguments.action, "info") ? info(&arguments, registry)
+	                                           : list(&arguments, registry);
+	nova_registry_free(registry);
+	return result;
+}
