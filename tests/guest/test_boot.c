@@ -88,7 +88,7 @@ static void check_settings(void)
 static void boots_runs_its_tools_and_powers_off(void **state)
 {
 	(void)state;
-	vm_start(&vm, &guest,
+	vm_start(&vm, &guest, NULL,
 	         "novacore.beat=20000 novacore.name=vm-seven "
 	         "novacore.net=eth0:10.0.2.15/24:10.0.2.2");
 	double up = vm_pulse(&vm, 'U');
@@ -107,14 +107,15 @@ static void boots_runs_its_tools_and_powers_off(void **state)
 	print_message("powered off in %.2f s\n", (double)(nova_now_ns() - before_ns) / 1e9);
 }
 
-static void starts_the_agent_again_when_it_dies(void **state)
+static void fills_a_larger_disk_and_starts_the_agent_again_when_it_dies(void **state)
 {
 	int status;
 
 	(void)state;
-	vm_start(&vm, &guest, "");
+	vm_start(&vm, &guest, "2G", "");
 	vm_pulse(&vm, 'A');
 	vm_agent_ready(&vm);
+	EXPECT("grown", "sh", "-c", "test $(stat -f -c %b /) -gt 500000 && echo grown");
 	/* the agent dies with this call unanswered, so the answer is not waited for */
 	json_decref(vm_agent(&vm, "guest-exec",
 	                     json_pack("{s:s, s:[s, s]}", "path", "sh", "arg", "-c",
@@ -128,7 +129,7 @@ static void starts_the_agent_again_when_it_dies(void **state)
 static void powers_off_at_the_press_of_the_button(void **state)
 {
 	(void)state;
-	vm_start(&vm, &guest, "novacore.net=nonsense novacore.beat=x");
+	vm_start(&vm, &guest, NULL, "novacore.net=nonsense novacore.beat=x");
 	vm_pulse(&vm, 'A');
 	vm_agent_ready(&vm);
 	/* the button's driver is loaded a moment after the agent */
@@ -150,7 +151,7 @@ static void goes_on_without_a_disk(void **state)
 	(void)state;
 	other.cmdline =
 	        nova_format("%s root=/dev/nothing novacore.beat=100000", "console=ttyS0 quiet");
-	vm_start(&vm, &other, "");
+	vm_start(&vm, &other, NULL, "");
 	free(other.cmdline);
 	vm_pulse(&vm, 'U');
 	for (int i = 0; i < 150; i++) /* beats for longer than it waits for a disk */
@@ -180,7 +181,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_teardown(boots_runs_its_tools_and_powers_off, end_vm),
-	        cmocka_unit_test_teardown(starts_the_agent_again_when_it_dies, end_vm),
+	        cmocka_unit_test_teardown(
+	                fills_a_larger_disk_and_starts_the_agent_again_when_it_dies, end_vm),
 	        cmocka_unit_test_teardown(powers_off_at_the_press_of_the_button, end_vm),
 	        cmocka_unit_test_teardown(goes_on_without_a_disk, end_vm),
 	};

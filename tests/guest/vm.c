@@ -41,11 +41,11 @@ static int connect_to(const char *directory, const char *name)
 	return -1;
 }
 
-static void make_overlay(const struct vm *vm, const struct nova_guest *guest)
+static void make_overlay(const struct vm *vm, const struct nova_guest *guest, const char *size)
 {
 	NOVA_AUTOFREE char *overlay = nova_format("%s/disk.qcow2", vm->directory);
 	const char *const argv[] = {"qemu-img",   "create", "-q",  "-f",    "qcow2", "-b",
-	                            guest->image, "-F",     "raw", overlay, NULL};
+	                            guest->image, "-F",     "raw", overlay, size,    NULL};
 	struct nova_child child = {.argv = argv};
 	struct nova_child_result result = {0};
 	struct nova_error error = {0};
@@ -110,12 +110,12 @@ static void become_qemu(const struct vm *vm, const struct nova_guest *guest, con
 	_exit(127);
 }
 
-void vm_start(struct vm *vm, const struct nova_guest *guest, const char *extra)
+void vm_start(struct vm *vm, const struct nova_guest *guest, const char *size, const char *extra)
 {
 	*vm = (struct vm){.pulse = -1, .agent = -1, .monitor = -1};
 	strcpy(vm->directory, "/tmp/novacore-vm-XXXXXX");
 	assert_non_null(mkdtemp(vm->directory));
-	make_overlay(vm, guest);
+	make_overlay(vm, guest, size);
 	vm->started_ns = nova_now_ns();
 	vm->pid = fork();
 	assert_true(vm->pid >= 0);

@@ -16,8 +16,11 @@ struct vm {
 	struct nova_text pulses; /* what the pulse port has said so far */
 };
 
-/* Boots `guest` with `extra` on its kernel command line; the test fails if QEMU does not start. */
-void vm_start(struct vm *vm, const struct nova_guest *guest, const char *extra);
+/*
+ * Boots `guest` with `extra` on its kernel command line, on a disk of `size` ("2G"; NULL: as large
+ * as the image). The test fails if QEMU does not start.
+ */
+void vm_start(struct vm *vm, const struct nova_guest *guest, const char *size, const char *extra);
 /* Ends QEMU, if it runs, and removes its files. */
 void vm_end(struct vm *vm);
 /* Waits until `byte` has come over the pulse port; seconds since the start. */

@@ -8,24 +8,32 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
+/* fs/ext4/ext4.h: not among the kernel's exported headers everywhere */
+#ifndef EXT4_IOC_RESIZE_FS
+#define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
+#endif
 #define AGENT_PORT "org.qemu.guest_agent.0"
 #define PATH_VALUE "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/novacore/bin"
 
@@ -102,6 +110,31 @@ static bool find_disk(const char *cmdline, char *device, size_t room, int ms)
 	return false;
 }
 
+/*
+ * Grows the file system to a disk that the host has made larger than the image. The file system is
+ * always our own or ext4; any other says no, and stays as it is.
+ */
+static void grow_root(const char *device)
+{
+	uint64_t bytes = 0;
+	struct statfs about;
+	int disk = open(device, O_RDONLY | O_CLOEXEC);
+	int root = open("/root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (disk >= 0 && root >= 0 && ioctl(disk, BLKGETSIZE64, &bytes) == 0 &&
+	    fstatfs(root, &about) == 0) {
+		uint64_t block = (uint64_t)about.f_bsize, blocks = bytes / block;
+		/* statfs leaves the metadata out, a few percent: only a real growth counts */
+		if (blocks > (uint64_t)about.f_blocks + (uint64_t)about.f_blocks / 4 &&
+		    ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) != 0)
+			complain("cannot grow the root file system to %s: %m", device);
+	}
+	if (disk >= 0)
+		close(disk);
+	if (root >= 0)
+		close(root);
+}
+
 static bool mount_root(const char *cmdline)
 {
 	static const char *const types[] = {"ext4", "ext2", "xfs", "btrfs"};
@@ -117,8 +150,10 @@ static bool mount_root(const char *cmdline)
 		}
 	}
 	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (mount(device, "/root", types[i], MS_NOATIME, NULL) == 0)
+		if (mount(device, "/root", types[i], MS_NOATIME, NULL) == 0) {
+			grow_root(device);
 			return true;
+		}
 		if (mount(device, "/root", types[i], MS_NOATIME | MS_RDONLY, NULL) == 0) {
 			complain("%s can only be read", device);
 			return true;
