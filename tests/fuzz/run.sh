@@ -4,6 +4,8 @@
 # it finds stays in the build tree, beside the fuzzer; the seeds are only read.
 set -eu
 fuzzer=$1 seeds=$2
+here=$(cd "$(dirname "$0")" && pwd)
+export LSAN_OPTIONS="suppressions=$here/leaks:print_suppressions=0"
 work=$fuzzer.work
 rm -rf "$work"
 mkdir -p "$work/corpus"
