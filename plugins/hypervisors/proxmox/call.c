@@ -166,6 +166,7 @@ int call_status_of(long http_status, const char *text)
 		const char *words;
 		int code;
 	} said[] = {
+	        {"Agent error", NOVA_E_FAILED}, /* the guest says so, whatever follows */
 	        {"does not exist", NOVA_E_NOT_FOUND}, {"no such", NOVA_E_NOT_FOUND},
 	        {"already exists", NOVA_E_EXISTS},    {"already used", NOVA_E_EXISTS},
 	        {"is locked", NOVA_E_BUSY},           {"can't lock", NOVA_E_BUSY},

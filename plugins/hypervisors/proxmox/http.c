@@ -15,8 +15,8 @@
 #include <strings.h>
 #include <time.h>
 
-/* A server may close a connection that it finds idle just as we send on it; libcurl would then send
- * the request again, also a POST. So connections idle for longer than this are not used again. */
+/* A server may close a connection that it finds idle just as we send on it, and such a request
+ * fails (see may_send). So connections idle for longer than this are not used again. */
 #define IDLE_S 3L
 
 #define CONNECT_MS 10000L
@@ -42,6 +42,9 @@ struct http_request {
 	char reason[256];
 	char error[CURL_ERROR_SIZE];
 	int too_long;
+	int changes; /* the peer's state: must not be sent twice */
+	uint32_t sends;
+	int unknown; /* it may have been carried out */
 };
 
 int64_t http_now_ns(void)
@@ -130,6 +133,8 @@ struct http_client *http_open(const struct http_settings *settings)
 	}
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
 	                  (long)settings->connections);
+	/* the default keeps fewer while few are busy */
+	curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)settings->connections);
 	return client;
 }
 
@@ -181,6 +186,25 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 	}
 	request->reason[used] = '\0';
 	return bytes;
+}
+
+/*
+ * Called before each sending. Where a used connection ends without an answer libcurl sends the
+ * request again on a new one, also a POST: the peer may have carried it out already.
+ */
+static int may_send(void *context, char *ip, char *local_ip, int port, int local_port)
+{
+	struct http_request *request = context;
+
+	(void)ip;
+	(void)local_ip;
+	(void)port;
+	(void)local_port;
+	if (request->sends++ && request->changes) {
+		request->unknown = 1;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	return CURL_PREREQFUNC_OK;
 }
 
 /* Instead of the usual verification: the certificate itself is the identity. */
@@ -254,6 +278,8 @@ static void set_transfer(struct http_request *request, const char *method, const
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, may_send);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
 	if (request->sent) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->sent);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)strlen(request->sent));
@@ -270,6 +296,7 @@ struct http_request *http_start(struct http_client *client, const char *method, 
 	request->client = client;
 	request->done = done;
 	request->context = context;
+	request->changes = strcmp(method, "GET") != 0;
 	request->easy = curl_easy_init();
 	request->sent = body ? strdup(body) : NULL;
 	if (!request->easy || (body && !request->sent)) {
@@ -339,6 +366,10 @@ static void finish(struct http_request *request, CURLcode code)
 	answer.latency_ns = (int64_t)(total > before ? total - before : 0) * 1000;
 	if (request->too_long)
 		answer.error = "its answer is longer than is accepted";
+	else if (request->unknown)
+		answer.error =
+		        "the connection ended before the answer came; whether it was carried "
+		        "out is unknown, so it was not sent again";
 	else if (answer.result != NOVA_DONE)
 		answer.error = request->error[0] ? request->error : curl_easy_strerror(code);
 	unlink_request(request);

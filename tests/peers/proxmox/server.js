@@ -11,7 +11,8 @@
 //   node server.js --schema schema.json --cert cert.pem --key key.pem
 //
 // Prints "listening PORT CONTROL-PORT" when ready and ends with its standard input. The control port
-// (plain HTTP, for the test only) takes POST /fault, /settings, /vm and GET /calls, /vms.
+// (plain HTTP, for the test only) takes POST /fault, /clear, /settings, /vm, /forget and GET
+// /calls, /tasks, /vms.
 'use strict';
 const fs = require('fs');
 const http = require('http');
@@ -270,6 +271,8 @@ function control(request, response) {
 			cluster.vms.delete(body.vmid);
 		} else if (key === 'GET /calls') {
 			out = seen;
+		} else if (key === 'GET /tasks') {
+			out = [...cluster.tasks.values()];
 		} else if (key === 'GET /vms') {
 			out = [...cluster.vms.values()].filter((vm) => !name || String(vm.vmid) === name)
 				.map((vm) => ({ ...vm, snapshots: [...vm.snapshots.keys()] }));
