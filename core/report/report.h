@@ -45,7 +45,12 @@ struct nova_report_options {
 	unsigned width; /* columns of the terminal; 0: no limit */
 };
 
-/* "table", "json", "csv", "junit", NULL. */
+/*
+ * "table", "json", "csv", "junit", NULL. The CSV (RFC 4180) has one row per sample and the header
+ * run,step,benchmark,targets,params,replicate,attempt,side,vm,metric,unit,status,value,t_ns,seq,
+ * intended_ns,error_ns,counted: targets are names separated by blanks, params canonical JSON, value
+ * in `unit` and empty unless status is ok, t_ns on the run's monotonic clock, counted 1 or 0.
+ */
 extern const char *const nova_report_formats[];
 
 /*

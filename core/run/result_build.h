@@ -9,7 +9,7 @@
  *               "level": 0.95, "novacore": "0.1.0", "notes": [text], "proposals": [{}], …}
  * run.where    facts, a flat object; run.what likewise. The hash is SHA-256 of the canonical facts
  * run.targets  array of the document's targets; members that are missing become null or false
- * run.skipped  array of the document's skipped; steps that were skipped, failed or lost are added
+ * run.skipped  array of the document's skipped; steps in state skipped are added
  *
  * A replicate of state "warmup" is shown and not counted, as is "superseded".
  *

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the formats of core/report share: short ways to read a document that nova_report_check has
+ * accepted, and escaping. Nothing outside the room includes this but its tests.
+ */
+#ifndef NOVACORE_REPORT_INTERNAL_H
+#define NOVACORE_REPORT_INTERNAL_H
+
+#include "core/report/report.h"
+
+void nova_report_table(const json_t *result, FILE *out, const struct nova_report_options *options);
+void nova_report_json(const json_t *result, FILE *out);
+void nova_report_csv(const json_t *result, FILE *out);
+void nova_report_junit(const json_t *result, FILE *out);
+
+/* The text of a member, NULL if it is null. */
+const char *nova_report_text(const json_t *object, const char *member);
+double nova_report_number(const json_t *object, const char *member);
+long long nova_report_integer(const json_t *object, const char *member);
+/* NOVA_UNIT_* of "s", "B", …; NOVA_UNIT_ONE for what is none. */
+uint32_t nova_report_unit(const char *name);
+/* Shortest digits that read back as the same double; integers as they are. */
+void nova_report_digits(const json_t *number, char out[32]);
+/* "lifecycle on local": what a step's heading and names of test cases say. */
+char *nova_report_step_title(const json_t *result, const json_t *step);
+/* "≤ 10 s (≤ 12 s acceptable)" or NULL without a goal; owned by the caller. */
+char *nova_report_goal(const json_t *metric);
+/* "260 ms [250 ms, 290 ms], n = 10 of 10": one number never without the others. */
+char *nova_report_value(const json_t *metric);
+
+/* Appends `text` so that it can stand in XML 1.0: as content and within double quotes. What XML
+ * cannot hold (control characters, bytes that are no UTF-8, U+FFFE) becomes U+FFFD. */
+void nova_report_xml(struct nova_text *out, const char *text);
+/* Appends one field of RFC 4180, quoted where it must be. NULL: empty. */
+void nova_report_csv_field(struct nova_text *out, const char *text);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The door of the room: picks the format, writes JSON, and says what all formats say alike (a value
+ * with its interval and count, a goal, a step's title).
+ */
+#include "core/report/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+const char *const nova_report_formats[] = {"table", "json", "csv", "junit", NULL};
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+const char *nova_report_text(const json_t *object, const char *member)
+{
+	return json_string_value(json_object_get(object, member));
+}
+
+double nova_report_number(const json_t *object, const char *member)
+{
+	return json_number_value(json_object_get(object, member));
+}
+
+long long nova_report_integer(const json_t *object, const char *member)
+{
+	return json_integer_value(json_object_get(object, member));
+}
+
+uint32_t nova_report_unit(const char *name)
+{
+	static const uint32_t all[] = {NOVA_UNIT_SECOND, NOVA_UNIT_BYTE, NOVA_UNIT_BYTE_PER_SECOND,
+	                               NOVA_UNIT_PER_SECOND};
+
+	for (size_t i = 0; name && i < NOVA_COUNT(all); i++)
+		if (!strcmp(nova_unit_name(all[i]), name))
+			return all[i];
+	return NOVA_UNIT_ONE;
+}
+
+void nova_report_digits(const json_t *number, char out[32])
+{
+	/* 15 digits often suffice, 17 always do. jansson writes a point in every locale. */
+	for (size_t digits = 15; digits <= 17; digits++) {
+		NOVA_AUTOFREE char *text =
+		        json_dumps(number, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+		NOVA_AUTOJSON json_t *back = json_loads(text ? text : "0", JSON_DECODE_ANY, NULL);
+
+		snprintf(out, 32, "%s", text ? text : "0");
+		if (json_equal(number, back))
+			return;
+	}
+}
+
+char *nova_report_step_title(const json_t *result, const json_t *step)
+{
+	const json_t *targets = json_object_get(result, "targets");
+	struct nova_text title = {0};
+	size_t i;
+	json_t *index;
+
+	nova_text_add(&title, nova_report_text(step, "benchmark"));
+	json_array_foreach(json_object_get(step, "targets"), i, index)
+	{
+		const json_t *target = json_array_get(targets, (size_t)json_integer_value(index));
+
+		nova_text_addf(&title, "%s%s", i ? ", " : " on ", nova_report_text(target, "name"));
+	}
+	return title.data;
+}
+
+/* A limit is exact: "10 s", not "10.0 s". */
+static void format_limit(double value, uint32_t unit, char out[32])
+{
+	char *point, *end;
+
+	nova_value_format(value, unit, out);
+	point = strchr(out, '.');
+	if (!point)
+		return;
+	end = point + 1 + strspn(point + 1, "0123456789");
+	char *last = end;
+	while (last[-1] == '0')
+		last--;
+	if (last[-1] == '.')
+		last--;
+	memmove(last, end, strlen(end) + 1);
+}
+
+char *nova_report_goal(const json_t *metric)
+{
+	const json_t *goal = json_object_get(metric, "goal");
+	const char *sign = strcmp(nova_report_text(metric, "better"), "lower") ? "≥" : "≤";
+	uint32_t unit = nova_report_unit(nova_report_text(metric, "unit"));
+	struct nova_text text = {0};
+	char number[32];
+
+	if (!json_is_object(goal))
+		return NULL;
+	format_limit(nova_report_number(goal, "pass"), unit, number);
+	nova_text_addf(&text, "%s %s", sign, number);
+	if (json_is_number(json_object_get(goal, "acceptable"))) {
+		format_limit(nova_report_number(goal, "acceptable"), unit, number);
+		nova_text_addf(&text, " (%s %s acceptable)", sign, number);
+	}
+	return text.data;
+}
+
+char *nova_report_value(const json_t *metric)
+{
+	const json_t *interval = json_object_get(metric, "interval");
+	const json_t *counts = json_object_get(metric, "counts");
+	uint32_t unit = nova_report_unit(nova_report_text(metric, "unit"));
+	struct nova_text text = {0};
+	char value[32], low[32], high[32];
+
+	if (!json_is_number(json_object_get(metric, "value"))) {
+		nova_text_addf(&text, "no value, n = 0 of %lld",
+		               nova_report_integer(counts, "attempted"));
+		return text.data;
+	}
+	nova_value_format(nova_report_number(metric, "value"), unit, value);
+	if (json_is_array(interval)) {
+		nova_value_format(json_number_value(json_array_get(interval, 0)), unit, low);
+		nova_value_format(json_number_value(json_array_get(interval, 1)), unit, high);
+		nova_text_addf(&text, "%s [%s, %s]", value, low, high);
+	} else {
+		nova_value_format(nova_report_number(metric, "min"), unit, low);
+		nova_value_format(nova_report_number(metric, "max"), unit, high);
+		nova_text_addf(&text, "%s (all between %s and %s)", value, low, high);
+	}
+	nova_text_addf(&text, ", n = %lld of %lld", nova_report_integer(metric, "n"),
+	               nova_report_integer(counts, "attempted"));
+	return text.data;
+}
+
+/* --- JSON ------------------------------------------------------------------------------------ */
+
+static bool is_container(const json_t *value)
+{
+	return json_is_object(value) || json_is_array(value);
+}
+
+/* What holds no further container stands on one line: a sample is a line, a run is readable. */
+static bool is_flat(json_t *value)
+{
+	const char *key;
+	json_t *inner;
+	size_t i;
+
+	json_object_foreach(value, key, inner) if (is_container(inner)) return false;
+	json_array_foreach(value, i, inner) if (is_container(inner)) return false;
+	return true;
+}
+
+static void write_scalar(const json_t *value, FILE *out)
+{
+	char digits[32];
+
+	if (json_is_real(value)) {
+		nova_report_digits(value, digits);
+		fputs(digits, out);
+		return;
+	}
+	NOVA_AUTOFREE char *text = json_dumps(value, JSON_ENCODE_ANY);
+	fputs(text ? text : "null", out);
+}
+
+static void write_json(json_t *value, unsigned depth, bool one_line, FILE *out);
+
+static void write_break(unsigned depth, bool one_line, bool first, FILE *out)
+{
+	if (one_line)
+		fputs(first ? "" : " ", out);
+	else
+		fprintf(out, "\n%*s", (int)depth, "");
+}
+
+static void write_members(json_t *value, unsigned depth, bool one_line, FILE *out)
+{
+	const char *key;
+	json_t *inner;
+	bool first = true;
+	size_t i;
+
+	json_object_foreach(value, key, inner)
+	{
+		NOVA_AUTOJSON json_t *name = json_string(key);
+
+		fputs(first ? "" : ",", out);
+		write_break(depth, one_line, first, out);
+		write_scalar(name, out);
+		fputs(": ", out);
+		write_json(inner, depth, one_line, out);
+		first = false;
+	}
+	json_array_foreach(value, i, inner)
+	{
+		fputs(i ? "," : "", out);
+		write_break(depth, one_line, i == 0, out);
+		write_json(inner, depth, one_line, out);
+	}
+}
+
+static void write_json(json_t *value, unsigned depth, bool one_line, FILE *out)
+{
+	bool object = json_is_object(value);
+
+	if (!is_container(value)) {
+		write_scalar(value, out);
+		return;
+	}
+	one_line = one_line || is_flat(value);
+	fputs(object ? "{" : "[", out);
+	write_members(value, depth + 1, one_line, out);
+	if (!one_line)
+		write_break(depth, false, false, out);
+	fputs(object ? "}" : "]", out);
+}
+
+void nova_report_json(const json_t *result, FILE *out)
+{
+	write_json((json_t *)result, 0, false, out);
+	fputc('\n', out);
+}
+
+/* --- the door -------------------------------------------------------------------------------- */
+
+void nova_report_options_detect(FILE *out, struct nova_report_options *options)
+{
+	const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+	struct winsize size;
+
+	memset(options, 0, sizeof(*options));
+	if (!isatty(fileno(out)))
+		return;
+	/* no-color.org: any value that is not empty. */
+	options->colour = !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0;
+	if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0)
+		options->width = size.ws_col;
+}
+
+static int unknown_format(const char *format, struct nova_error *error)
+{
+	const char *nearest = nova_nearest(format, nova_report_formats);
+
+	return nova_error_set(
+	        error, NOVA_E_INVALID,
+	        "there is no format \"%s\"; formats are table, json, csv, junit%s%s%s", format,
+	        nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+}
+
+int nova_report_write(const json_t *result, const char *format, FILE *out,
+                      const struct nova_report_options *options, struct nova_error *error)
+{
+	static const struct nova_report_options plain;
+	int code = nova_report_check(result, error);
+
+	if (code)
+		return nova_error_prefix(error, "cannot print the result");
+	errno = 0;
+	if (!strcmp(format, "table"))
+		nova_report_table(result, out, options ? options : &plain);
+	else if (!strcmp(format, "json"))
+		nova_report_json(result, out);
+	else if (!strcmp(format, "csv"))
+		nova_report_csv(result, out);
+	else if (!strcmp(format, "junit"))
+		nova_report_junit(result, out);
+	else
+		return unknown_format(format, error);
+	if (fflush(out) || ferror(out))
+		return nova_error_errno(error, "cannot write the result");
+	return 0;
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the four formats print of a result (result.json beside this file), and what is refused.
+ * schema.py beside it compares with the published schema and with an XML parser.
+ */
+#include "core/report/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static json_t *fixture(void)
+{
+	json_error_t why;
+	json_t *result = json_load_file(FIXTURE, 0, &why);
+
+	if (!result)
+		fail_msg("%s: %s", FIXTURE, why.text);
+	return result;
+}
+
+static char *render(const json_t *result, const char *format,
+                    const struct nova_report_options *options)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	struct nova_error error = {0};
+	FILE *out = open_memstream(&text, &bytes);
+
+	if (nova_report_write(result, format, out, options, &error))
+		fail_msg("%s", error.text);
+	fclose(out);
+	return text;
+}
+
+static void assert_contains(const char *text, const char *piece)
+{
+	if (!strstr(text, piece))
+		fail_msg("\"%s\" is not in:\n%s", piece, text);
+}
+
+static void assert_lacks(const char *text, const char *piece)
+{
+	if (strstr(text, piece))
+		fail_msg("\"%s\" is in:\n%s", piece, text);
+}
+
+/* The line that contains `piece`, owned by the caller. */
+static char *line_with(const char *text, const char *piece)
+{
+	const char *at = strstr(text, piece);
+
+	if (!at)
+		fail_msg("\"%s\" is not in:\n%s", piece, text);
+	while (at > text && at[-1] != '\n')
+		at--;
+	return strndup(at, strcspn(at, "\n"));
+}
+
+static json_t *first_metric(json_t *result)
+{
+	return json_array_get(
+	        json_object_get(json_array_get(json_object_get(result, "steps"), 0), "metrics"), 0);
+}
+
+/* --- table ----------------------------------------------------------------------------------- */
+
+static void table_says_what_ran_where_and_why(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+
+	(void)state;
+	assert_contains(text, "Run 01932b5e-0000-7000-8000-00000000000a, profile hpc: complete");
+	assert_contains(text, "Target local: kvm, QEMU 7.2.15, accelerator tcg (the trial boot "
+	                      "under KVM did not end in 10 s)");
+	assert_contains(text, "lifecycle on local: concurrency=1, stop=graceful");
+	assert_contains(text, "seed 7");
+}
+
+static void every_value_has_unit_interval_and_count(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	NOVA_AUTOFREE char *running = line_with(text, "  start.running");
+	NOVA_AUTOFREE char *rate = line_with(text, "  disk.rate");
+
+	(void)state;
+	assert_contains(text, "95 % interval");
+	assert_contains(running, "260 ms");
+	assert_contains(running, "250 ms … 290 ms");
+	assert_contains(running, "10/10");
+	assert_contains(running, "≤ 10 s (≤ 12.5 s acceptable)");
+	assert_contains(running, "pass");
+	assert_contains(rate, "153 MB/s");
+	assert_contains(rate, "≥ 100 MB/s");
+	assert_contains(rate, "(native)");
+}
+
+static void too_few_samples_are_said_to_be_too_few(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	NOVA_AUTOFREE char *gone = line_with(text, "  stop.gone  ");
+
+	(void)state;
+	assert_contains(gone, "n too small (3 < 6): 1.20 s … 1.50 s");
+	assert_contains(gone, "3/4, 1 timed out");
+	assert_contains(text, "stop.gone: n too small for an interval (3 < 6): judged by");
+}
+
+static void metric_without_any_success_shows_no_number(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *metric = first_metric(result);
+
+	(void)state;
+	json_object_set_new(metric, "n", json_integer(0));
+	json_object_set_new(metric, "value", json_null());
+	json_object_set_new(metric, "min", json_null());
+	json_object_set_new(metric, "max", json_null());
+	json_object_set_new(metric, "interval", json_null());
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	NOVA_AUTOFREE char *line = line_with(text, "  start.running");
+	assert_contains(line, "none");
+	assert_contains(line, "0/10");
+	assert_lacks(line, " 0 s ");
+}
+
+static void columns_are_aligned(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	NOVA_AUTOFREE char *head = line_with(text, "95 % interval");
+	NOVA_AUTOFREE char *running = line_with(text, "  start.running");
+	NOVA_AUTOFREE char *ready = line_with(text, "  start.ready");
+
+	(void)state;
+	*strstr(head, "goal") = '\0';
+	*strstr(running, "≤") = '\0';
+	*strstr(ready, "≤") = '\0';
+	assert_int_equal(nova_columns(head), nova_columns(running));
+	assert_int_equal(nova_columns(head), nova_columns(ready));
+}
+
+static void says_what_was_left_out_and_what_to_do_next(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+
+	(void)state;
+	assert_contains(text, "Left out\n  migration, step 1: needs a second target; add --pair "
+	                      "local");
+	assert_lacks(text, "migration on local");
+	assert_contains(text, "step 2 failed: the worker was killed");
+	assert_contains(text, "3 pass, 1 acceptable, 1 needs optimization, 1 inconclusive, 1 "
+	                      "without a goal");
+	assert_contains(text, "--set run.samples=N");
+	assert_contains(text, "restore: internal snapshots of large disks are slow");
+	assert_contains(text, "The plan was cut from 30 to 10 samples");
+	assert_contains(text, "memory-huge-pages: QEMU's memory");
+}
+
+static void interrupted_run_says_how_to_go_on(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *run = json_object_get(result, "run");
+
+	(void)state;
+	json_object_set_new(run, "state", json_string("interrupted"));
+	json_object_set_new(run, "ended", json_null());
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	assert_contains(text, "novacore run --resume 01932b5e-0000-7000-8000-00000000000a");
+	assert_contains(text, "(not ended)");
+}
+
+static void simulated_results_are_marked(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *before = render(result, "table", NULL);
+
+	(void)state;
+	assert_lacks(before, "simulated");
+	json_object_set_new(json_array_get(json_object_get(result, "targets"), 0), "simulated",
+	                    json_true());
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	assert_contains(text, "simulated: these are not measurements");
+}
+
+static void verbose_adds_meaning_percentiles_and_facts(void **state)
+{
+	const struct nova_report_options options = {.verbose = true};
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "table", &options);
+	NOVA_AUTOFREE char *brief = render(result, "table", NULL);
+
+	(void)state;
+	assert_contains(text, "p99 n too small (10 < 299)");
+	assert_contains(text, "from the request to the VM being in the state running; source QMP; "
+	                      "resolution 1.00 us");
+	assert_contains(text, "cpu AMD EPYC 7763");
+	assert_contains(text, "cannot migrate: needs a second target");
+	assert_lacks(brief, "p99");
+}
+
+static void colours_only_when_asked(void **state)
+{
+	const struct nova_report_options options = {.colour = true};
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *plain = render(result, "table", NULL);
+	NOVA_AUTOFREE char *coloured = render(result, "table", &options);
+
+	(void)state;
+	assert_lacks(plain, "\033");
+	assert_contains(coloured, "\033[31mneeds optimization\033[0m");
+	assert_contains(coloured, "\033[32mpass\033[0m");
+}
+
+static void narrow_terminal_loses_nothing(void **state)
+{
+	const struct nova_report_options options = {.width = 60};
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "table", &options);
+	char *rest = text, *line;
+
+	(void)state;
+	assert_contains(text,
+	                "start.running: pass\n    260 ms [250 ms, 290 ms], n = 10 of 10; goal");
+	while ((line = strsep(&rest, "\n")))
+		if (nova_columns(line) > 60)
+			fail_msg("wider than 60: %s", line);
+}
+
+static void control_characters_do_not_reach_the_terminal(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *steps = json_object_get(result, "steps");
+
+	(void)state;
+	json_object_set_new(json_array_get(steps, 2), "why",
+	                    json_string("a\033[2Jb\rc\nd\x7f\xc2\x9b"
+	                                "e é"));
+	json_object_set_new(json_object_get(json_array_get(steps, 0), "params"), "\033k",
+	                    json_string("\a"));
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	assert_contains(text, "a?[2Jb c d??e é");
+	for (const char *at = text; *at; at++)
+		assert_true((unsigned char)*at >= 0x20 || *at == '\n');
+}
+
+/* --- JSON, CSV, JUnit ------------------------------------------------------------------------ */
+
+static void json_reads_back_equal(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+
+	(void)state;
+	json_object_set_new(first_metric(result), "value", json_real(0.1 + 0.2));
+	json_object_set_new(first_metric(result), "min", json_real(5e-324));
+	json_object_set_new(first_metric(result), "max", json_real(1e300));
+	NOVA_AUTOFREE char *text = render(result, "json", NULL);
+	NOVA_AUTOJSON json_t *back = json_loads(text, 0, NULL);
+	assert_true(json_equal(result, back));
+	assert_contains(text, "0.30000000000000004");
+	assert_contains(text, "[0.25, 0.29]");
+}
+
+static void csv_has_a_row_per_sample_with_its_unit(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "csv", NULL);
+	unsigned rows = 0;
+
+	(void)state;
+	assert_int_equal(
+	        strncmp(text,
+	                "run,step,benchmark,targets,params,replicate,attempt,side,vm,metric,unit,"
+	                "status,value,t_ns,seq,intended_ns,error_ns,counted\r\n",
+	                124),
+	        0);
+	assert_contains(text, "01932b5e-0000-7000-8000-00000000000a,0,lifecycle,local,"
+	                      "\"{\"\"concurrency\"\":1,\"\"stop\"\":\"\"graceful\"\"}\",1,1,vm,1,"
+	                      "lifecycle.start.running,s,ok,0.26,1000001000,0,0,1000,1\r\n");
+	assert_contains(text, ",2,lifecycle.stop.gone,s,timed_out,,1000001000,0,0,1000,1\r\n");
+	assert_contains(text, ",1,1,vm,,lifecycle.stop.gone,s,ok,0.1,");
+	for (const char *at = text; (at = strstr(at, "\r\n")); at += 2)
+		rows++;
+	assert_int_equal(rows, 1 + 4);
+}
+
+static void csv_quotes_only_what_must_be(void **state)
+{
+	static const struct {
+		const char *text, *field;
+	} cases[] = {{"plain", "plain"},   {"", ""},           {NULL, ""},
+	             {"a,b", "\"a,b\""},   {"\"", "\"\"\"\""}, {"a\nb", "\"a\nb\""},
+	             {"a\rb", "\"a\rb\""}, {" a b ", " a b "}};
+
+	(void)state;
+	for (size_t i = 0; i < NOVA_COUNT(cases); i++) {
+		NOVA_AUTOTEXT struct nova_text out = {0};
+
+		nova_report_csv_field(&out, cases[i].text);
+		assert_string_equal(nova_text_get(&out), cases[i].field);
+	}
+}
+
+static void junit_maps_verdicts_to_outcomes(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "junit", NULL);
+
+	(void)state;
+	assert_contains(text, "<testsuite name=\"lifecycle on local\" id=\"0\" tests=\"7\" "
+	                      "failures=\"1\" errors=\"0\" skipped=\"2\"");
+	assert_contains(text, "name=\"lifecycle.restore\">\n   <failure message=\"45.5 s [44.0 s, "
+	                      "47.0 s], n = 10 of 10, goal ≤ 30 s: needs optimization");
+	assert_contains(text, "name=\"lifecycle.disk.rate (native)\"");
+	assert_contains(text, "<error message=\"failed: the worker was killed by signal 9 &lt;out "
+	                      "of memory&gt; &amp; &quot;so on&quot;\" type=\"failed\"/>");
+	assert_contains(text, "<skipped message=\"skipped: needs a second target\"/>");
+}
+
+static void xml_escapes_everything_that_xml_cannot_hold(void **state)
+{
+	static const struct {
+		const char *text, *xml;
+	} cases[] = {
+	        {"<a href=\"x\">&'</a>", "&lt;a href=&quot;x&quot;&gt;&amp;'&lt;/a&gt;"},
+	        {"]]>", "]]&gt;"},
+	        {"a\x01\x1f\033b", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+	                           "b"},
+	        {"\t\n\r", "&#9;&#10;&#13;"},
+	        {"é€😀", "é€😀"},
+	        {"\xc3", "\xef\xbf\xbd"},
+	        {"\xff\xfe", "\xef\xbf\xbd\xef\xbf\xbd"},
+	        {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"}, /* overlong */
+	        {"\xed\xa0\x80", "\xef\xbf\xbd"},         /* surrogate */
+	        {"\xef\xbf\xbe", "\xef\xbf\xbd"},         /* U+FFFE */
+	        {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+	        {"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NOVA_COUNT(cases); i++) {
+		NOVA_AUTOTEXT struct nova_text out = {0};
+
+		nova_report_xml(&out, cases[i].text);
+		assert_string_equal(nova_text_get(&out), cases[i].xml);
+	}
+}
+
+/* --- refusals -------------------------------------------------------------------------------- */
+
+static int write_code(const json_t *result, const char *format, struct nova_error *error)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+	int code = nova_report_write(result, format, out, NULL, error);
+
+	fclose(out);
+	assert_int_equal(bytes, 0);
+	free(text);
+	return code;
+}
+
+static void refuses_unknown_format_with_nearest(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	struct nova_error error = {0};
+
+	(void)state;
+	assert_int_equal(write_code(result, "jsno", &error), NOVA_E_INVALID);
+	assert_contains(error.text, "did you mean json?");
+	assert_int_equal(write_code(result, "", &error), NOVA_E_INVALID);
+	assert_contains(error.text, "table, json, csv, junit");
+}
+
+static void refuses_what_is_no_result_with_its_place(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOJSON json_t *array = json_array();
+	struct nova_error error = {0};
+
+	(void)state;
+	json_object_set_new(first_metric(result), "n", json_string("many"));
+	assert_int_equal(write_code(result, "table", &error), NOVA_E_INVALID);
+	assert_contains(error.text, "steps[0].metrics[0].n is not a whole number");
+	assert_int_equal(write_code(array, "json", &error), NOVA_E_INVALID);
+	assert_int_equal(write_code(NULL, "json", &error), NOVA_E_INVALID);
+	assert_contains(error.text, "not a result of novacore");
+}
+
+static void refuses_other_schema_versions(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	struct nova_error error = {0};
+
+	(void)state;
+	json_object_set_new(result, "schema", json_string("novacore.result/2"));
+	assert_int_equal(nova_report_check(result, &error), NOVA_E_UNSUPPORTED);
+	assert_contains(error.text, "novacore.result/2");
+	json_object_set_new(result, "schema", json_string("novacore.resul"));
+	assert_int_equal(nova_report_check(result, &error), NOVA_E_INVALID);
+}
+
+static void reports_a_full_disk_while_writing(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	struct nova_error error = {0};
+	FILE *out = fopen("/dev/full", "w");
+
+	(void)state;
+	assert_non_null(out);
+	assert_int_equal(nova_report_write(result, "json", out, NULL, &error), NOVA_E_FULL);
+	fclose(out);
+}
+
+static void no_color_turns_colours_off(void **state)
+{
+	struct nova_report_options options = {.colour = true, .width = 3};
+	FILE *file = tmpfile();
+
+	(void)state;
+	nova_report_options_detect(file, &options);
+	assert_false(options.colour);
+	assert_int_equal(options.width, 0);
+	fclose(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(table_says_what_ran_where_and_why),
+	        cmocka_unit_test(every_value_has_unit_interval_and_count),
+	        cmocka_unit_test(too_few_samples_are_said_to_be_too_few),
+	        cmocka_unit_test(metric_without_any_success_shows_no_number),
+	        cmocka_unit_test(columns_are_aligned),
+	        cmocka_unit_test(says_what_was_left_out_and_what_to_do_next),
+	        cmocka_unit_test(interrupted_run_says_how_to_go_on),
+	        cmocka_unit_test(simulated_results_are_marked),
+	        cmocka_unit_test(verbose_adds_meaning_percentiles_and_facts),
+	        cmocka_unit_test(colours_only_when_asked),
+	        cmocka_unit_test(narrow_terminal_loses_nothing),
+	        cmocka_unit_test(control_characters_do_not_reach_the_terminal),
+	        cmocka_unit_test(json_reads_back_equal),
+	        cmocka_unit_test(csv_has_a_row_per_sample_with_its_unit),
+	        cmocka_unit_test(csv_quotes_only_what_must_be),
+	        cmocka_unit_test(junit_maps_verdicts_to_outcomes),
+	        cmocka_unit_test(xml_escapes_everything_that_xml_cannot_hold),
+	        cmocka_unit_test(refuses_unknown_format_with_nearest),
+	        cmocka_unit_test(refuses_what_is_no_result_with_its_place),
+	        cmocka_unit_test(refuses_other_schema_versions),
+	        cmocka_unit_test(reports_a_full_disk_while_writing),
+	        cmocka_unit_test(no_color_turns_colours_off),
+	};
+
+	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
+}
