@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What the tests of whole runs share. Sourced with $1 = the novacore binary. Everything that a test
+# writes stands below $scratch, which is removed at its end.
+set -euo pipefail
+novacore=$(readlink -f "$1")
+scratch=$(mktemp -d /tmp/novacore-test-XXXXXX)
+chmod 755 "$scratch"
+trap 'status=$?; rm -rf --one-file-system "$scratch"; exit $status' EXIT
+export NOVACORE_HOME=$scratch/home NO_COLOR=1
+cd "$scratch"
+
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+note() { printf -- '-- %s\n' "$*"; }
+
+# expect CODE COMMAND…: runs it, output to $scratch/out and …/err, and checks the exit code.
+expect() {
+  local wanted=$1 code=0
+  shift
+  "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || code=$?
+  [ $code = "$wanted" ] || {
+    sed 's/^/  out: /' "$scratch/out" | tail -n 20 >&2
+    sed 's/^/  err: /' "$scratch/err" | tail -n 20 >&2
+    fail "exit code $code, not $wanted: $*"
+  }
+}
+# says TEXT: the last command's stderr or stdout contains it (a fixed string).
+says() {
+  grep -qF -- "$1" "$scratch/err" "$scratch/out" || {
+    sed 's/^/  err: /' "$scratch/err" >&2
+    fail "nothing says \"$1\""
+  }
+}
+# json FILE EXPRESSION: prints what the Python expression over `r`, the document, gives.
+json() { python3 -c 'import json,sys; r=json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
+# check FILE EXPRESSION: the expression is true.
+check() { [ "$(json "$1" "$2")" = True ] || fail "not so in $1: $2"; }
+nothing_left() {
+  expect 0 "$novacore" clean --dry-run
+  says "0 objects of dead runs"
+}
