@@ -195,8 +195,37 @@ static void add_note(struct lead *lead, const char *text)
 /* --- targets
  * ------------------------------------------------------------------------------------------ */
 
+struct seed_search {
+	const char *key, *over;
+	bool configured;
+};
+
+static void look_for_seed(void *context, const struct nova_config_entry *entry)
+{
+	struct seed_search *search = context;
+
+	if (strcmp(entry->key, search->key) && strcmp(entry->key, search->over))
+		return;
+	search->configured =
+	        search->configured || (entry->origin && strcmp(entry->origin, "default"));
+}
+
+/* A driver with the parameter `seed` (a simulator) gets the run's, unless one is configured. */
+static void set_seed(const struct nova_config *config, const struct nova_manifest *manifest,
+                     const char *name, uint64_t seed, json_t *params)
+{
+	NOVA_AUTOFREE char *key = nova_format("hypervisor.%s.seed", manifest->name);
+	NOVA_AUTOFREE char *over = nova_format("target.%s.seed", name);
+	struct seed_search search = {key, over, false};
+
+	nova_config_each(config, look_for_seed, &search);
+	for (size_t i = 0; i < manifest->spec_count; i++)
+		if (!strcmp(manifest->specs[i].name, "seed") && !search.configured)
+			json_object_set_new(params, "seed", json_integer((json_int_t)seed));
+}
+
 json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
-                         const char *name, const char *plugin, const char *uri,
+                         const char *name, const char *plugin, const char *uri, uint64_t seed,
                          const struct nova_guest *guest, struct nova_error *error)
 {
 	const struct nova_manifest *manifest =
@@ -210,6 +239,7 @@ json_t *nova_lead_target(const struct nova_config *config, const struct nova_reg
 	params = nova_config_params(config, prefix, over, true);
 	if (uri && *uri)
 		json_object_set_new(params, "uri", json_string(uri));
+	set_seed(config, manifest, name, seed, params);
 	/* The driver's trial boot uses the kernel that the run will boot. */
 	for (size_t i = 0; guest && guest->kernel && i < manifest->spec_count; i++) {
 		const char *spec = manifest->specs[i].name;
@@ -234,10 +264,11 @@ static json_t *step_targets(struct lead *lead, const json_t *step, const struct 
 	{
 		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
 		                                 (size_t)json_integer_value(index));
-		json_t *target = nova_lead_target(
-		        lead->config, lead->registry, text_of(planned, "name"),
-		        text_of(planned, "plugin"),
-		        text_of(json_object_get(planned, "params"), "uri"), guest, error);
+		json_t *target =
+		        nova_lead_target(lead->config, lead->registry, text_of(planned, "name"),
+		                         text_of(planned, "plugin"),
+		                         text_of(json_object_get(planned, "params"), "uri"),
+		                         lead->run.seed, guest, error);
 
 		if (!target) {
 			json_decref(made);

@@ -128,7 +128,7 @@ int nova_lead_lock(const char *kind, const char *name, struct nova_error *error)
 const char *nova_lead_short(const char *run_id);
 /* The target as "open" wants it, with secrets. Owned by the caller; NULL and error. */
 json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
-                         const char *name, const char *plugin, const char *uri,
+                         const char *name, const char *plugin, const char *uri, uint64_t seed,
                          const struct nova_guest *guest, struct nova_error *error);
 
 /* --- sweep.c

@@ -130,7 +130,7 @@ static int open_target(struct lead *lead, const json_t *target, struct nova_erro
 	NOVA_AUTOJSON json_t *targets = json_array(), *shape = json_object(), *opened = NULL;
 	json_t *full =
 	        nova_lead_target(lead->config, lead->registry, text_of(target, "name"),
-	                         text_of(target, "plugin"), text_of(target, "uri"), NULL, error);
+	                         text_of(target, "plugin"), text_of(target, "uri"), 0, NULL, error);
 	int code;
 
 	if (!full)
