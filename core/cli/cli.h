@@ -58,6 +58,8 @@ struct nova_settings {
 int nova_settings_load(const char *profile, const char *file, const char *const *settings,
                        size_t setting_count, struct nova_settings *out, struct nova_error *error);
 void nova_settings_free(struct nova_settings *settings);
+/* An error if run.suite names a benchmark that is not installed. To be asked before a run. */
+int nova_settings_check_suite(const struct nova_settings *settings, struct nova_error *error);
 
 int nova_command_run(int argc, char **argv);
 int nova_command_worker(int argc, char **argv);

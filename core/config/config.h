@@ -144,6 +144,15 @@ void nova_config_each(const struct nova_config *config,
                       void (*visit)(void *context, const struct nova_config_entry *entry),
                       void *context);
 
+/*
+ * The core's own keys as documentation shows them, with "vm.NAME.…" and "target.NAME.…" for what
+ * each group below vm and target has. Without values.
+ */
+void nova_config_each_core(void (*visit)(void *context, const struct nova_config_entry *entry),
+                           void *context);
+/* "integer", "size", …; "list of …" for a list. */
+void nova_spec_type(const struct nova_spec *spec, char out[32]);
+
 /* `inherits` of a profile text, or NULL; owned by the caller. Syntax errors as usual. */
 int nova_config_inherits(const char *origin, const char *text, char **base,
                          struct nova_error *error);

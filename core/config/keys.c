@@ -150,3 +150,37 @@ void keys_declare(struct nova_config *config)
 {
 	config_declare(config, "", core_keys, NOVA_COUNT(core_keys), false, true);
 }
+
+static void visit_specs(const char *prefix, const struct nova_spec *specs, size_t count,
+                        void (*visit)(void *context, const struct nova_config_entry *entry),
+                        void *context)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!specs[i].name)
+			break;
+		NOVA_AUTOFREE char *name = nova_format("%s%s", prefix, specs[i].name);
+		visit(context, &(struct nova_config_entry){.key = name, .spec = &specs[i]});
+	}
+}
+
+void nova_config_each_core(void (*visit)(void *context, const struct nova_config_entry *entry),
+                           void *context)
+{
+	visit_specs("", core_keys, NOVA_COUNT(core_keys), visit, context);
+	visit_specs("vm.NAME.", keys_of_shape, SIZE_MAX, visit, context);
+	visit_specs("target.NAME.", keys_of_target, SIZE_MAX, visit, context);
+}
+
+void nova_spec_type(const struct nova_spec *spec, char out[32])
+{
+	static const char *const names[] = {
+	        [NOVA_PARAM_INTEGER] = "integer", [NOVA_PARAM_NUMBER] = "number",
+	        [NOVA_PARAM_SIZE] = "size",       [NOVA_PARAM_DURATION] = "duration",
+	        [NOVA_PARAM_RATE] = "rate",       [NOVA_PARAM_CHOICE] = "choice",
+	        [NOVA_PARAM_TEXT] = "text",       [NOVA_PARAM_PATH] = "path",
+	        [NOVA_PARAM_SECRET] = "secret",   [NOVA_PARAM_BOOLEAN] = "boolean",
+	};
+	bool known = spec->type < NOVA_COUNT(names) && names[spec->type];
+	snprintf(out, 32, "%s%s", spec->flags & NOVA_PARAM_LIST ? "list of " : "",
+	         known ? names[spec->type] : "text");
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command works with: the plugins that are there, and the configuration of all layers,
+ * checked against what those plugins declare.
+ */
+#include "core/cli/profiles.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SYSTEM_FILE     "/etc/novacore/novacore.conf"
+#define PROFILE_DEFAULT "development"
+
+struct nova_config *settings_declare(const struct nova_registry *registry)
+{
+	struct nova_config *config = nova_config_new();
+
+	for (size_t i = 0; i < registry->plugin_count; i++) {
+		const struct nova_manifest *plugin = registry->plugins[i];
+		if (plugin->kind == NOVA_KIND_PROFILE)
+			continue;
+		NOVA_AUTOFREE char *prefix =
+		        nova_format("%s.%s", nova_kind_name(plugin->kind), plugin->name);
+		nova_config_declare(config, prefix, plugin->specs, plugin->spec_count);
+	}
+	return config;
+}
+
+static const struct nova_manifest *benchmark(const struct nova_registry *registry, const char *name,
+                                             size_t length)
+{
+	for (size_t i = 0; i < registry->plugin_count; i++) {
+		const struct nova_manifest *plugin = registry->plugins[i];
+		if (plugin->kind == NOVA_KIND_BENCHMARK && strlen(plugin->name) == length &&
+		    strncmp(plugin->name, name, length) == 0)
+			return plugin;
+	}
+	return NULL;
+}
+
+static int no_metric(const struct nova_manifest *plugin, const struct nova_goal *goal,
+                     struct nova_error *error)
+{
+	NOVA_AUTOFREE const char **names = nova_alloc((plugin->metric_count + 1) * sizeof(*names));
+	for (size_t i = 0; i < plugin->metric_count; i++)
+		names[i] = plugin->metrics[i].name;
+	const char *nearest = nova_nearest(goal->metric, names);
+	return nova_error_set(error, NOVA_E_INVALID,
+	                      "%s: goals: the benchmark %s has no metric %s%s%s%s; see novacore "
+	                      "plugin info %s",
+	                      goal->origin, plugin->name, goal->metric,
+	                      nearest ? ", did you mean " : "", nearest ? nearest : "",
+	                      nearest ? "?" : "", plugin->name);
+}
+
+static int check_goal(const struct nova_manifest *plugin, const struct nova_goal *goal,
+                      struct nova_error *error)
+{
+	const struct nova_manifest_metric *metric = NULL;
+
+	for (size_t i = 0; i < plugin->metric_count; i++)
+		if (strcmp(plugin->metrics[i].name, goal->metric) == 0)
+			metric = &plugin->metrics[i];
+	if (!metric)
+		return no_metric(plugin, goal, error);
+	if (metric->unit != goal->unit)
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "%s: goals: %s is measured in %s, and the limit is not; write it "
+		        "with such a unit (\"10s\", \"100MB/s\", \"16GiB\")",
+		        goal->origin, goal->metric, nova_unit_name(metric->unit));
+	bool higher = metric->better == NOVA_BETTER_HIGHER;
+	if (goal->has_acceptable &&
+	    (higher ? goal->acceptable > goal->pass : goal->acceptable < goal->pass))
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "%s: goals: %s: what is acceptable is harder to reach than what "
+		        "passes (%s is better); exchange the two",
+		        goal->origin, goal->metric, higher ? "higher" : "lower");
+	return 0;
+}
+
+int settings_check_goals(const struct nova_registry *registry, const struct nova_config *config,
+                         struct nova_error *error)
+{
+	const struct nova_goal *goal;
+
+	for (size_t i = 0; (goal = nova_config_goal_at(config, i)); i++) {
+		const struct nova_manifest *plugin =
+		        benchmark(registry, goal->metric, strcspn(goal->metric, "."));
+		/* a goal may be for what is not installed here, and the built-in ones are ours */
+		if (!plugin || strcmp(goal->origin, "default") == 0)
+			continue;
+		int code = check_goal(plugin, goal, error);
+		if (code != 0)
+			return code;
+	}
+	return 0;
+}
+
+int settings_check_suite(const struct nova_registry *registry, const struct nova_config *config,
+                         struct nova_error *error)
+{
+	for (size_t i = 0; i < nova_config_count(config, "run.suite"); i++) {
+		const char *name = nova_config_text(config, "run.suite", i);
+		if (benchmark(registry, name, strlen(name)))
+			continue;
+		struct nova_error why = {0};
+		nova_registry_find(registry, NOVA_KIND_BENCHMARK, name, &why);
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "%s: run.suite: the benchmark \"%.80s\" is not installed: %s",
+		                      nova_config_origin(config, "run.suite"), name, why.text);
+	}
+	return 0;
+}
+
+int nova_settings_check_suite(const struct nova_settings *settings, struct nova_error *error)
+{
+	return settings_check_suite(settings->registry, settings->config, error);
+}
+
+static int add_layers(struct nova_config *config, const char *file, const char *const *settings,
+                      size_t count, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *user = nova_place(NOVA_PLACE_CONFIG, "novacore.conf");
+	bool own = strcmp(user, SYSTEM_FILE) != 0; /* root's is the system's */
+	int code = nova_config_add_file(config, NOVA_LAYER_SYSTEM, SYSTEM_FILE, false, error);
+
+	if (code == 0 && own)
+		code = nova_config_add_file(config, NOVA_LAYER_USER, user, false, error);
+	if (code == 0 && file)
+		code = nova_config_add_file(config, NOVA_LAYER_FILE, file, true, error);
+	for (size_t i = 0; code == 0 && i < count; i++)
+		code = nova_config_add_setting(config, settings[i], error);
+	return code;
+}
+
+static int load(const char *profile, const char *file, const char *const *settings, size_t count,
+                struct nova_settings *out, struct nova_error *error)
+{
+	PROFILE_AUTOLIST struct profile_list profiles = {0};
+
+	int code = nova_registry_scan(&out->registry, error);
+	if (code != 0)
+		return code;
+	out->config = settings_declare(out->registry);
+	code = add_layers(out->config, file, settings, count, error);
+	if (code == 0 && profile)
+		code = nova_config_add_option(out->config, "--profile", "profile",
+		                              profile_canonical(profile), error);
+	if (code != 0)
+		return code;
+	profile_list_read(out->registry, &profiles);
+	const char *chosen = nova_config_early(out->config, "profile");
+	out->profile = nova_strdup(profile_canonical(chosen ? chosen : PROFILE_DEFAULT));
+	/* a host without any profile plugin still has the built-in defaults */
+	if (chosen || profiles.count > 0)
+		code = profile_add(&profiles, out->profile, out->config, error);
+	if (code == 0)
+		code = nova_config_finish(out->config, error);
+	return code == 0 ? settings_check_goals(out->registry, out->config, error) : code;
+}
+
+int nova_settings_load(const char *profile, const char *file, const char *const *settings,
+                       size_t setting_count, struct nova_settings *out, struct nova_error *error)
+{
+	struct nova_error own = {0};
+
+	error = error ? error : &own;
+	*out = (struct nova_settings){0};
+	int code = load(profile, file, settings, setting_count, out, error);
+	if (code != 0)
+		nova_settings_free(out);
+	return code;
+}
+
+void nova_settings_free(struct nova_settings *settings)
+{
+	nova_config_free(settings->config);
+	nova_registry_free(settings->registry);
+	free(settings->profile);
+	*settings = (struct nova_settings){0};
+}
