@@ -464,6 +464,14 @@ int guest_build_run(const struct guest_build *build, const char *directory,
 	NOVA_AUTOFREE char *out = nova_format("%s/out", place);
 	struct site site = {build, place, out};
 	failed = build_all(&site, directory, error);
+	if (failed == NOVA_E_INTERRUPTED)
+		nova_error_set(error, failed,
+		               "building the appliance was interrupted; nothing is "
+		               "left of it");
+	if (failed == NOVA_E_TIMEOUT)
+		nova_error_set(error, failed,
+		               "building the appliance took longer than it may; nothing "
+		               "is left of it");
 	struct nova_error removing = {0};
 	if (nova_directory_remove(place, &removing) != 0)
 		nova_log(NOVA_LOG_WARNING, "%s", removing.text);

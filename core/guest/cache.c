@@ -31,22 +31,29 @@ char *guest_cache_directory(const char *cache, const char *id)
 	return nova_format("%s/%.*s", cache, NAME_LENGTH, id);
 }
 
-int guest_cache_make(const char *cache, struct nova_error *error)
+/* libvirt's own user reads the images: whatever our umask is, it must get there. */
+static void open_to_others(const char *path)
+{
+	struct stat about;
+
+	if (stat(path, &about) == 0 && about.st_uid == 0 && (about.st_mode & 0055) != 0055 &&
+	    chmod(path, (about.st_mode & 07777) | 0055) != 0)
+		nova_log(NOVA_LOG_WARNING, "cannot make %s readable to others: %s", path,
+		         strerror(errno));
+}
+
+int guest_cache_make(const struct nova_guest_options *options, const char *cache,
+                     struct nova_error *error)
 {
 	int failed = nova_directory_make(cache, 0755, error);
 
 	if (failed != 0 || geteuid() != 0)
 		return failed;
-	/* libvirt's own user reads the images: whatever our umask is, it must get there. */
-	NOVA_AUTOFREE char *path = nova_strdup(cache);
-	for (int level = 0; level < 2; level++) {
-		struct stat about;
-		char *slash = strrchr(path, '/');
-		if (stat(path, &about) == 0 && about.st_uid == 0 && (about.st_mode & 0055) != 0055)
-			chmod(path, (about.st_mode & 07777) | 0055);
-		if (slash == NULL || slash == path)
-			break;
-		*slash = '\0';
+	open_to_others(cache);
+	/* Ours as well; above a directory of the user's choice nothing is. */
+	if (options == NULL || options->cache == NULL) {
+		NOVA_AUTOFREE char *above = nova_place(NOVA_PLACE_CACHE, NULL);
+		open_to_others(above);
 	}
 	return 0;
 }
@@ -274,19 +281,18 @@ static int walk(const char *cache, int (*each)(void *context, const char *direct
 	return failed;
 }
 
-/* Today's id, "" if it cannot be said (a tool is missing): the list is useful all the same. */
-static void current_id(const struct nova_guest_options *options, char id[65])
+/* Today's id; "" if it cannot be said (a package is missing). */
+static int current_id(const struct nova_guest_options *options, char id[65],
+                      struct nova_error *error)
 {
 	struct guest_inputs inputs;
-	struct nova_error error = {0};
+	int failed = guest_inputs_collect(options, &inputs, error);
 
 	id[0] = '\0';
-	if (guest_inputs_collect(options, &inputs, &error) == 0) {
+	if (failed == 0)
 		strcpy(id, inputs.id);
-		guest_inputs_free(&inputs);
-	} else {
-		nova_log(NOVA_LOG_DEBUG, "%s", error.text);
-	}
+	guest_inputs_free(&inputs);
+	return failed;
 }
 
 struct listing {
@@ -322,7 +328,10 @@ static int list(const struct nova_guest_options *options, bool all, json_t **out
 	NOVA_AUTOFREE char *cache = guest_cache_path(options);
 	char current[65];
 
-	current_id(options, current);
+	struct nova_error unknown = {0};
+	/* a list is useful even where no appliance could be built */
+	if (current_id(options, current, &unknown) != 0)
+		nova_log(NOVA_LOG_DEBUG, "%s", unknown.text);
 	struct listing listing = {*current != '\0' ? current : NULL, all, json_array()};
 	int failed = walk(cache, list_one, &listing, error);
 	if (failed != 0)
@@ -416,7 +425,11 @@ int nova_guest_clean(const struct nova_guest_options *options, bool all,
 
 	*cleaned = (struct nova_guest_cleaned){0};
 	if (access(cache, F_OK) != 0)
-		return 0;
+		return errno == ENOENT ? 0 : nova_error_errno(error, "cannot clean %s", cache);
+	if (!all && current_id(options, current, error) != 0) {
+		nova_error_prefix(error, "cannot tell which appliance is the current one");
+		return error != NULL ? error->code : NOVA_E_UNAVAILABLE;
+	}
 	/* Without the builders' lock, a build is under way, and its directory is no leftover. */
 	struct nova_error own = {0};
 	int lock = nova_file_lock(lock_path, &own);
@@ -426,8 +439,6 @@ int nova_guest_clean(const struct nova_guest_options *options, bool all,
 		cleaned->used++;
 	else
 		return nova_error_set(error, lock, "cannot clean %s: %s", cache, own.text);
-	if (!all)
-		current_id(options, current);
 	struct cleaning cleaning = {cache, current, all, cleaned, error};
 	int failed = walk(cache, clean_one, &cleaning, error);
 	if (lock >= 0)

@@ -37,7 +37,7 @@ void guest_build_say(const struct guest_build *build, const char *format, ...)
 static int build_locked(const struct guest_build *build, const char *directory,
                         struct nova_guest *out, struct nova_error *error)
 {
-	int made = guest_cache_make(build->cache, error);
+	int made = guest_cache_make(build->options, build->cache, error);
 	if (made != 0)
 		return made;
 	int lock = guest_cache_lock(build, error);

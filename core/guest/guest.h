@@ -5,9 +5,9 @@
  * hash of all that went into it. This room knows files, not hypervisors.
  *
  * Inside a VM (see core/guest/init/init.h for the whole command line):
- *   the disk is a raw ext2 image, meant as read-only backing file of one overlay per VM; on an overlay
- *   that is larger than the image the file system grows to fill it (1 s for 8 GiB without KVM);
- *   the second serial port (COM2) says 'U' when user space runs, 'A' when the agent has been
+ *   the disk is a raw ext2 image, meant as read-only backing file of one overlay per VM; on an
+ * overlay that is larger than the image the file system grows to fill it (1 s for 8 GiB without
+ * KVM); the second serial port (COM2) says 'U' when user space runs, 'A' when the agent has been
  *   started, '.' for each heartbeat if novacore.beat=MICROSECONDS is on the command line, 'D' when
  *   it goes down; the agent listens on the virtio port org.qemu.guest_agent.0.
  *
@@ -86,7 +86,8 @@ struct nova_guest_cleaned {
 };
 /*
  * Removes appliances of former inputs and what killed builds left; with `all` the current one too.
- * Whatever a running build or run holds stays.
+ * Whatever a running build or run holds stays. Without `all`, today's inputs must be known: errors
+ * of nova_guest_find.
  */
 int nova_guest_clean(const struct nova_guest_options *options, bool all,
                      struct nova_guest_cleaned *cleaned, struct nova_error *error);

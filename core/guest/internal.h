@@ -105,7 +105,8 @@ char *guest_cache_path(const struct nova_guest_options *options);
 /* The directory of one appliance in it; heap. */
 char *guest_cache_directory(const char *cache, const char *id);
 /* Makes the cache's directory; as root readable to the user that QEMU runs as. */
-int guest_cache_make(const char *cache, struct nova_error *error);
+int guest_cache_make(const struct nova_guest_options *options, const char *cache,
+                     struct nova_error *error);
 /* Opens and holds a complete appliance; NOVA_E_NOT_FOUND if there is none. */
 int guest_cache_open(const char *directory, struct nova_guest *guest, struct nova_error *error);
 /* The lock that builders take; waits for another builder until the deadline. A descriptor. */

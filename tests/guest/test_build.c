@@ -180,6 +180,37 @@ static void cleans_all_but_what_is_held(void **state)
 	assert_int_equal(0, count_entries());
 }
 
+static void does_not_clean_when_it_cannot_tell_the_current_one(void **state)
+{
+	struct nova_guest_options other = {.cache = cache, .kernel = "/nonexistent"};
+	struct nova_guest_cleaned cleaned;
+	struct nova_error error = {0};
+	struct nova_guest guest;
+
+	(void)state;
+	obtain(&guest);
+	nova_guest_release(&guest);
+	assert_int_equal(NOVA_E_NOT_FOUND, nova_guest_clean(&other, false, &cleaned, &error));
+	assert_int_equal(1, count_entries());
+	assert_int_equal(0, nova_guest_clean(&other, true, &cleaned, &error));
+	assert_int_equal(0, count_entries());
+}
+
+static void says_which_cache_cannot_be_made(void **state)
+{
+	NOVA_AUTOFREE char *file = nova_format("%s/file", cache);
+	NOVA_AUTOFREE char *below = nova_format("%s/cache", file);
+	struct nova_guest_options other = {.cache = below};
+	struct nova_error error = {0};
+	struct nova_guest guest;
+
+	(void)state;
+	assert_int_equal(0, nova_file_write(file, "", 0, 0644, NULL));
+	assert_true(nova_guest_ensure(&other, NULL, NULL, &guest, &error) < 0);
+	assert_non_null(strstr(error.text, file));
+	assert_null(guest.image);
+}
+
 static void lists_and_describes_it(void **state)
 {
 	struct nova_error error = {0};
