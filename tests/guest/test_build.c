@@ -266,6 +266,8 @@ int main(void)
 	        WITH_CACHE(a_killed_build_leaves_nothing_that_counts),
 	        WITH_CACHE(stops_when_asked_and_cleans_up),
 	        WITH_CACHE(cleans_all_but_what_is_held),
+	        WITH_CACHE(does_not_clean_when_it_cannot_tell_the_current_one),
+	        WITH_CACHE(says_which_cache_cannot_be_made),
 	        WITH_CACHE(lists_and_describes_it),
 	        WITH_CACHE(two_builders_build_once),
 	};
