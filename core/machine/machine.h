@@ -20,4 +20,14 @@ uint64_t nova_machine_memory_available(void);
 /* CPUs that this process may use. */
 unsigned nova_machine_cpus(void);
 
+/*
+ * What runs need of this machine, one object each: [{"subject", "ok", "detail", "fix"}]; `fix` is
+ * null where ok, and "optional" is true where novacore works without. Takes up to 3 s (it watches
+ * how fast an orphan is reaped). The caller owns it.
+ */
+json_t *nova_machine_check(void);
+/* Adds one finding to such an array; `fix` NULL: it is as it should be. */
+void nova_machine_find(json_t *findings, const char *subject, bool optional, const char *fix,
+                       const char *format, ...) NOVA_PRINTF(5, 6);
+
 #endif

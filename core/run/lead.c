@@ -367,6 +367,32 @@ static const char *setting(const struct lead *lead, const char *key)
 	return nova_config_has(lead->config, key) ? nova_config_text(lead->config, key, 0) : NULL;
 }
 
+/* Building takes some seconds: Ctrl-C ends it. Signals are taken by a descriptor otherwise. */
+static volatile int stop_building;
+
+static void on_stop(int number)
+{
+	(void)number;
+	stop_building = 1;
+}
+
+static int ensure_appliance(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
+{
+	struct nova_guest_options options = {.stop = &stop_building};
+	struct sigaction catching = {.sa_handler = on_stop}, before;
+	sigset_t set;
+	int code;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaction(SIGINT, &catching, &before);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	code = nova_guest_ensure(&options, guest_line, lead, guest, error);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigaction(SIGINT, &before, NULL);
+	return code;
+}
+
 static int find_guest(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
 {
 	json_t *shape = json_object_get(lead->run.plan, "shape");
@@ -387,8 +413,7 @@ static int find_guest(struct lead *lead, struct nova_guest *guest, struct nova_e
 			               "guest agent, benchmark tools) is there only as far as the "
 			               "image has it");
 	} else {
-		code = nova_guest_ensure(&(struct nova_guest_options){0}, guest_line, lead, guest,
-		                         error);
+		code = ensure_appliance(lead, guest, error);
 	}
 	if (code)
 		return code;
