@@ -346,7 +346,7 @@ static void leads_a_vm_through_its_life(void **state)
 	(void)state;
 	create_vm(host, &vm, "novacore-life");
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_API_NS, 0, &latency), NOVA_DONE);
-	assert_true(latency > 0);
+	assert_true(latency > 1000); /* no server answers in less */
 	there = peer_vm(vm.vmid);
 	assert_string_equal(json_string_value(json_object_get(there, "name")), vm.name);
 	assert_int_equal(

@@ -44,7 +44,8 @@ struct http_request {
 	int too_long;
 	int changes; /* the peer's state: must not be sent twice */
 	uint32_t sends;
-	int unknown; /* it may have been carried out */
+	int64_t sent_ns; /* the last time */
+	int unknown;     /* it may have been carried out */
 };
 
 int64_t http_now_ns(void)
@@ -204,6 +205,7 @@ static int may_send(void *context, char *ip, char *local_ip, int port, int local
 		request->unknown = 1;
 		return CURL_PREREQFUNC_ABORT;
 	}
+	request->sent_ns = http_now_ns();
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -358,12 +360,9 @@ static void finish(struct http_request *request, CURLcode code)
 	                             .body = request->body.text ? request->body.text : "",
 	                             .bytes = request->body.used,
 	                             .end_ns = http_now_ns()};
-	curl_off_t total = 0, before = 0;
 
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &answer.status);
-	curl_easy_getinfo(request->easy, CURLINFO_TOTAL_TIME_T, &total);
-	curl_easy_getinfo(request->easy, CURLINFO_PRETRANSFER_TIME_T, &before);
-	answer.latency_ns = (int64_t)(total > before ? total - before : 0) * 1000;
+	answer.latency_ns = request->sent_ns ? answer.end_ns - request->sent_ns : 0;
 	if (request->too_long)
 		answer.error = "its answer is longer than is accepted";
 	else if (request->unknown)
@@ -377,15 +376,14 @@ static void finish(struct http_request *request, CURLcode code)
 	free_request(request);
 }
 
-void http_turn(struct http_client *client, int wait_ms)
+/* How many requests ended. */
+static int handle(struct http_client *client)
 {
 	CURLMsg *message;
 	int running = 0;
 	int left = 0;
+	int ended = 0;
 
-	curl_multi_perform(client->multi, &running);
-	if (wait_ms > 0)
-		curl_multi_poll(client->multi, NULL, 0, wait_ms, NULL);
 	curl_multi_perform(client->multi, &running);
 	while ((message = curl_multi_info_read(client->multi, &left))) {
 		struct http_request *request = NULL;
@@ -394,7 +392,18 @@ void http_turn(struct http_client *client, int wait_ms)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
 		finish(request, message->data.result);
+		ended++;
 	}
+	return ended;
+}
+
+void http_turn(struct http_client *client, int wait_ms)
+{
+	/* what has ended is handled before any waiting: nothing would end the wait for it */
+	if (handle(client) || wait_ms <= 0)
+		return;
+	curl_multi_poll(client->multi, NULL, 0, wait_ms, NULL);
+	handle(client);
 }
 
 void http_wake(struct http_client *client)

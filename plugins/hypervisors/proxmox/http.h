@@ -30,7 +30,7 @@ struct http_answer {
 	const char *reason; /* of the status line, printable; may be empty */
 	const char *body;   /* NUL-terminated, never NULL */
 	size_t bytes;
-	int64_t latency_ns; /* from the first byte sent to the last one received */
+	int64_t latency_ns; /* from the sending, on an open connection, to the last byte received */
 	int64_t end_ns;     /* CLOCK_MONOTONIC, when it had arrived */
 };
 
