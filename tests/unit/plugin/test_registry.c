@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding plugins: directories that are and are not there, names, neighbours, libraries, and whom
+ * to trust. Refusals have their own tests in tests/hostile. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define GOOD GOOD_ROOT "/1/benchmark/good"
+
+static struct nova_trust own(void)
+{
+	return (struct nova_trust){.privileged = false, .user = geteuid()};
+}
+
+static struct nova_registry *scan(const char *const *roots)
+{
+	const struct nova_trust trust = own();
+	struct nova_registry *registry;
+
+	assert_int_equal(nova_registry_scan_roots(roots, &trust, &registry, NULL), 0);
+	return registry;
+}
+
+static int make_root(void **state)
+{
+	char *path = nova_strdup("/tmp/novacore-registry-XXXXXX");
+
+	*state = mkdtemp(path);
+	return *state ? 0 : -1;
+}
+
+static int remove_root(void **state)
+{
+	int result = nova_directory_remove(*state, NULL);
+
+	free(*state);
+	return result;
+}
+
+/* `good` under another kind or name needs another manifest: text only, the digest stays. */
+static void place(const char *root, const char *kind, const char *name)
+{
+	size_t bytes;
+	NOVA_AUTOFREE char *directory = nova_format("%s/1/%s", root, kind);
+	NOVA_AUTOFREE char *so = nova_format("%s/%s.so", directory, name);
+	NOVA_AUTOFREE char *manifest = nova_format("%s/%s.manifest", directory, name);
+	NOVA_AUTOFREE char *data = nova_file_read(GOOD ".so", 64u << 20, &bytes, NULL);
+	NOVA_AUTOFREE char *text = nova_file_read(GOOD ".manifest", 1u << 20, NULL, NULL);
+	const uint32_t head[] = {9, 20, NOVA_NOTE_TYPE};
+	uint32_t number = nova_kind_parse(kind);
+	char digest[65];
+
+	assert_non_null(data);
+	assert_non_null(text);
+	memcpy((char *)memmem(data, bytes, head, sizeof(head)) + 36, &number, 4);
+	nova_sha256(data, bytes, digest);
+	NOVA_AUTOFREE char *head_text = nova_format(
+	        "format = 1; kind = \"%s\"; name = \"%s\"; version = \"1\"; summary = \"s\";\n"
+	        "license = \"MIT\"; threads = \"serial\"; settings = \"\"; sha256 = \"%s\";\n"
+	        "abi = { major = 1; minor = 0; min_minor = 0; draft = 1; };\n",
+	        kind, name, digest);
+	assert_int_equal(nova_directory_make(directory, 0755, NULL), 0);
+	assert_int_equal(nova_file_write(so, data, bytes, 0755, NULL), 0);
+	assert_int_equal(nova_file_write(manifest, head_text, strlen(head_text), 0644, NULL), 0);
+}
+
+static void sorts_by_kind_then_name(void **state)
+{
+	static const char *const expected[] = {"a", "b", "good-2", "b", "z"};
+	struct nova_registry *registry;
+
+	place(*state, "profile", "z");
+	place(*state, "benchmark", "good-2");
+	place(*state, "optimizer", "b");
+	place(*state, "benchmark", "b");
+	place(*state, "benchmark", "a");
+	registry = scan((const char *const[]){*state, NULL});
+	for (size_t i = 0; i < registry->refusal_count; i++)
+		print_message("%s\n", registry->refusals[i].text);
+	assert_int_equal(registry->plugin_count, NOVA_COUNT(expected));
+	for (size_t i = 0; i < NOVA_COUNT(expected); i++)
+		assert_string_equal(registry->plugins[i]->name, expected[i]);
+	nova_registry_free(registry);
+}
+
+static void finds_by_name_kind_and_nearest(void **state)
+{
+	struct nova_error error = {0};
+
+	place(*state, "benchmark", "cpu");
+	place(*state, "optimizer", "cpu");
+	place(*state, "hypervisor", "proxmox");
+	struct nova_registry *registry = scan((const char *const[]){*state, NULL});
+	const struct nova_manifest *found = nova_registry_find(registry, 0, "proxmox", &error);
+	assert_non_null(found);
+	assert_int_equal(found->kind, NOVA_KIND_HYPERVISOR);
+	assert_null(nova_registry_find(registry, 0, "cpu", &error));
+	assert_int_equal(error.code, NOVA_E_INVALID);
+	assert_contains(error.text, "benchmark/cpu, optimizer/cpu");
+	found = nova_registry_find(registry, NOVA_KIND_OPTIMIZER, "cpu", &error);
+	assert_non_null(found);
+	assert_int_equal(found->kind, NOVA_KIND_OPTIMIZER);
+	assert_null(nova_registry_find(registry, 0, "proxmux", &error));
+	assert_int_equal(error.code, NOVA_E_NOT_FOUND);
+	assert_contains(error.text, "did you mean `proxmox`");
+	assert_null(nova_registry_find(registry, NOVA_KIND_HYPERVISOR, "vsphere", &error));
+	assert_contains(error.text, "there are: proxmox");
+	assert_null(nova_registry_find(registry, NOVA_KIND_PROFILE, "hpc", &error));
+	assert_contains(error.text, "no other of that kind");
+	nova_registry_free(registry);
+}
+
+static void finds_nothing_where_nothing_is(void **state)
+{
+	NOVA_AUTOFREE char *missing = nova_format("%s/missing", (char *)*state);
+	struct nova_registry *registry = scan((const char *const[]){missing, *state, NULL});
+
+	assert_int_equal(registry->plugin_count, 0);
+	assert_int_equal(registry->refusal_count, 0);
+	nova_registry_free(registry);
+}
+
+static void ignores_what_is_no_plugin(void **state)
+{
+	static const char *const names[] = {"notes.txt", "good.manifest.sig", "README",
+	                                    "x.so.bak",  "good.so~",          "solo.manifest"};
+
+	place(*state, "benchmark", "good");
+	for (size_t i = 0; i < NOVA_COUNT(names); i++) {
+		NOVA_AUTOFREE char *path =
+		        nova_format("%s/1/benchmark/%s", (char *)*state, names[i]);
+		assert_int_equal(nova_file_write(path, "x", 1, 0666, NULL), 0);
+	}
+	NOVA_AUTOFREE char *below = nova_format("%s/1/benchmark/more", (char *)*state);
+	assert_int_equal(mkdir(below, 0755), 0);
+	struct nova_registry *registry = scan((const char *const[]){*state, NULL});
+	assert_int_equal(registry->plugin_count, 1);
+	assert_int_equal(registry->refusal_count, 0);
+	nova_registry_free(registry);
+}
+
+static void records_a_directory_that_is_none(void **state)
+{
+	NOVA_AUTOFREE char *major = nova_format("%s/1", (char *)*state);
+	NOVA_AUTOFREE char *kind = nova_format("%s/1/profile", (char *)*state);
+
+	assert_int_equal(mkdir(major, 0755), 0);
+	assert_int_equal(nova_file_write(kind, "x", 1, 0644, NULL), 0);
+	struct nova_registry *registry = scan((const char *const[]){*state, NULL});
+	assert_int_equal(registry->refusal_count, 1);
+	assert_int_equal(registry->refusals[0].reason, NOVA_REFUSED_UNREADABLE);
+	assert_int_equal(registry->refusals[0].kind, NOVA_KIND_PROFILE);
+	nova_registry_free(registry);
+}
+
+static void follows_a_link_to_a_directory_and_names_the_real_one(void **state)
+{
+	NOVA_AUTOFREE char *link = nova_format("%s/link", (char *)*state);
+
+	place(*state, "benchmark", "good");
+	assert_int_equal(symlink(".", link), 0);
+	struct nova_registry *registry = scan((const char *const[]){link, NULL});
+	assert_int_equal(registry->plugin_count, 1);
+	assert_null(strstr(registry->plugins[0]->path, "/link/"));
+	nova_registry_free(registry);
+}
+
+/* This program is neither installed nor at the top of a build tree: it has no plugins of its own,
+ * only those of the environment, and these only without privileges. */
+static void honours_the_environment_only_without_privileges(void **state)
+{
+	struct nova_registry *registry;
+	struct nova_error error = {0};
+	NOVA_AUTOFREE char *list = nova_format("relative:%s:/nonexistent/dir", (char *)*state);
+
+	place(*state, "benchmark", "good");
+	nova_log_terminal(NOVA_LOG_ERROR);
+	assert_int_equal(setenv("NOVACORE_PLUGIN_PATH", list, 1), 0);
+	assert_int_equal(setenv("LIBVIRT_DRIVER_DIR", "/nonexistent", 1), 0);
+	assert_int_equal(nova_registry_scan(&registry, &error), 0);
+	assert_int_equal(registry->plugin_count, geteuid() == 0 ? 0 : 1);
+	if (geteuid() == 0)
+		assert_null(getenv("LIBVIRT_DRIVER_DIR"));
+	else
+		assert_non_null(getenv("LIBVIRT_DRIVER_DIR"));
+	unsetenv("NOVACORE_PLUGIN_PATH");
+	nova_registry_free(registry);
+}
+
+/* --- trust ----------------------------------------------------------------------------------- */
+
+static void a_sticky_directory_of_root_is_safe(void **state)
+{
+	const struct nova_trust root = {.privileged = true, .user = 0};
+	enum nova_refusal_reason reason = 0;
+	struct nova_error error = {0};
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(stat("/tmp", &status), 0);
+	if (status.st_uid != 0 || !(status.st_mode & S_ISVTX)) {
+		print_message("/tmp is not a sticky directory of root\n");
+		return;
+	}
+	if (nova_trust_directory(&root, "/tmp", &reason, &error))
+		fail_msg("%s", error.text);
+	assert_int_not_equal(nova_trust_directory(&root, "/nonexistent/x", &reason, &error), 0);
+	assert_int_equal(reason, NOVA_REFUSED_UNREADABLE);
+	assert_int_equal(nova_trust_directory(&root, "/", &reason, &error), 0);
+}
+
+/* --- libraries ------------------------------------------------------------------------------- */
+
+struct fake_cache {
+	char magic[20];
+	uint32_t count, string_bytes, more[5];
+	struct {
+		int32_t flags;
+		uint32_t name, path, os_version;
+		uint64_t capabilities;
+	} entry;
+	char strings[4096];
+};
+
+static void make_cache(struct fake_cache *cache, const char *name, const char *path)
+{
+	*cache = (struct fake_cache){.count = 1};
+	memcpy(cache->magic, "glibc-ld.so.cache1.1", 20);
+	cache->entry.name = offsetof(struct fake_cache, strings);
+	cache->entry.path = cache->entry.name + (uint32_t)strlen(name) + 1;
+	snprintf(cache->strings, sizeof(cache->strings), "%s%c%s", name, '\0', path);
+}
+
+static bool have(const struct fake_cache *cache, size_t bytes, const char *name)
+{
+	struct nova_libraries *libraries = nova_libraries_new();
+
+	nova_libraries_use_cache(libraries, cache, bytes);
+	bool found = nova_libraries_have(libraries, name);
+	assert_int_equal(nova_libraries_have(libraries, name), found); /* from memory */
+	nova_libraries_free(libraries);
+	return found;
+}
+
+static void finds_the_c_library_and_no_invented_one(void **state)
+{
+	struct nova_libraries *libraries = nova_libraries_new();
+
+	(void)state;
+	assert_true(nova_libraries_have(libraries, "libc.so.6"));
+	assert_false(nova_libraries_have(libraries, "libnovacore-invented.so.1"));
+	assert_true(nova_libraries_have(libraries, GOOD ".so"));
+	assert_false(nova_libraries_have(libraries, "/nonexistent/libc.so.6"));
+	nova_libraries_free(libraries);
+}
+
+static void believes_the_cache_only_where_a_file_is(void **state)
+{
+	struct fake_cache cache;
+
+	(void)state;
+	make_cache(&cache, "libfake.so.1", GOOD ".so");
+	assert_true(have(&cache, sizeof(cache), "libfake.so.1"));
+	assert_false(have(&cache, sizeof(cache), "libfake.so"));
+	make_cache(&cache, "libfake.so.1", "/nonexistent/libfake.so.1");
+	assert_false(have(&cache, sizeof(cache), "libfake.so.1"));
+	make_cache(&cache, "libfake.so.1", GOOD ".manifest"); /* no ELF */
+	assert_false(have(&cache, sizeof(cache), "libfake.so.1"));
+	make_cache(&cache, "libfake.so.1", "/");
+	assert_false(have(&cache, sizeof(cache), "libfake.so.1"));
+}
+
+static void survives_a_damaged_cache(void **state)
+{
+	struct fake_cache cache;
+
+	(void)state;
+	make_cache(&cache, "libfake.so.1", GOOD ".so");
+	for (size_t bytes = 0; bytes < 80; bytes++)
+		assert_false(have(&cache, bytes, "libfake.so.1"));
+	cache.count = UINT32_MAX;
+	assert_false(have(&cache, sizeof(cache), "libfake.so.1"));
+	cache.count = 1;
+	cache.entry.name = UINT32_MAX;
+	assert_false(have(&cache, sizeof(cache), "libfake.so.1"));
+	make_cache(&cache, "libfake.so.1", GOOD ".so");
+	cache.magic[0] = 'G';
+	assert_false(have(&cache, sizeof(cache), "libfake.so.1"));
+}
+
+#define ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        ROOT(sorts_by_kind_then_name),
+	        ROOT(finds_by_name_kind_and_nearest),
+	        ROOT(finds_nothing_where_nothing_is),
+	        ROOT(ignores_what_is_no_plugin),
+	        ROOT(records_a_directory_that_is_none),
+	        ROOT(follows_a_link_to_a_directory_and_names_the_real_one),
+	        ROOT(honours_the_environment_only_without_privileges),
+	        cmocka_unit_test(a_sticky_directory_of_root_is_safe),
+	        cmocka_unit_test(finds_the_c_library_and_no_invented_one),
+	        cmocka_unit_test(believes_the_cache_only_where_a_file_is),
+	        cmocka_unit_test(survives_a_damaged_cache),
+	};
+
+	return cmocka_run_group_tests_name("plugin registry", tests, NULL, NULL);
+}
