@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opens a target. By default libvirt's QEMU driver runs inside this process ("embed"), with its own
+ * directory below the state directory; any libvirt URI works too.
+ */
+#include "kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool executable(const char *name)
+{
+	static const char *const places[] = {"/usr/bin", "/usr/local/bin", "/bin", "/usr/libexec",
+	                                     NULL};
+	bool found = false;
+	for (int i = 0; places[i] && !found; i++) {
+		char *path = kvm_format("%s/%s", places[i], name);
+		found = path && access(path, X_OK) == 0;
+		free(path);
+	}
+	return found;
+}
+
+static bool embedded(const char *uri)
+{
+	return !uri || !*uri || strcmp(uri, "embed") == 0;
+}
+
+int kvm_probe(const struct nova_host *host, nova_op op)
+{
+	struct kvm self = {.host = host, .local = true, .privileged = geteuid() == 0};
+	if (!embedded(host->param_text(op, "uri", 0)))
+		return NOVA_DONE; /* QEMU is wherever that URI leads */
+	if (!executable("qemu-system-x86_64") && !executable("qemu-kvm"))
+		return host->error(op, NOVA_E_UNAVAILABLE,
+		                   "QEMU is not installed: no qemu-system-x86_64 found; install "
+		                   "qemu-system-x86 and libvirt-daemon-driver-qemu");
+	if (!executable("qemu-img"))
+		return host->error(op, NOVA_E_UNAVAILABLE,
+		                   "qemu-img is not installed; install qemu-utils");
+	return self.privileged ? kvm_access_user(&self, op) : NOVA_DONE;
+}
+
+static int make_directory(struct kvm *self, nova_op op, const char *path)
+{
+	/* As root QEMU's user must be able to pass through, but not to list. */
+	if (mkdir(path, 0711) != 0 && errno != EEXIST)
+		return self->host->errorf(op, NOVA_E_IO, "cannot make the directory %s: %s", path,
+		                          strerror(errno));
+	if (self->privileged && chmod(path, 0711) != 0)
+		return self->host->errorf(op, NOVA_E_IO, "cannot set the mode of %s: %s", path,
+		                          strerror(errno));
+	return NOVA_DONE;
+}
+
+/*
+ * No daemon for log files, no sVirt; and no relabelling: the driver hands QEMU's user the files it
+ * writes, and a shared image keeps its owner.
+ */
+static const char settings[] = "# Written by novacore at each start\n"
+                               "stdio_handler = \"file\"\n"
+                               "security_driver = \"none\"\n"
+                               "dynamic_ownership = 0\n"
+                               "remember_owner = 0\n"
+                               "namespaces = [ ]\n"
+                               "max_queued = 0\n";
+
+static int write_settings(struct kvm *self, nova_op op)
+{
+	const char *state = self->host->directory(self->instance, NOVA_DIRECTORY_STATE);
+	char *folder = kvm_format("%s/etc", self->root);
+	char *path = kvm_format("%s/etc/qemu.conf", self->root);
+	char *fresh = kvm_format("%s/etc/qemu.conf.%d", self->root, (int)getpid());
+	int status = NOVA_E_MEMORY;
+	FILE *file = NULL;
+	if (!folder || !path || !fresh)
+		goto done;
+	status = make_directory(self, op, state);
+	if (status == NOVA_DONE)
+		status = make_directory(self, op, self->root);
+	if (status == NOVA_DONE)
+		status = make_directory(self, op, folder);
+	if (status != NOVA_DONE)
+		goto done;
+	file = fopen(fresh, "we");
+	if (!file || fputs(settings, file) < 0 || fclose(file) != 0 || rename(fresh, path) != 0)
+		status = self->host->errorf(op, NOVA_E_IO, "cannot write %s: %s", path,
+		                            strerror(errno));
+done:
+	free(folder);
+	free(path);
+	free(fresh);
+	return status;
+}
+
+/* Who holds libvirt's lock on its directory; 0: nobody. */
+static pid_t holder(struct kvm *self)
+{
+	char *path = kvm_format("%s/run/qemu/driver.pid", self->root);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	if (fd < 0 || fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+		lock.l_pid = 0;
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return lock.l_pid;
+}
+
+static int open_uri(struct kvm *self, nova_op op)
+{
+	pid_t other = self->embedded ? holder(self) : 0;
+	if (other == 0)
+		self->connection = virConnectOpenAuth(self->uri, virConnectAuthPtrDefault, 0);
+	if (self->connection)
+		return NOVA_DONE;
+	if (self->embedded && other == 0)
+		other = holder(self);
+	if (other > 0 && other != getpid())
+		return self->host->errorf(op, NOVA_E_BUSY,
+		                          "another novacore (process %d) is using the embedded "
+		                          "libvirt in %s, which serves one process at a time; wait "
+		                          "for it to end, or give this one another directory with "
+		                          "NOVACORE_HOME",
+		                          (int)other, self->root);
+	return kvm_fail(self, op, "open", self->uri);
+}
+
+static int choose_uri(struct kvm *self, nova_op op)
+{
+	const char *uri = self->host->param_text(self->instance, "uri", 0);
+	const char *state = self->host->directory(self->instance, NOVA_DIRECTORY_STATE);
+	self->embedded = embedded(uri);
+	if (!self->embedded) {
+		const char *server = strstr(uri, "://");
+		self->local = server && server[3] == '/';
+		self->uri = strdup(uri);
+		return self->uri ? NOVA_DONE : NOVA_E_MEMORY;
+	}
+	if (!state)
+		return self->host->error(op, NOVA_E_INTERNAL, "the host gave no state directory");
+	self->local = true;
+	self->root = kvm_format("%s/libvirt", state);
+	self->uri = self->root ? kvm_format("qemu:///embed?root=%s", self->root) : NULL;
+	return self->uri ? NOVA_DONE : NOVA_E_MEMORY;
+}
+
+int kvm_connect(void *instance, nova_op op)
+{
+	struct kvm *self = instance;
+	const char *run = self->host->directory(self->instance, NOVA_DIRECTORY_RUN);
+	int status;
+	if (self->connection)
+		return NOVA_DONE;
+	if (!run)
+		return self->host->error(op, NOVA_E_INTERNAL, "the host gave no run directory");
+	self->privileged = geteuid() == 0;
+	status = choose_uri(self, op);
+	if (status == NOVA_DONE && self->privileged && self->local)
+		status = kvm_access_user(self, op);
+	self->run = strdup(run);
+	self->images = kvm_format("%s/images", run);
+	if (status == NOVA_DONE && self->embedded)
+		status = write_settings(self, op);
+	if (status == NOVA_DONE)
+		status = make_directory(self, op, self->run);
+	if (status == NOVA_DONE && self->embedded)
+		status = kvm_access_path(self, op, self->root);
+	if (status == NOVA_DONE)
+		status = kvm_access_path(self, op, self->run);
+	if (status != NOVA_DONE)
+		return status;
+	status = open_uri(self, op);
+	if (status == NOVA_DONE)
+		status = kvm_watch_start(self, op);
+	if (status == NOVA_DONE)
+		status = kvm_accelerator(self, op);
+	return status;
+}
+
+void kvm_disconnect(struct kvm *self)
+{
+	if (self->connection) {
+		kvm_watch_stop(self);
+		virConnectClose(self->connection);
+		/* What the connection left in the event loop is freed by the loop alone. */
+		kvm_pump(self, 0);
+	}
+	self->connection = NULL;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Live migration between two libvirt daemons of one machine. The ticket names the destination's
+ * libvirt and the socket that the memory goes through. The source's process drives both ends.
+ */
+#include "kvm.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int refuse_embedded(struct kvm *self, nova_op op)
+{
+	return self->host->error(op, NOVA_E_UNSUPPORTED,
+	                         "libvirt's embedded driver cannot migrate: configure two targets "
+	                         "with URIs of two libvirt daemons");
+}
+
+int kvm_migrate_prepare(void *instance, nova_op op, const struct nova_ref *ref,
+                        const struct nova_shape *shape)
+{
+	struct kvm *self = instance;
+	int status = kvm_check_name(self, op, ref->name);
+	(void)shape;
+	if (status != NOVA_DONE)
+		return status;
+	if (self->embedded)
+		return refuse_embedded(self, op);
+	char *socket =
+	        self->local ? kvm_format("unix://%s/%s.migrate", self->run, ref->name) : NULL;
+	json_t *ticket = json_pack("{s:s, s:s*}", "libvirt", self->uri, "memory", socket);
+	char *text = ticket ? json_dumps(ticket, JSON_COMPACT) : NULL;
+	if (text)
+		self->host->put_fact(op, NOVA_FIELD_TICKET, "", text);
+	else
+		status = self->host->error(op, NOVA_E_MEMORY, "out of memory");
+	json_decref(ticket);
+	free(socket);
+	free(text);
+	return status;
+}
+
+/* What the completed job says: QEMU's figures, through libvirt. */
+static void put_job(struct kvm *self, nova_op op, virDomainPtr domain)
+{
+	static const struct {
+		const char *name;
+		uint32_t field;
+		int64_t factor;
+	} figures[] = {
+	        {VIR_DOMAIN_JOB_TIME_ELAPSED, NOVA_FIELD_DURATION_NS, KVM_MS},
+	        {VIR_DOMAIN_JOB_DOWNTIME, NOVA_FIELD_DOWNTIME_NS, KVM_MS},
+	        {VIR_DOMAIN_JOB_MEMORY_PROCESSED, NOVA_FIELD_MOVED_BYTES, 1},
+	        {VIR_DOMAIN_JOB_MEMORY_ITERATION, NOVA_FIELD_ITERATIONS, 1},
+	};
+	virTypedParameterPtr list = NULL;
+	unsigned long long value, page;
+	int count = 0, type = 0;
+	if (virDomainGetJobStats(domain, &type, &list, &count, VIR_DOMAIN_JOB_STATS_COMPLETED) != 0)
+		return;
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		if (virTypedParamsGetULLong(list, count, figures[i].name, &value) == 1)
+			self->host->put_i64(op, figures[i].field,
+			                    (int64_t)value * figures[i].factor);
+	if (virTypedParamsGetULLong(list, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE, &value) == 1 &&
+	    virTypedParamsGetULLong(list, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE, &page) == 1)
+		self->host->put_f64(op, NOVA_FIELD_DIRTY_PER_S, (double)value * (double)page);
+	virTypedParamsFree(list, count);
+}
+
+struct parameters {
+	virTypedParameterPtr list;
+	int count, room;
+};
+
+static unsigned long set_how(struct parameters *parameters, const struct nova_migrate *how,
+                             const char *memory)
+{
+	unsigned long flags =
+	        VIR_MIGRATE_LIVE | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
+	if (memory && *memory)
+		virTypedParamsAddString(&parameters->list, &parameters->count, &parameters->room,
+		                        VIR_MIGRATE_PARAM_URI, memory);
+	if (how->bandwidth_bytes_per_s) /* MiB/s, rounded up */
+		virTypedParamsAddULLong(&parameters->list, &parameters->count, &parameters->room,
+		                        VIR_MIGRATE_PARAM_BANDWIDTH,
+		                        (how->bandwidth_bytes_per_s + (1 << 20) - 1) >> 20);
+	if (how->channels > 1) {
+		flags |= VIR_MIGRATE_PARALLEL;
+		virTypedParamsAddInt(&parameters->list, &parameters->count, &parameters->room,
+		                     VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, (int)how->channels);
+	}
+	if (how->flags & NOVA_MIGRATE_AUTO_CONVERGE)
+		flags |= VIR_MIGRATE_AUTO_CONVERGE;
+	if (how->flags & NOVA_MIGRATE_COMPRESS)
+		flags |= VIR_MIGRATE_COMPRESSED;
+	if (how->flags & NOVA_MIGRATE_POST_COPY)
+		flags |= VIR_MIGRATE_POSTCOPY;
+	return flags;
+}
+
+static int move(struct kvm *self, nova_op op, virDomainPtr domain, virConnectPtr destination,
+                const struct nova_migrate *how, const char *memory)
+{
+	struct parameters parameters = {.list = NULL};
+	unsigned long flags = set_how(&parameters, how, memory);
+	const char *name = virDomainGetName(domain);
+	virDomainPtr moved = NULL;
+	int status = NOVA_DONE;
+	if (how->downtime_ns > 0 &&
+	    virDomainMigrateSetMaxDowntime(domain, (unsigned long long)(how->downtime_ns / KVM_MS),
+	                                   0) != 0)
+		status = kvm_fail(self, op, "limit the downtime of VM", name);
+	if (status == NOVA_DONE)
+		moved = virDomainMigrate3(domain, destination, parameters.list,
+		                          (unsigned)parameters.count, (unsigned)flags);
+	if (status == NOVA_DONE && !moved)
+		status = kvm_fail(self, op, "migrate VM", name);
+	if (moved) {
+		put_job(self, op, moved);
+		virDomainFree(moved);
+	}
+	virTypedParamsFree(parameters.list, parameters.count);
+	return status;
+}
+
+int kvm_migrate(void *instance, nova_op op, const struct nova_ref *ref,
+                const struct nova_migrate *how)
+{
+	struct kvm *self = instance;
+	virDomainPtr domain = NULL;
+	virConnectPtr destination = NULL;
+	json_t *ticket = json_loads(how->ticket ? how->ticket : "", 0, NULL);
+	const char *uri = json_string_value(json_object_get(ticket, "libvirt"));
+	const char *memory = json_string_value(json_object_get(ticket, "memory"));
+	int status;
+	if (!uri)
+		status =
+		        self->host->error(op, NOVA_E_INVALID,
+		                          "the ticket is not one of this driver's migrate_prepare");
+	else if (self->embedded)
+		status = refuse_embedded(self, op);
+	else
+		status = kvm_lookup(self, op, ref, &domain);
+	if (status == NOVA_DONE) {
+		destination = virConnectOpen(uri);
+		status = destination ? move(self, op, domain, destination, how, memory)
+		                     : kvm_fail(self, op, "open the destination", uri);
+	}
+	if (destination)
+		virConnectClose(destination);
+	if (domain)
+		virDomainFree(domain);
+	json_decref(ticket);
+	return status;
+}
+
+int kvm_migrate_finish(void *instance, nova_op op, const struct nova_ref *ref, const char *ticket,
+                       int32_t outcome)
+{
+	struct kvm *self = instance;
+	json_t *root = json_loads(ticket ? ticket : "", 0, NULL);
+	const char *memory = json_string_value(json_object_get(root, "memory"));
+	virDomainPtr domain = NULL;
+	int status = kvm_check_name(self, op, ref->name);
+	if (status == NOVA_DONE && memory && strncmp(memory, "unix://", 7) == 0)
+		unlink(memory + 7);
+	json_decref(root);
+	if (status != NOVA_DONE || outcome != NOVA_MIGRATED)
+		return status;
+	status = kvm_lookup(self, op, ref, &domain);
+	if (domain)
+		virDomainFree(domain);
+	return status;
+}
