@@ -69,6 +69,7 @@ static const struct member target[] = {IS("name", 's'),
                                        IS("why", 'S'),
                                        IS("simulated", 'b'),
                                        OF("capabilities", 'm', capability),
+                                       IS("facts", 'f'),
                                        END};
 static const struct member counts[] = {IS("attempted", 'i'), IS("succeeded", 'i'),
                                        IS("failed", 'i'), IS("timed_out", 'i'), END};

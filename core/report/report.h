@@ -12,7 +12,8 @@
  * where     {hash, facts: {name: any}}   what must match for a comparison
  * what      {hash, facts: {name: any}}   what is compared
  * targets   [{name, plugin, uri|null (no credentials), product|null, version|null, accel|null,
- *             why|null, simulated: bool, capabilities: {name: {ok: bool, why|null}}}]
+ *             why|null, simulated: bool, capabilities: {name: {ok: bool, why|null}},
+ *             facts: {name: any}}]
  * steps     [{index, hash, benchmark, targets: [index into targets], params: {}, order_seed,
  *             state: planned|running|done|failed|skipped|lost, why|null, started|null, ended|null,
  *             counts: {attempted, succeeded, failed, timed_out},

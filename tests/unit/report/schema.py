@@ -20,7 +20,7 @@ schema = json.load(open(schema_path, encoding="utf-8"))
 result = json.load(open(result_path, encoding="utf-8"))
 jsonschema.Draft202012Validator.check_schema(schema)
 validator = jsonschema.Draft202012Validator(schema)
-WRONG = [None, True, -1, 7, 1.5, "", "stranger", [], {}, [1, 2], {"stranger": 1}]
+WRONG = [None, True, -1, 1.5, "stranger", [], {"stranger": 1}]
 
 
 def run(*arguments, text):
@@ -50,6 +50,9 @@ def changed(path, change):
 def mutants():
     yield "untouched", result
     for path in list(places(result)):
+        # the later metrics and steps are like the first
+        if len(path) > 3 and (path[1] == 1 or path[2] == "metrics" and path[3] > 1):
+            continue
         yield f"{path} removed", changed(path, lambda node, key: node.pop(key))
         for wrong in WRONG:
             yield (f"{path} = {wrong!r}",
@@ -74,7 +77,7 @@ for name, document, verdict in zip(names, documents, said):
     accepted += valid
     if valid != (verdict == "ok") and not (valid and beyond_the_schema(verdict)):
         sys.exit(f"{name}: schema says {valid}, we say: {verdict}")
-assert 100 < accepted < len(documents) / 2, accepted
+assert 50 < accepted < len(documents) / 2, accepted
 print(f"{len(documents)} documents, {accepted} valid: both checks agree")
 
 text = json.dumps(result)
