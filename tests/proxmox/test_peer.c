@@ -58,8 +58,8 @@ static struct nova_testhost *open_lab(void)
 	peer_tell("/clear", "{}"); /* of a test that has failed */
 	snprintf(ca_file, sizeof(ca_file), "ca_file=%s", peer_file("cert.pem"));
 	host = open_with(TOKEN_ID, TOKEN, ca_file, "template=debian12", "storage=local-lvm",
-	                 "agent=true", "poll_first=10ms", "poll_longest=50ms", "poll_ready=20ms",
-	                 NULL);
+	                 "bridge=vmbr0", "agent=true", "poll_first=10ms", "poll_longest=50ms",
+	                 "poll_ready=20ms", NULL);
 	assert_int_equal(nova_testhost_start(host), NOVA_DONE);
 	assert_int_equal(nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
 	return host;
@@ -219,11 +219,31 @@ static void names_the_privileges_that_a_token_lacks(void **state)
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_START),
 	                    "the token lacks VM.PowerMgmt");
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_SNAPSHOT),
-	                    "the token lacks VM.Snapshot, VM.Snapshot.Rollback");
+	                    "the token lacks VM.Snapshot");
 	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &ref, NOVA_POWER_START),
 	       NOVA_E_PERMISSION);
 	assert_said(host, "Permission check failed (/vms/700, VM.PowerMgmt)");
 	peer_tell("/forget", "{'vmid':700}");
+	close_lab(host);
+}
+
+static void makes_do_with_rights_on_a_pool(void **state)
+{
+	char ca_file[600];
+	struct nova_testhost *host;
+	struct vm vm;
+
+	(void)state;
+	snprintf(ca_file, sizeof(ca_file), "ca_file=%s", peer_file("cert.pem"));
+	host = open_with("token_id=pool@pve!novacore", "token=22222222-2222-3333-4444-555555555555",
+	                 ca_file, "template=debian12", "pool=bench", "poll_first=10ms", NULL);
+	expect(host, nova_testhost_start(host), NOVA_DONE);
+	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
+	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	assert_int_equal(nova_testhost_can(host, NOVA_CAN_CREATE), 1);
+	create_vm(host, &vm, "novacore-pool");
+	power_vm(host, &vm, NOVA_POWER_START);
+	delete_vm(host, &vm);
 	close_lab(host);
 }
 
@@ -1013,6 +1033,27 @@ static int start_peer(void **state)
 	return 0;
 }
 
+/* The role of the man page is what is needed, and no more than that. */
+static int name_unused(json_t *used)
+{
+	static const char *const role[] = {"VM.Allocate",       "VM.Audit",
+	                                   "VM.Clone",          "VM.Config.CPU",
+	                                   "VM.Config.Disk",    "VM.Config.HWType",
+	                                   "VM.Config.Memory",  "VM.Config.Network",
+	                                   "VM.Config.Options", "VM.Monitor",
+	                                   "VM.PowerMgmt",      "VM.Snapshot",
+	                                   "SDN.Use",           "Datastore.AllocateSpace"};
+	int unused = 0;
+
+	for (size_t i = 0; i < sizeof(role) / sizeof(role[0]); i++) {
+		if (!json_object_get(used, role[i])) {
+			print_error("no call needed the privilege %s\n", role[i]);
+			unused = 1;
+		}
+	}
+	return unused;
+}
+
 /* Asking whether a number is free is answered by a refusal: that one is Proxmox's way. */
 static int stop_peer(void **state)
 {
@@ -1035,6 +1076,7 @@ static int stop_peer(void **state)
 		free(text);
 		failed = 1;
 	}
+	failed |= name_unused(json_object_get(calls, "privileges"));
 	print_message("%lld calls were checked against the schema\n",
 	              (long long)json_integer_value(json_object_get(calls, "total")));
 	json_decref(calls);
@@ -1047,6 +1089,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(connects_and_says_what_is_possible),
 	        cmocka_unit_test(names_the_privileges_that_a_token_lacks),
+	        cmocka_unit_test(makes_do_with_rights_on_a_pool),
 	        cmocka_unit_test(trusts_only_what_it_was_told_to),
 	        cmocka_unit_test(refuses_a_wrong_token_without_showing_it),
 	        cmocka_unit_test(refuses_impossible_parameters),

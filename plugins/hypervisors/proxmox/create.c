@@ -178,6 +178,8 @@ static void make_empty(struct call *call)
 
 	form_add_number(&call->form, "vmid", call->vmid);
 	form_add(&call->form, "name", call->name);
+	if (call->self->pool)
+		form_add(&call->form, "pool", call->self->pool);
 	form_add(&call->form, "ostype", "l26");
 	add_size(call);
 	add_disk(call);
@@ -195,6 +197,8 @@ static void make_clone(struct call *call)
 {
 	form_add_number(&call->form, "newid", call->vmid);
 	form_add(&call->form, "name", call->name);
+	if (call->self->pool)
+		form_add(&call->form, "pool", call->self->pool);
 	form_add(&call->form, "full", call->full ? "1" : "0");
 	if (call->full && call->self->storage) /* a linked clone is where its template is */
 		form_add(&call->form, "storage", call->self->storage);

@@ -45,6 +45,8 @@ static const struct nova_parameter parameters[] = {
                   "storage for the disks of new VMs and of full clones"),
         PARAMETER("bridge", NOVA_PARAM_TEXT, 0, NULL, NULL, NULL,
                   "bridge for new VMs' network card; default: no card"),
+        PARAMETER("pool", NOVA_PARAM_TEXT, 0, NULL, NULL, NULL,
+                  "resource pool for new VMs, so that a token needs no rights on others"),
         PARAMETER("agent", NOVA_PARAM_BOOLEAN, 0, "false", NULL, NULL,
                   "the VMs run the QEMU guest agent: commands in them, addresses, ready events"),
         PARAMETER("vmid_min", NOVA_PARAM_INTEGER, 0, "0", "0", "999999000",
@@ -58,23 +60,12 @@ static const struct nova_parameter parameters[] = {
 };
 
 static const struct nova_parameter *const parameter_list[] = {
-        &parameters[0],
-        &parameters[1],
-        &parameters[2],
-        &parameters[3],
-        &parameters[4],
-        &parameters[5],
-        &parameters[6],
-        &parameters[7],
-        &parameters[8],
-        &parameters[9],
-        &parameters[10],
-        &parameters[11],
-        &parameters[12],
-        &parameters[13],
-        &parameters[14],
-        &parameters[15],
-        NULL,
+        &parameters[0],  &parameters[1],  &parameters[2],
+        &parameters[3],  &parameters[4],  &parameters[5],
+        &parameters[6],  &parameters[7],  &parameters[8],
+        &parameters[9],  &parameters[10], &parameters[11],
+        &parameters[12], &parameters[13], &parameters[14],
+        &parameters[15], &parameters[16], NULL,
 };
 
 /* --- create ----------------------------------------------------------------------------------- */
@@ -143,6 +134,7 @@ static int read_parameters(struct proxmox *self)
 	self->template = text_of(self, "template");
 	self->storage = text_of(self, "storage");
 	self->bridge = text_of(self, "bridge");
+	self->pool = text_of(self, "pool");
 	self->pinned = fingerprint != NULL;
 	self->insecure = number_of(self, "insecure", 0) != 0;
 	self->full_clone = number_of(self, "full_clone", 0) != 0;

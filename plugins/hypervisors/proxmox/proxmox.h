@@ -25,7 +25,6 @@
 #define MAY_CLONE         0x004u
 #define MAY_POWER         0x008u
 #define MAY_SNAPSHOT      0x010u
-#define MAY_ROLLBACK      0x020u
 #define MAY_AGENT         0x040u
 #define MAY_CONFIG_CPU    0x080u
 #define MAY_CONFIG_MEMORY 0x100u
@@ -34,6 +33,7 @@
 #define MAY_CONFIG_OTHER  0x800u
 #define MAY_CONFIG_HW     0x1000u
 #define MAY_SPACE         0x2000u
+#define MAY_USE_NET       0x4000u
 
 struct call;
 
@@ -46,7 +46,7 @@ struct proxmox {
 	char *base;  /* https://host:port/api2/json */
 	char *token; /* the secret, kept to take it out of texts */
 	char node[64];
-	const char *template, *storage, *bridge; /* the host's; NULL: none */
+	const char *template, *storage, *bridge, *pool; /* the host's; NULL: none */
 	int full_clone, agent, insecure, pinned;
 	int64_t vmid_min;
 	int64_t poll_first_ns, poll_longest_ns, ready_ns;

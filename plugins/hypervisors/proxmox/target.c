@@ -14,7 +14,6 @@ static const struct {
         {"VM.Clone", MAY_CLONE},
         {"VM.PowerMgmt", MAY_POWER},
         {"VM.Snapshot", MAY_SNAPSHOT},
-        {"VM.Snapshot.Rollback", MAY_ROLLBACK},
         {"VM.Monitor", MAY_AGENT},                 /* until Proxmox VE 8 */
         {"VM.GuestAgent.Unrestricted", MAY_AGENT}, /* from 9 on */
         {"VM.Config.CPU", MAY_CONFIG_CPU},
@@ -24,6 +23,7 @@ static const struct {
         {"VM.Config.Options", MAY_CONFIG_OTHER},
         {"VM.Config.HWType", MAY_CONFIG_HW},
         {"Datastore.AllocateSpace", MAY_SPACE},
+        {"SDN.Use", MAY_USE_NET},
 };
 
 /* --- connect ---------------------------------------------------------------------------------- */
@@ -150,7 +150,7 @@ static const struct {
         {NOVA_CAN_SHUTDOWN, MAY_AUDIT | MAY_POWER, 0, NULL},
         {NOVA_CAN_PAUSE, MAY_AUDIT | MAY_POWER, 0, NULL},
         {NOVA_CAN_RESET, MAY_AUDIT | MAY_POWER, 0, NULL},
-        {NOVA_CAN_SNAPSHOT, MAY_AUDIT | MAY_SNAPSHOT | MAY_ROLLBACK, 0, NULL},
+        {NOVA_CAN_SNAPSHOT, MAY_AUDIT | MAY_SNAPSHOT, 0, NULL},
         {NOVA_CAN_EXEC, MAY_AUDIT | MAY_AGENT, 1, NULL},
         {NOVA_CAN_READY, MAY_AUDIT | MAY_AGENT, 1, NULL},
         {NOVA_CAN_STATS, MAY_AUDIT, 0, NULL},
@@ -182,9 +182,26 @@ static void name_missing(struct form *text, uint32_t missing)
 		form_printf(text, " (VM.Monitor before Proxmox VE 9)");
 }
 
+/* Making VMs needs more where they get a disk or a network card of their own. */
+static uint32_t capability_needs(const struct proxmox *self, size_t i)
+{
+	uint32_t needs = capabilities[i].needs;
+
+	if (strcmp(capabilities[i].capability, NOVA_CAN_CREATE) != 0)
+		return needs;
+	if (self->template)
+		needs |= MAY_CLONE;
+	else
+		needs |= MAY_CONFIG_DISK | MAY_CONFIG_HW;
+	if (self->bridge)
+		needs |= MAY_CONFIG_NET | MAY_USE_NET;
+	return needs;
+}
+
 static void put_capabilities(const struct proxmox *self, nova_op op)
 {
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+		uint32_t missing = capability_needs(self, i) & ~self->may;
 		struct form why = {0};
 		const char *reason = capabilities[i].never;
 
@@ -194,8 +211,8 @@ static void put_capabilities(const struct proxmox *self, nova_op op)
 		if (!reason && !self->template && !self->storage &&
 		    strcmp(capabilities[i].capability, NOVA_CAN_CREATE) == 0)
 			reason = "neither hypervisor.proxmox.template nor …storage is set";
-		if (!reason && (capabilities[i].needs & ~self->may)) {
-			name_missing(&why, capabilities[i].needs & ~self->may);
+		if (!reason && missing) {
+			name_missing(&why, missing);
 			reason = why.text ? why.text : "the token lacks a privilege";
 		}
 		self->host->put_fact(op, NOVA_FIELD_CAPABILITY, capabilities[i].capability, reason);

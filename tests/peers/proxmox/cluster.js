@@ -32,8 +32,8 @@ class Cluster {
 		this.add({ vmid: 9000, name: 'debian12', template: 1, config: { scsi0: 'local-lvm:base-9000-disk-0,size=4G' } });
 	}
 
-	add({ vmid, name, template = 0, status = 'stopped', config = {}, lock }) {
-		const vm = { vmid, name, template, status, qmpstatus: status, lock, snapshots: new Map(), started: 0,
+	add({ vmid, name, template = 0, status = 'stopped', config = {}, lock, pool }) {
+		const vm = { vmid, name, template, status, qmpstatus: status, lock, pool, snapshots: new Map(), started: 0,
 			pid: status === 'running' ? ++this.serial : 0,
 			config: { cores: 1, memory: '512', ...config } };
 		this.vms.set(vmid, vm);
@@ -157,18 +157,22 @@ class Cluster {
 		}
 	}
 
-	checkOptions(token, vmid, options) {
+	checkOptions(token, where, options) {
 		for (const name of Object.keys(options)) {
 			if (name === 'args') {
 				throw new Refusal(500, "only root can set 'args' config");
 			}
 			if (!['node', 'vmid', 'name', 'storage', 'pool', 'start', 'digest', 'delete'].includes(name)) {
 				const [, privilege] = optionPrivileges.find(([pattern]) => pattern.test(name)) || [null, 'VM.Config.Options'];
-				token.need(`/vms/${vmid}`, privilege);
+				token.need(where, privilege);
 			}
 			const storage = String(options[name]).match(/^([a-z][a-z0-9._-]*):\d/);
 			if (/^(scsi|virtio|ide|sata)\d+$/.test(name) && storage) {
 				token.need(`/storage/${storage[1]}`, 'Datastore.AllocateSpace');
+			}
+			const bridge = String(options[name]).match(/bridge=(\w+)/);
+			if (/^net\d+$/.test(name) && bridge) {
+				token.need(`/sdn/zones/localnetwork/${bridge[1]}`, 'SDN.Use');
 			}
 		}
 	}
@@ -197,11 +201,12 @@ const handlers = {
 	'GET /nodes/{node}/qemu': (c, { token }) => [...c.vms.values()].filter((vm) => token.may(`/vms/${vm.vmid}`, 'VM.Audit'))
 		.map((vm) => c.summary(vm)),
 	'POST /nodes/{node}/qemu': (c, { token, fault }, v, p) => {
-		token.need(`/vms/${p.vmid}`, 'VM.Allocate');
-		c.checkOptions(token, p.vmid, p);
+		const where = p.pool ? `/pool/${p.pool}` : `/vms/${p.vmid}`;
+		token.need(where, 'VM.Allocate');
+		c.checkOptions(token, where, p);
 		c.checkFree(p.vmid);
 		const { vmid, name, storage, pool, start, ...config } = p;
-		const vm = c.add({ vmid, name: name || `VM ${vmid}`, config, lock: 'create' });
+		const vm = c.add({ vmid, name: name || `VM ${vmid}`, config, pool, lock: 'create' });
 		return c.task(token.id, 'qmcreate', vmid, { end: () => { vm.lock = undefined; }, stopped: () => c.vms.delete(vmid) }, fault);
 	},
 	'POST /nodes/{node}/qemu/{vmid}/clone': (c, { token, fault }, v, p) => {
@@ -217,7 +222,7 @@ const handlers = {
 		if (p.full === false && !from.template) {
 			throw new Refusal(500, "Linked clone feature is not supported for drive 'scsi0'");
 		}
-		const vm = c.add({ vmid: p.newid, name: p.name || `Copy-of-VM-${from.name}`, config: { ...from.config }, lock: 'clone' });
+		const vm = c.add({ vmid: p.newid, name: p.name || `Copy-of-VM-${from.name}`, config: { ...from.config }, pool: p.pool, lock: 'clone' });
 		return c.task(token.id, 'qmclone', v.vmid, { begin: () => c.checkLock(from),
 			end: () => { vm.lock = undefined; }, stopped: () => c.vms.delete(p.newid) }, fault);
 	},
@@ -235,7 +240,7 @@ const handlers = {
 	},
 	'PUT /nodes/{node}/qemu/{vmid}/config': (c, { token }, v, p) => {
 		const vm = c.vm(v.vmid);
-		c.checkOptions(token, v.vmid, p);
+		c.checkOptions(token, `/vms/${v.vmid}`, p);
 		if (vm.lock) {
 			throw new Refusal(500, `VM is locked (${vm.lock})`);
 		}

@@ -28,15 +28,20 @@ const schema = JSON.parse(fs.readFileSync(options.schema));
 const calls = new Calls(schema.endpoints);
 const settings = { taskMs: 30, agentMs: 0 };
 const cluster = new Cluster(settings);
-const seen = { total: 0, connections: 0, rejected: [], calls: [] };
+const seen = { total: 0, connections: 0, rejected: [], calls: [], privileges: {} };
 let faults = [];
 
 // What the man page of the driver says a token needs.
 const leastRole = ['VM.Allocate', 'VM.Audit', 'VM.Clone', 'VM.Config.CPU', 'VM.Config.Disk', 'VM.Config.HWType',
-	'VM.Config.Memory', 'VM.Config.Network', 'VM.Config.Options', 'VM.Monitor', 'VM.PowerMgmt', 'VM.Snapshot', 'VM.Snapshot.Rollback'];
+	'VM.Config.Memory', 'VM.Config.Network', 'VM.Config.Options', 'VM.Monitor', 'VM.PowerMgmt', 'VM.Snapshot'];
 const tokens = {
 	'bench@pve!novacore': { secret: '11111111-2222-3333-4444-555555555555',
-		acl: { '/vms': leastRole, '/storage/local-lvm': ['Datastore.AllocateSpace', 'Datastore.Audit'] } },
+		acl: { '/vms': leastRole, '/storage/local-lvm': ['Datastore.AllocateSpace'],
+			'/sdn/zones/localnetwork': ['SDN.Use'] } },
+	// the same, but in a pool of its own instead of everywhere
+	'pool@pve!novacore': { secret: '22222222-2222-3333-4444-555555555555',
+		acl: { '/pool/bench': leastRole, '/vms/9000': ['VM.Audit', 'VM.Clone'],
+			'/storage/local-lvm': ['Datastore.AllocateSpace'], '/sdn/zones/localnetwork': ['SDN.Use'] } },
 	'watch@pve!reader': { secret: '99999999-8888-7777-6666-555555555555', acl: { '/vms': ['VM.Audit'] } },
 };
 
@@ -47,8 +52,10 @@ class Token {
 	}
 
 	may(path, privilege) {
+		seen.privileges[privilege] = true;
+		const pool = cluster.vms.get(Number(path.replace(/^\/vms\//, '')))?.pool;
 		return Object.entries(this.acl).some(([prefix, privileges]) => privileges.includes(privilege)
-			&& (path === prefix || prefix === '/' || path.startsWith(`${prefix}/`)));
+			&& (path === prefix || prefix === '/' || prefix === `/pool/${pool}` || path.startsWith(`${prefix}/`)));
 	}
 
 	need(path, privilege) {
