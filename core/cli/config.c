@@ -183,15 +183,16 @@ static int check_profile(const struct nova_registry *registry, const struct prof
                          struct nova_error *error)
 {
 	NOVA_AUTOCONFIG struct nova_config *config = settings_declare(registry);
-	struct nova_error clash = {0};
 	int code = 0;
 
 	if (base && name && strcmp(profile_canonical(base), name) == 0)
 		return nova_error_set(error, NOVA_E_INVALID, "%s: the profile %s inherits itself",
 		                      path, name);
 	/* where it lies, the file is in the list, with what is wrong with its name */
-	if (name && !profile_find(profiles, name, &clash) && clash.code == NOVA_E_INVALID)
-		return nova_error_set(error, NOVA_E_INVALID, "%s", clash.text);
+	for (size_t i = 0; name && i < profiles->count; i++)
+		if (strcmp(profiles->items[i].name, name) == 0 && profiles->items[i].problem)
+			return nova_error_set(error, NOVA_E_INVALID, "%s",
+			                      profiles->items[i].problem);
 	if (base)
 		code = profile_add(profiles, base, config, error);
 	if (code != 0) {

@@ -98,7 +98,6 @@ bad() { # NAME TEXT MESSAGE
   wrong "$3" profile show "$1"
   wrong "$3" config check "$own/$1.conf"
 }
-bad circle-a 'inherits = "circle-b";' 'in a circle'
 printf 'inherits = "circle-a";' >"$own/circle-b.conf"
 bad circle-a 'inherits = "circle-b";' 'profiles inherit from each other in a circle'
 bad itself 'inherits = "itself";' 'itself'
@@ -121,7 +120,7 @@ rm "$own"/*.conf
 note 'adapts to a workload, with a reason for each change'
 for kind in cpu-intensive memory-intensive io-intensive network-intensive ml latency-sensitive; do
   expect 0 "$novacore" profile optimize edge --workload $kind --dry-run --format json
-  check out 'r["changes"] and all(c["key"] and c["to"] and len(c["why"]) > 20 for c in r["changes"]) and not r["written"]'
+  check out 'r["changes"] and all(c["key"] and c["to"] and len(c["why"]) > 10 for c in r["changes"]) and not r["written"]'
   [ ! -e "$own/edge-$kind.conf" ] || fail "a dry run wrote a file"
   expect 0 "$novacore" profile optimize edge --workload $kind --format json
   cp out changes.json
