@@ -4,11 +4,10 @@
  * measures, takes and needs. All of it comes from manifests: nothing is loaded.
  */
 #include "core/cli/cli.h"
+#include "core/cli/profiles.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define COLUMNS 5
 
 static const char help[] =
         "usage: novacore plugin list [--kind KIND] [--refused] [--format table|json]\n"
@@ -48,57 +47,10 @@ struct arguments {
 
 /* --- tables ---------------------------------------------------------------------------------- */
 
-/* Rows of heap text; the last column is not padded. */
-struct table {
-	char *(*rows)[COLUMNS];
-	size_t count;
-	size_t columns;
-};
-
-static void add_row(struct table *table, char *const cells[])
+static void add_cells(struct grid *grid, const char *const cells[])
 {
-	table->rows = nova_grow(table->rows, table->count, sizeof(*table->rows));
-	memset(table->rows[table->count], 0, sizeof(*table->rows));
-	memcpy(table->rows[table->count], cells, table->columns * sizeof(*cells));
-	table->count++;
-}
-
-static void add_titles(struct table *table, const char *const titles[])
-{
-	char *cells[COLUMNS];
-
-	for (size_t i = 0; i < table->columns; i++)
-		cells[i] = nova_strdup(titles[i]);
-	add_row(table, cells);
-}
-
-static void print_table(struct table *table, const char *indent)
-{
-	size_t widths[COLUMNS] = {0};
-
-	for (size_t i = 0; i < table->count * table->columns; i++) {
-		const char *cell = table->rows[i / table->columns][i % table->columns];
-		size_t width = nova_columns(cell);
-		if (width > widths[i % table->columns])
-			widths[i % table->columns] = width;
-	}
-	for (size_t i = 0; i < table->count; i++) {
-		fputs(indent, stdout);
-		for (size_t j = 0; j < table->columns; j++) {
-			const char *cell = table->rows[i][j];
-			int gap = j + 1 < table->columns ? (int)(widths[j] - nova_columns(cell)) + 2
-			                                 : 0;
-			printf("%s%*s", cell, gap, "");
-		}
-		putchar('\n');
-	}
-	for (size_t i = 0; i < table->count; i++) {
-		for (size_t j = 0; j < table->columns; j++)
-			free(table->rows[i][j]);
-	}
-	free(table->rows);
-	table->rows = NULL;
-	table->count = 0;
+	for (size_t i = 0; i < grid->columns; i++)
+		grid_add(grid, cells[i]);
 }
 
 static char *join(char *const *texts)
@@ -212,33 +164,23 @@ static void list_json(const struct arguments *arguments, const struct nova_regis
 	                     (int)NOVA_ABI_DRAFT, "plugins", plugins, "refused", refused));
 }
 
-static size_t list_accepted(const struct arguments *arguments, const struct nova_registry *registry)
+static void list_accepted(const struct arguments *arguments, const struct nova_registry *registry)
 {
-	struct table table = {.columns = 4};
-	size_t count = 0;
+	GRID_AUTO struct grid grid = {.columns = 4};
 
-	add_titles(&table, (const char *const[]){"KIND", "NAME", "VERSION", "SUMMARY"});
+	add_cells(&grid, (const char *const[]){"KIND", "NAME", "VERSION", "SUMMARY"});
 	for (size_t i = 0; i < registry->plugin_count; i++) {
 		const struct nova_manifest *plugin = registry->plugins[i];
-		if (!is_listed(arguments, plugin->kind))
-			continue;
-		add_row(&table,
-		        (char *const[]){nova_strdup(nova_kind_name(plugin->kind)),
-		                        nova_strdup(plugin->name), nova_strdup(plugin->version),
-		                        nova_strdup(plugin->summary)});
-		count++;
+		if (is_listed(arguments, plugin->kind))
+			add_cells(&grid,
+			          (const char *const[]){nova_kind_name(plugin->kind), plugin->name,
+			                                plugin->version, plugin->summary});
 	}
-	if (!count) {
+	if (grid.count > grid.columns)
+		grid_print(&grid, stdout);
+	else
 		puts("No plugin was found. They are installed with novacore, or stand in the\n"
 		     "directories of NOVACORE_PLUGIN_PATH; see novacore plugin --help");
-		table.count = 1;
-		for (size_t i = 0; i < table.columns; i++)
-			free(table.rows[0][i]);
-		free(table.rows);
-		return 0;
-	}
-	print_table(&table, "");
-	return count;
 }
 
 static void list_refused(const struct arguments *arguments, const struct nova_registry *registry)
@@ -276,10 +218,10 @@ static int list(const struct arguments *arguments, const struct nova_registry *r
 
 static char *values_of(const struct nova_spec *spec)
 {
-	if (spec->choices) {
-		NOVA_AUTOFREE char *choices = join(spec->choices);
-		return nova_format("%s", choices);
-	}
+	if (spec->choices)
+		return join(spec->choices);
+	if (spec->type == NOVA_PARAM_BOOLEAN)
+		return nova_strdup("true, false");
 	if (spec->minimum && spec->maximum)
 		return nova_format("%s … %s", spec->minimum, spec->maximum);
 	if (spec->minimum)
@@ -289,18 +231,16 @@ static char *values_of(const struct nova_spec *spec)
 	return nova_strdup("any");
 }
 
-static char *default_of(const struct nova_spec *spec)
+static const char *default_of(const struct nova_spec *spec)
 {
 	if (spec->flags & NOVA_PARAM_REQUIRED)
-		return nova_strdup("(required)");
-	if (!spec->fallback)
-		return nova_strdup("–");
-	return nova_strdup(*spec->fallback ? spec->fallback : "(empty)");
+		return "(required)";
+	return spec->fallback && !*spec->fallback ? "(empty)" : spec->fallback;
 }
 
 static void print_parameters(const struct nova_manifest *plugin)
 {
-	struct table table = {.columns = 5};
+	GRID_AUTO struct grid grid = {.columns = 5};
 
 	if (!plugin->spec_count)
 		return;
@@ -309,38 +249,39 @@ static void print_parameters(const struct nova_manifest *plugin)
 	       plugin->kind == NOVA_KIND_HYPERVISOR
 	               ? ", or for one target --set target.TARGET.NAME=VALUE"
 	               : "");
-	add_titles(&table, (const char *const[]){"NAME", "TYPE", "DEFAULT", "VALUES", "MEANING"});
+	add_cells(&grid, (const char *const[]){"  NAME", "TYPE", "DEFAULT", "VALUES", "MEANING"});
 	for (size_t i = 0; i < plugin->spec_count; i++) {
 		const struct nova_spec *spec = &plugin->specs[i];
 		const char *extra = spec->flags & NOVA_PARAM_EACH   ? ", one step each"
 		                    : spec->flags & NOVA_PARAM_LIST ? ", list"
 		                                                    : "";
-		add_row(&table,
-		        (char *const[]){
-		                nova_strdup(spec->name),
-		                nova_format("%s%s", nova_param_type_name(spec->type), extra),
-		                default_of(spec), values_of(spec), nova_strdup(spec->doc)});
+		NOVA_AUTOFREE char *name = nova_format("  %s", spec->name);
+		NOVA_AUTOFREE char *type =
+		        nova_format("%s%s", nova_param_type_name(spec->type), extra);
+		NOVA_AUTOFREE char *values = values_of(spec);
+		add_cells(&grid,
+		          (const char *const[]){name, type, default_of(spec), values, spec->doc});
 	}
-	print_table(&table, "  ");
+	grid_print(&grid, stdout);
 }
 
 static void print_metrics(const struct nova_manifest *plugin)
 {
-	struct table table = {.columns = 5};
+	GRID_AUTO struct grid grid = {.columns = 5};
 
 	if (!plugin->metric_count)
 		return;
 	puts("\nMetrics");
-	add_titles(&table, (const char *const[]){"NAME", "UNIT", "BETTER", "REVISION", "MEANING"});
+	add_cells(&grid, (const char *const[]){"  NAME", "UNIT", "BETTER", "REVISION", "MEANING"});
 	for (size_t i = 0; i < plugin->metric_count; i++) {
 		const struct nova_manifest_metric *metric = &plugin->metrics[i];
-		add_row(&table, (char *const[]){nova_strdup(metric->name),
-		                                nova_strdup(nova_unit_name(metric->unit)),
-		                                nova_strdup(nova_better_name(metric->better)),
-		                                nova_format("%u", metric->revision),
-		                                nova_strdup(metric->doc)});
+		NOVA_AUTOFREE char *name = nova_format("  %s", metric->name);
+		NOVA_AUTOFREE char *revision = nova_format("%u", metric->revision);
+		add_cells(&grid, (const char *const[]){name, nova_unit_name(metric->unit),
+		                                       nova_better_name(metric->better), revision,
+		                                       metric->doc});
 	}
-	print_table(&table, "  ");
+	grid_print(&grid, stdout);
 }
 
 static void print_settings(const struct nova_manifest *plugin)
@@ -351,8 +292,10 @@ static void print_settings(const struct nova_manifest *plugin)
 	if (!text)
 		return;
 	puts("\nSettings");
-	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		printf("  %s\n", line);
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (strncmp(line, "# SPDX", 6))
+			printf("  %s\n", line);
+	}
 }
 
 static void info_table(const struct nova_manifest *plugin)
