@@ -132,6 +132,15 @@ static int open_uri(struct kvm *self, nova_op op)
 	return kvm_fail(self, op, "open", self->uri);
 }
 
+/* Paths of UNIX sockets have at most 107 bytes, and libvirt adds 81 to its directory. */
+static char *alias_of(const char *root)
+{
+	uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
+	for (const char *c = root; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * UINT32_C(16777619);
+	return kvm_format("/tmp/nk-%u-%06x", (unsigned)geteuid(), hash & 0xffffff);
+}
+
 static int choose_uri(struct kvm *self, nova_op op)
 {
 	const char *uri = self->host->param_text(self->instance, "uri", 0);
@@ -147,8 +156,30 @@ static int choose_uri(struct kvm *self, nova_op op)
 		return self->host->error(op, NOVA_E_INTERNAL, "the host gave no state directory");
 	self->local = true;
 	self->root = kvm_format("%s/libvirt", state);
-	self->uri = self->root ? kvm_format("qemu:///embed?root=%s", self->root) : NULL;
+	self->alias = self->root ? alias_of(self->root) : NULL;
+	self->uri = self->alias ? kvm_format("qemu:///embed?root=%s", self->alias) : NULL;
 	return self->uri ? NOVA_DONE : NOVA_E_MEMORY;
+}
+
+/*
+ * Anybody may make names in /tmp, so a link that is there is used only if it is ours and leads
+ * where it should. The kernel's protected_symlinks lets nobody follow a stranger's there.
+ */
+static int make_alias(struct kvm *self, nova_op op)
+{
+	char target[4096] = "";
+	struct stat status;
+	if (symlink(self->root, self->alias) == 0)
+		return NOVA_DONE;
+	if (errno == EEXIST && lstat(self->alias, &status) == 0 && status.st_uid == geteuid() &&
+	    readlink(self->alias, target, sizeof(target) - 1) > 0 &&
+	    strcmp(target, self->root) == 0)
+		return NOVA_DONE;
+	return self->host->errorf(op, NOVA_E_IO,
+	                          "cannot make the link %s to %s, which libvirt's sockets need "
+	                          "because their paths are limited to 107 bytes: %s",
+	                          self->alias, self->root,
+	                          *target ? "another one is there" : strerror(errno));
 }
 
 int kvm_connect(void *instance, nova_op op)
@@ -176,7 +207,12 @@ int kvm_connect(void *instance, nova_op op)
 		status = kvm_access_path(self, op, self->run);
 	if (status != NOVA_DONE)
 		return status;
-	status = open_uri(self, op);
+	if (self->embedded)
+		status = make_alias(self, op);
+	if (status == NOVA_DONE)
+		status = open_uri(self, op);
+	if (status == NOVA_DONE && self->embedded) /* one that just left may have removed it */
+		status = make_alias(self, op);
 	if (status == NOVA_DONE)
 		status = kvm_watch_start(self, op);
 	if (status == NOVA_DONE)
@@ -188,6 +224,8 @@ void kvm_disconnect(struct kvm *self)
 {
 	if (self->connection) {
 		kvm_watch_stop(self);
+		if (self->alias)
+			unlink(self->alias);
 		virConnectClose(self->connection);
 		/* What the connection left in the event loop is freed by the loop alone. */
 		kvm_pump(self, 0);

@@ -32,10 +32,11 @@ static const char fetch_script[] = "n=$1\n" WHERE "[ -e $d/$n.o ] && break; d=; 
                                    "if [ $((o + e)) -gt $2 ]; then echo $d; exit 122; fi\n"
                                    "cat $d/$n.o; cat $d/$n.e >&2; rm -f $d/$n.o $d/$n.e $d/$n.i\n";
 static const char remove_script[] = "rm -f $1.o $1.e $1.i";
-/* A program's children first: a killed shell must not leave its pipeline running. */
-static const char kill_script[] = "k() { for c in $(cat /proc/$1/task/*/children 2>/dev/null); do "
-                                  "k $c; done; kill -KILL $1; }; "
-                                  "k $1";
+/* A killed shell must not leave its pipeline running, nor run on when its pipeline is gone: each is
+ * stopped before its children are killed. */
+static const char kill_script[] =
+        "k() { kill -STOP $1; for c in $(cat /proc/$1/task/*/children 2>/dev/null); do k $c; done; "
+        "kill -KILL $1; }; k $1";
 static const char place_script[] = WHERE "[ -d $d ] && [ -w $d ] && break; done; echo $d";
 
 /* One program in the guest: what it was given, and what became of it. */

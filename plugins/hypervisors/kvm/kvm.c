@@ -120,6 +120,7 @@ static void destroy(void *instance)
 	free(self->accel_why);
 	free(self->uri);
 	free(self->root);
+	free(self->alias);
 	free(self->run);
 	free(self->images);
 	free(self->emulator);

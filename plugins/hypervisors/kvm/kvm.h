@@ -45,9 +45,10 @@ struct kvm {
 	const struct nova_host *host;
 	nova_op instance;
 	bool embedded, local, privileged;
-	char *uri;  /* what libvirt opens */
-	char *root; /* embedded: libvirt's own directory */
-	char *run;  /* overlays and consoles */
+	char *uri;   /* what libvirt opens */
+	char *root;  /* embedded: libvirt's own directory */
+	char *alias; /* a short link to it, for libvirt's sockets */
+	char *run;   /* overlays and consoles */
 	char *images;
 	char *emulator; /* NULL: libvirt's choice */
 	uid_t qemu_uid; /* as root: whose QEMU will be */
