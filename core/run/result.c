@@ -201,11 +201,12 @@ static int take_replicate(void *context, const struct nova_replicate *replicate,
 	build->attempts[build->attempt_count++] = (struct attempt){*replicate, counted};
 	for (size_t i = 0; counted && i < 4; i++)
 		build->counts[i] += counts[i];
-	json_array_append_new(
-	        build->replicates,
-	        json_pack("{si ss si ss so so}", "replicate", (int)replicate->replicate, "side",
-	                  side_names[replicate->side], "attempt", (int)replicate->attempt, "state",
-	                  state, "counts", counts_of(counts), "why", text_or_null(why)));
+	json_array_append_new(build->replicates,
+	                      json_pack("{sI ss sI ss so so}", "replicate",
+	                                (json_int_t)replicate->replicate, "side",
+	                                side_names[replicate->side], "attempt",
+	                                (json_int_t)replicate->attempt, "state", state, "counts",
+	                                counts_of(counts), "why", text_or_null(why)));
 	return 0;
 }
 
@@ -243,12 +244,12 @@ static void add_row(struct build *build, const struct nova_sample_record *sample
 
 	json_array_append_new(
 	        build->rows,
-	        json_pack("[i i s o s s o I i I I o]", (int)sample->at.replicate,
-	                  (int)sample->at.attempt, side_names[sample->at.side],
+	        json_pack("[I I s o s s o I I I I o]", (json_int_t)sample->at.replicate,
+	                  (json_int_t)sample->at.attempt, side_names[sample->at.side],
 	                  sample->vm ? json_integer((json_int_t)sample->vm) : json_null(),
 	                  sample->metric, status_names[sample->status],
 	                  ok ? json_real(sample->value) : json_null(), (json_int_t)sample->t_ns,
-	                  (int)sample->seq, (json_int_t)sample->intended_ns,
+	                  (json_int_t)sample->seq, (json_int_t)sample->intended_ns,
 	                  (json_int_t)sample->error_ns, json_boolean(counted)));
 }
 
