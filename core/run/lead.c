@@ -301,7 +301,7 @@ static json_t *describe(const json_t *planned, const json_t *opened)
 	json_object_foreach(said, name, why) json_object_set_new(
 	        capabilities, name, json_pack("{sb sO}", "ok", json_is_null(why), "why", why));
 	return json_pack(
-	        "{sO sO sO? sO? sO? sO? sO? sb so sO}", "name", json_object_get(planned, "name"),
+	        "{sO sO sO? sO? sO? sO? sO? sb so sO?}", "name", json_object_get(planned, "name"),
 	        "plugin", json_object_get(planned, "plugin"), "uri",
 	        json_object_get(json_object_get(planned, "params"), "uri"), "product",
 	        json_object_get(facts, "product"), "version", json_object_get(facts, "version"),
