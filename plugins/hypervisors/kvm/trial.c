@@ -415,9 +415,11 @@ int kvm_hide_kvm(struct kvm *self, nova_op op)
 
 static int forbidden(struct kvm *self, nova_op op, const char *accel)
 {
-	static const char fix[] = "/dev/kvm is there, but the user that QEMU runs as may not open "
-	                          "it: give it to the group kvm (chgrp kvm /dev/kvm) and be a "
-	                          "member of that";
+	const char *fix =
+	        self->privileged ? "/dev/kvm is there, but the user that QEMU runs as may not open "
+	                           "it: chgrp kvm /dev/kvm"
+	                         : "/dev/kvm is there, but you may not open it: join its group "
+	                           "(usually: adduser $USER kvm) and log in again";
 	if (strcmp(accel, "kvm") == 0)
 		return self->host->errorf(op, NOVA_E_PERMISSION, "accel=kvm is configured; %s",
 		                          fix);
