@@ -122,7 +122,7 @@ static void fills_a_larger_disk_and_starts_the_agent_again_when_it_dies(void **s
 	                               "sleep 3; kill -9 $(pidof qemu-ga)")));
 	vm_pulse(&vm, 'A');
 	vm_agent_ready(&vm);
-	NOVA_AUTOFREE char *output = vm_exec(&vm, (const char *const[]){"true", NULL}, &status);
+	free(vm_exec(&vm, (const char *const[]){"true", NULL}, &status));
 	assert_int_equal(0, status);
 }
 
