@@ -285,9 +285,9 @@ static void lives_through_every_stage_in_order(void **state)
 	assert_ms("lifecycle.stop.gone", 10, 7);
 	assert_ms("lifecycle.delete.api", 10, 0);
 	assert_ms("lifecycle.total", 6 * 10 + 5 * 5e-6, 0);
-	assert_int_equal(find("lifecycle.create.api")->intended_ns, 1000);
-	assert_int_equal(find("lifecycle.total")->intended_ns, 1000);
-	assert_int_equal(find("lifecycle.stop.gone")->intended_ns, 0);
+	/* A closed loop has no intended starts. */
+	for (int i = 0; i < lab.sample_count; i++)
+		assert_int_equal(lab.samples[i].intended_ns, 0);
 	assert_int_equal(lab.attempt_count, 1);
 	assert_int_equal(lab.attempts[0], NOVA_SAMPLE_OK);
 }
