@@ -691,7 +691,7 @@ static void *fan_thread(void *argument)
 		pthread_mutex_unlock(&fan->lock);
 		if (i >= fan->count)
 			break;
-		intended = nova_now_ns();
+		intended = 0; /* nothing is intended in a closed loop */
 		if (fan->per_s > 0) {
 			intended = fan->start_ns + (int64_t)((double)i / fan->per_s * 1e9);
 			sleep_until(intended);

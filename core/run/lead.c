@@ -379,17 +379,20 @@ static void on_stop(int number)
 static int ensure_appliance(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
 {
 	struct nova_guest_options options = {.stop = &stop_building};
-	struct sigaction catching = {.sa_handler = on_stop}, before;
+	struct sigaction catching = {.sa_handler = on_stop}, before_int, before_term;
 	sigset_t set;
 	int code;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
-	sigaction(SIGINT, &catching, &before);
+	sigaddset(&set, SIGTERM);
+	sigaction(SIGINT, &catching, &before_int);
+	sigaction(SIGTERM, &catching, &before_term);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	code = nova_guest_ensure(&options, guest_line, lead, guest, error);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	sigaction(SIGINT, &before, NULL);
+	sigaction(SIGINT, &before_int, NULL);
+	sigaction(SIGTERM, &before_term, NULL);
 	return code;
 }
 

@@ -78,9 +78,9 @@ struct nova_lab {
 	int (*result)(nova_run run, nova_vm vm, uint32_t field, uint32_t index,
 	              struct nova_result *result);
 	/* Runs one(context, i, intended_ns) for i in 0…count-1, at most `limit` at once (0: count),
-	 * each on a host thread; open loop at `per_s` starts per second if > 0 (intended_ns is the
-	 * schedule's), else as fast as the limit allows. Returns the first failure, after all
-	 * ended. */
+	 * each on a host thread: open loop at `per_s` starts per second if > 0 (intended_ns is the
+	 * schedule's), else as fast as the limit allows (intended_ns is 0). Returns the first
+	 * failure, after all ended. */
 	int (*fan_out)(nova_run run, uint32_t count, uint32_t limit, double per_s,
 	               int (*one)(void *context, uint32_t i, int64_t intended_ns), void *context);
 	int (*sample)(nova_run run, const struct nova_sample *sample);

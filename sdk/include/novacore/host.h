@@ -22,8 +22,9 @@
 
 /* Directories of host->directory: absolute, existing, writable for this process, on a disk. */
 #define NOVA_DIRECTORY_STATE 1u /* of this user and plugin, kept between runs */
-#define NOVA_DIRECTORY_RUN   2u /* of this run and plugin, removed with everything in it at its end \
-	                         */
+#define NOVA_DIRECTORY_RUN                                                                         \
+	2u /* of this run and plugin, removed with everything in it at its end                     \
+	    */
 #define NOVA_DIRECTORY_CACHE                                                                       \
 	3u /* of this user and plugin, may be emptied at any time between runs */
 
@@ -73,9 +74,10 @@
 #define NOVA_FIELD_DIRTY_PER_S 650u /* f bytes per second */
 #define NOVA_FIELD_URI         660u /* t key "": twin: the second target's URI */
 /* knobs */
-#define NOVA_FIELD_KNOB     700u /* t key: knob name, text: current value */
-#define NOVA_FIELD_KNOB_DOC 710u /* t key: knob name, text: values that it takes, and its meaning  \
-	                          */
+#define NOVA_FIELD_KNOB 700u /* t key: knob name, text: current value */
+#define NOVA_FIELD_KNOB_DOC                                                                        \
+	710u /* t key: knob name, text: values that it takes, and its meaning                      \
+	      */
 /* progress of a long op, 0…1 (f) */
 #define NOVA_FIELD_PROGRESS 800u
 

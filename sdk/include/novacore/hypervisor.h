@@ -10,9 +10,10 @@
  * Waiting (a task, a watch, a client library's event loop) happens in `pump`. A driver with the
  * thread model PARALLEL may block in its ops instead, up to the deadline.
  *
- * A driver that boots files of this host declares the PATH parameters trial_kernel and trial_initrd:
- * the host then makes its appliance, puts its files into the shapes, and sets these parameters to its
- * kernel and initrd, for a driver that tries out an accelerator before it says which one it uses.
+ * A driver that boots files of this host declares the PATH parameters trial_kernel and
+ * trial_initrd: the host then makes its appliance, puts its files into the shapes, and sets these
+ * parameters to its kernel and initrd, for a driver that tries out an accelerator before it says
+ * which one it uses.
  *
  * An op that a driver lacks is NULL; what a target lacks is a capability with a reason. Names of
  * VMs, images and networks come from the host and carry our prefix; a driver never invents one and
