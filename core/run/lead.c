@@ -465,6 +465,27 @@ static int check_memory(struct lead *lead, struct nova_error *error)
 	        (unsigned long long)at_once, one, need, have, share * 100);
 }
 
+/* As check_memory: more virtual CPUs than the host can give time to disturb its other users. */
+static int check_cpus(struct lead *lead, struct nova_error *error)
+{
+	if (!wants_guest(lead) || !nova_config_has(lead->config, "limits.cpu_share"))
+		return 0;
+	json_t *shape = json_object_get(lead->run.plan, "shape");
+	double share = nova_config_f64(lead->config, "limits.cpu_share", 0);
+	uint64_t each = (uint64_t)number_of(shape, "vcpus");
+	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "at_once");
+	unsigned cpus = nova_machine_cpus();
+
+	if ((double)(each * at_once) <= share * cpus)
+		return 0;
+	return nova_error_set(error, NOVA_E_REFUSED,
+	                      "%llu VMs at once with %llu virtual CPUs each are %llu; "
+	                      "limits.cpu_share allows %g (%g per CPU, of %u); lower the "
+	                      "concurrency or the shape's vcpus",
+	                      (unsigned long long)at_once, (unsigned long long)each,
+	                      (unsigned long long)(each * at_once), share * cpus, share, cpus);
+}
+
 /* --- replicates
  * ------------------------------------------------------------------------------------------ */
 
@@ -965,6 +986,8 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 		code = make_directory(lead, error);
 	if (!code)
 		code = check_memory(lead, error);
+	if (!code)
+		code = check_cpus(lead, error);
 	if (!code)
 		code = find_guest(lead, &guest, error);
 	if (!code)

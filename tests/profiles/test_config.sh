@@ -92,6 +92,15 @@ wrong '--set: run.samples: "many" is not a whole number' config show --set run.s
 wrong 'has no "="' config show --set run.samples
 wrong 'did you mean run.samples?' config show --set run.sampels=3
 
+note 'limits are refused with arithmetic, before anything is created'
+if "$novacore" config keys hypervisor.kvm >/dev/null 2>&1; then
+  expect 5 "$novacore" --plugin kvm --set limits.cpu_share=0.01 --set lifecycle.concurrency=2
+  says 'limits.cpu_share allows'
+  says '2 VMs at once with 1 virtual CPUs each are 2'
+  expect 5 "$novacore" --plugin kvm --set vm.standard.memory=60TiB --profile testing
+  says 'limits.memory_share allows'
+fi
+
 note 'what cannot be read is named, with exit code 3'
 if [ "$(id -u)" != 0 ]; then
   file 'run = { samples = 3; };' && chmod 000 a.conf
