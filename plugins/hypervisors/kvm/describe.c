@@ -2,7 +2,9 @@
 /* What this target is and can do, each "no" with its reason. */
 #include "kvm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const able[] = {NOVA_CAN_CREATE,
                                    NOVA_CAN_CLONE,
@@ -30,16 +32,52 @@ static void put_version(struct kvm *self, nova_op op, const char *key, unsigned 
 	free(text);
 }
 
+static void hear(void *context, uint32_t field, const void *bytes, uint64_t count)
+{
+	char *text = context;
+	if (field != NOVA_FIELD_STDOUT || *text)
+		return;
+	snprintf(text, 128, "%.*s", (int)(count < 127 ? count : 127), (const char *)bytes);
+}
+
+/*
+ * libvirt asks the emulator that it found itself, which may take it seconds (see kvm_hide_kvm), so
+ * where another is used, that one is asked: "QEMU emulator version 7.2.22 (Debian …)".
+ */
+static int put_qemu(struct kvm *self, nova_op op)
+{
+	const char *emulator = kvm_text(self, "emulator", self->emulator);
+	unsigned long number = 0;
+	char text[128] = "", *version;
+	int32_t code = 0;
+	if (!emulator || !self->local) {
+		if (virConnectGetVersion(self->connection, &number) != 0)
+			return kvm_fail(self, op, "ask for QEMU's version at", self->uri);
+		put_version(self, op, "version", number);
+		return NOVA_DONE;
+	}
+	const struct nova_exec exec = {.struct_size = sizeof(exec),
+	                               .argv = (const char *const[]){emulator, "--version", NULL}};
+	int status = self->host->process(op, &exec, hear, text, &code);
+	version = strstr(text, "version ");
+	if (status == NOVA_DONE && version) {
+		version += strlen("version ");
+		version[strcspn(version, " \n")] = '\0';
+		self->host->put_fact(op, NOVA_FIELD_FACT, "version", version);
+	}
+	return status;
+}
+
 int kvm_describe(void *instance, nova_op op)
 {
 	struct kvm *self = instance;
 	const struct nova_host *host = self->host;
-	unsigned long qemu = 0, libvirt = 0;
-	if (virConnectGetVersion(self->connection, &qemu) != 0)
-		return kvm_fail(self, op, "ask for QEMU's version at", self->uri);
+	unsigned long libvirt = 0;
+	int status = put_qemu(self, op);
+	if (status != NOVA_DONE)
+		return status;
 	virConnectGetLibVersion(self->connection, &libvirt);
 	host->put_fact(op, NOVA_FIELD_FACT, "product", "QEMU/KVM");
-	put_version(self, op, "version", qemu);
 	put_version(self, op, "libvirt", libvirt);
 	host->put_fact(op, NOVA_FIELD_FACT, "uri", self->uri);
 	host->put_fact(op, NOVA_FIELD_FACT, "accel", self->accelerated ? "kvm" : "tcg");

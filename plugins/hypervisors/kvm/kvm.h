@@ -26,6 +26,7 @@ struct kvm_track {
 	struct kvm_track *next;
 	char name[KVM_NAME_BYTES];
 	bool running, paused, shutdown, agent;
+	bool arriving;     /* by a migration: its first RESUME is the end of that */
 	uint64_t stops;    /* how often it has stopped: waiters compare */
 	uint64_t channel;  /* changes of the agent's connection */
 	int64_t opened_ns; /* QEMU's stamp of the agent opening its port, 0 if none */

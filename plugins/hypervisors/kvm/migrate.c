@@ -5,6 +5,8 @@
  */
 #include "kvm.h"
 
+#include "xml.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,15 @@ static int refuse_embedded(struct kvm *self, nova_op op)
 	return self->host->error(op, NOVA_E_UNSUPPORTED,
 	                         "libvirt's embedded driver cannot migrate: configure two targets "
 	                         "with URIs of two libvirt daemons");
+}
+
+static void set_arriving(struct kvm *self, const char *name, bool arriving)
+{
+	pthread_mutex_lock(&self->lock);
+	struct kvm_track *track = kvm_track(self, name);
+	if (track)
+		track->arriving = arriving;
+	pthread_mutex_unlock(&self->lock);
 }
 
 int kvm_migrate_prepare(void *instance, nova_op op, const struct nova_ref *ref,
@@ -26,6 +37,7 @@ int kvm_migrate_prepare(void *instance, nova_op op, const struct nova_ref *ref,
 		return status;
 	if (self->embedded)
 		return refuse_embedded(self, op);
+	set_arriving(self, ref->name, true);
 	char *socket =
 	        self->local ? kvm_format("unix://%s/%s.migrate", self->run, ref->name) : NULL;
 	json_t *ticket = json_pack("{s:s, s:s*}", "libvirt", self->uri, "memory", socket);
@@ -99,6 +111,34 @@ static unsigned long set_how(struct parameters *parameters, const struct nova_mi
 	return flags;
 }
 
+/*
+ * On one machine both QEMUs have the same file, whatever libvirt thinks of its file system; it is
+ * only unsafe if the host caches it, since each would trust its own cache.
+ */
+static int check_disk(struct kvm *self, nova_op op, virDomainPtr domain)
+{
+	char *text = virDomainGetXMLDesc(domain, 0);
+	xmlDocPtr doc = text ? kvm_xml_parse(text) : NULL;
+	char *cache = doc ? kvm_xml_find(doc, "/domain/devices/disk[1]/driver/@cache") : NULL;
+	char *disk = doc ? kvm_xml_find(doc, "/domain/devices/disk[1]/@type") : NULL;
+	bool safe = !disk ||
+	            (cache && (strcmp(cache, "none") == 0 || strcmp(cache, "directsync") == 0));
+	int status = NOVA_DONE;
+	if (!doc)
+		status = kvm_fail(self, op, "read the definition of VM", virDomainGetName(domain));
+	else if (!safe)
+		status = self->host->errorf(
+		        op, NOVA_E_REFUSED,
+		        "refused to migrate VM %s: its disk is cached by the host "
+		        "(vm.disk.cache=%s); use none or directsync",
+		        virDomainGetName(domain), cache ? cache : "default");
+	free(disk);
+	free(cache);
+	free(text);
+	xmlFreeDoc(doc);
+	return status;
+}
+
 static int move(struct kvm *self, nova_op op, virDomainPtr domain, virConnectPtr destination,
                 const struct nova_migrate *how, const char *memory)
 {
@@ -107,7 +147,11 @@ static int move(struct kvm *self, nova_op op, virDomainPtr domain, virConnectPtr
 	const char *name = virDomainGetName(domain);
 	virDomainPtr moved = NULL;
 	int status = NOVA_DONE;
-	if (how->downtime_ns > 0 &&
+	if (memory) {
+		flags |= VIR_MIGRATE_UNSAFE;
+		status = check_disk(self, op, domain);
+	}
+	if (status == NOVA_DONE && how->downtime_ns > 0 &&
 	    virDomainMigrateSetMaxDowntime(domain, (unsigned long long)(how->downtime_ns / KVM_MS),
 	                                   0) != 0)
 		status = kvm_fail(self, op, "limit the downtime of VM", name);
@@ -166,6 +210,8 @@ int kvm_migrate_finish(void *instance, nova_op op, const struct nova_ref *ref, c
 	if (status == NOVA_DONE && memory && strncmp(memory, "unix://", 7) == 0)
 		unlink(memory + 7);
 	json_decref(root);
+	if (status == NOVA_DONE && outcome != NOVA_MIGRATED)
+		kvm_watch_forget(self, ref->name);
 	if (status != NOVA_DONE || outcome != NOVA_MIGRATED)
 		return status;
 	status = kvm_lookup(self, op, ref, &domain);

@@ -117,9 +117,12 @@ static uint32_t meaning(struct kvm_track *track, const char *event)
 {
 	uint32_t kind = 0;
 	if (strcmp(event, "RESUME") == 0) {
-		kind = track->paused ? NOVA_EVENT_RESUMED : track->running ? 0 : NOVA_EVENT_RUNNING;
+		kind = track->arriving  ? NOVA_EVENT_MIGRATED
+		       : track->paused  ? NOVA_EVENT_RESUMED
+		       : track->running ? 0
+		                        : NOVA_EVENT_RUNNING;
 		track->running = true;
-		track->paused = track->shutdown = false;
+		track->arriving = track->paused = track->shutdown = false;
 	} else if (strcmp(event, "STOP") == 0 && track->running && !track->shutdown) {
 		kind = NOVA_EVENT_PAUSED; /* after SHUTDOWN it only says the same again */
 		track->paused = true;
