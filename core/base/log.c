@@ -111,7 +111,10 @@ static void to_file(const char *level, const char *text)
 
 static void to_terminal(const char *level, const char *text)
 {
-	NOVA_AUTOFREE char *line = nova_format("novacore: %s: %s\n", level, text);
+	/* What goes well needs no label. */
+	bool plain = strcmp(level, "info") == 0;
+	NOVA_AUTOFREE char *line =
+	        plain ? nova_format("%s\n", text) : nova_format("novacore: %s: %s\n", level, text);
 	if (log_before)
 		log_before();
 	(void)base_write_all(STDERR_FILENO, line, strlen(line));

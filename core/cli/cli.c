@@ -46,7 +46,7 @@ int nova_common_option(int option, char **argv, const struct option *options, co
 
 int nova_complain(const struct nova_error *error)
 {
-	nova_log(NOVA_LOG_ERROR, "novacore: %s", error->text);
+	nova_log(NOVA_LOG_ERROR, "%s", error->text);
 	return nova_code_exit(error->code);
 }
 

@@ -68,35 +68,25 @@ static bool interrupted(void)
 /* --- names --------------------------------------------------------------------------------------
  */
 
-static void wait_answer(uint64_t number, int *code)
-{
-	size_t i;
-
-	for (i = 0; nova_worker.intents[i].number != number; i++)
-		;
-	while (!nova_worker.intents[i].answered)
-		pthread_cond_wait(&nova_worker.answered, &nova_worker.lock);
-	*code = nova_worker.intents[i].code;
-	nova_worker.intents[i] = nova_worker.intents[--nova_worker.intent_count];
-}
-
 /* Has the parent journal the name, durably, before the object exists. */
 static int intend(uint64_t number, uint32_t target, const char *kind, const char *name)
 {
-	int code;
+	struct intent intent = {.number = number}, **at;
 
 	nova_lock();
-	nova_worker.intents = nova_grow(nova_worker.intents, nova_worker.intent_count,
-	                                sizeof(*nova_worker.intents));
-	memset(&nova_worker.intents[nova_worker.intent_count], 0, sizeof(*nova_worker.intents));
-	nova_worker.intents[nova_worker.intent_count++].number = number;
+	intent.next = nova_worker.intents;
+	nova_worker.intents = &intent;
 	nova_unlock();
 	nova_tell(json_pack("{ss sI sI ss ss}", "is", "intend", "number", (json_int_t)number,
 	                    "target", (json_int_t)target, "kind", kind, "name", name));
 	nova_lock();
-	wait_answer(number, &code);
+	while (!intent.answered)
+		pthread_cond_wait(&nova_worker.answered, &nova_worker.lock);
+	for (at = &nova_worker.intents; *at != &intent; at = &(*at)->next)
+		;
+	*at = intent.next;
 	nova_unlock();
-	return code;
+	return intent.code;
 }
 
 /* Under the lock. */

@@ -391,10 +391,10 @@ static void answer_intent(const json_t *packet)
 	uint64_t number = (uint64_t)nova_wire_i64(packet, "number");
 
 	nova_lock();
-	for (size_t i = 0; i < nova_worker.intent_count; i++)
-		if (nova_worker.intents[i].number == number) {
-			nova_worker.intents[i].answered = true;
-			nova_worker.intents[i].code = (int)nova_wire_i64(packet, "code");
+	for (struct intent *intent = nova_worker.intents; intent; intent = intent->next)
+		if (intent->number == number) {
+			intent->answered = true;
+			intent->code = (int)nova_wire_i64(packet, "code");
 		}
 	pthread_cond_broadcast(&nova_worker.answered);
 	nova_unlock();

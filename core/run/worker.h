@@ -141,6 +141,14 @@ struct net {
 	bool exists;
 };
 
+/* Waits for the parent's "go"; stands on the stack of the thread that waits. */
+struct intent {
+	uint64_t number;
+	int code;
+	bool answered;
+	struct intent *next;
+};
+
 /* --- the worker --------------------------------------------------------------------------------
  */
 
@@ -167,13 +175,7 @@ struct nova_worker {
 	struct net **nets;
 	size_t net_count;
 	atomic_bool interrupted;
-	/* answers to "intend", by number */
-	struct {
-		uint64_t number;
-		int code;
-		bool waiting, answered;
-	} * intents;
-	size_t intent_count;
+	struct intent *intents; /* names that the parent is journaling */
 	pthread_cond_t answered;
 };
 

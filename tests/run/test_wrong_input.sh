@@ -11,7 +11,7 @@ wrong() {
   says "$text"
 }
 wrong 2 'did you mean "run"' rum
-wrong 2 'did you mean --profile' --profil dev
+wrong 2 'did you mean --profile' --porfile dev
 wrong 2 'needs a value' --profile
 wrong 2 'there is nothing to run on' --profile dev
 wrong 2 'did you mean' --profile hpx --plugin sim
