@@ -183,6 +183,24 @@ static int check_text(const json_t *value, const struct member *member, const st
 	return wrong(place, "has a value that is not known", error);
 }
 
+/* Century, month, day, hour, minute and second can be such. */
+static bool in_range(const char *text)
+{
+	static const struct {
+		int at, least, most;
+	} parts[] = {{0, 19, 21}, {5, 1, 12}, {8, 1, 31}, {11, 0, 23}, {14, 0, 59}, {17, 0, 59}};
+
+	for (size_t i = 0; i < NOVA_COUNT(parts); i++) {
+		const char *digits = text + parts[i].at;
+		int value = (digits[0] - '0') * 10 + digits[1] - '0';
+
+		if (value < parts[i].least || value > parts[i].most)
+			return false;
+	}
+	/* From 1970, where our clocks begin, and before nanoseconds overflow. */
+	return strncmp(text, "1970", 4) >= 0;
+}
+
 /* "2026-11-20T11:39:16.123Z" */
 static int check_time(const json_t *value, const struct place *place, struct nova_error *error)
 {
@@ -192,6 +210,8 @@ static int check_time(const json_t *value, const struct place *place, struct nov
 	for (size_t i = 0; text && i < sizeof(form); i++)
 		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
 			text = NULL;
+	if (text && !in_range(text))
+		text = NULL;
 	return text ? 0 : wrong(place, "is not a time like 2026-11-20T11:39:16.123Z", error);
 }
 

@@ -22,6 +22,11 @@ jsonschema.Draft202012Validator.check_schema(schema)
 validator = jsonschema.Draft202012Validator(schema)
 WRONG = [None, True, -1, 1.5, "stranger", [], {"stranger": 1}]
 
+TIMES = ["1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00.000Z", "2199-12-31T23:59:59.999Z",
+         "2200-01-01T00:00:00.000Z", "2026-13-01T00:00:00.000Z", "2026-00-01T00:00:00.000Z",
+         "2026-01-32T00:00:00.000Z", "2026-01-01T24:00:00.000Z", "2026-01-01T00:60:00.000Z",
+         "2026-01-01T00:00:60.000Z", "2026-01-01T00:00:00.00Z", "2026-01-01T00:00:00.000Z "]
+
 
 def run(*arguments, text):
     done = subprocess.run([render, *arguments], input=text, capture_output=True, encoding="utf-8")
@@ -54,7 +59,7 @@ def mutants():
         if len(path) > 3 and (path[1] == 1 or path[2] == "metrics" and path[3] > 1):
             continue
         yield f"{path} removed", changed(path, lambda node, key: node.pop(key))
-        for wrong in WRONG:
+        for wrong in TIMES if path[-1] in ("started", "ended") else WRONG:
             yield (f"{path} = {wrong!r}",
                    changed(path, lambda node, key: node.__setitem__(key, wrong)))
         yield (f"{path} with a stranger",
