@@ -14,6 +14,7 @@ struct table {
 	FILE *out;
 	struct nova_report_options options;
 	unsigned verdicts[5]; /* as in verdict_names */
+	bool small;           /* a value without an interval was printed */
 };
 
 static const char *const verdict_names[] = {"pass", "acceptable", "needs optimization",
@@ -369,6 +370,8 @@ static void print_metrics(struct table *table, const json_t *step)
 		else
 			print_stacked(table, metric, &lines[i + 1]);
 		table->verdicts[lines[i + 1].verdict]++;
+		table->small |= json_is_number(json_object_get(metric, "value")) &&
+		                !json_is_array(json_object_get(metric, "interval"));
 		for (size_t c = 0; c < COLUMNS; c++)
 			free(lines[i + 1].cells[c]);
 	}
@@ -386,14 +389,14 @@ static void add_percentile(struct nova_text *line, const json_t *metric, const c
 	nova_text_addf(line, "; %s %s", which, *value ? value : why ? why : "unknown");
 }
 
-/* What a metric's line has no room for: why this verdict, percentiles, what it measures. */
-static void print_remarks(const struct table *table, const json_t *step, const json_t *metric)
+/* What a metric's line has no room for: why this verdict, percentiles, what it measures. NULL: all
+ * is said. Owned by the caller. */
+static char *remark_on(const struct table *table, const json_t *metric)
 {
 	const char *why = nova_report_text(metric, "verdict_why");
 	const char *advice = nova_report_text(metric, "advice");
 	const char *source = nova_report_text(metric, "source");
 	bool percentiles = json_is_number(json_object_get(json_object_get(metric, "p95"), "value"));
-	NOVA_AUTOFREE char *name = short_name(step, metric);
 	NOVA_AUTOTEXT struct nova_text line = {0};
 	char resolution[32];
 
@@ -414,10 +417,35 @@ static void print_remarks(const struct table *table, const json_t *step, const j
 		if (json_is_number(json_object_get(metric, "resolution_s")))
 			nova_text_addf(&line, "; resolution %s", resolution);
 	}
-	if (!line.length)
-		return;
-	NOVA_AUTOFREE char *text = nova_format("%s: %s", name, nova_text_get(&line) + 2);
-	print_wrapped(table, INDENT, INDENT + 2, text);
+	return line.length ? nova_strdup(nova_text_get(&line) + 2) : NULL;
+}
+
+/* Each remark once, with the names of all metrics that it is true of. */
+static void print_remarks(const struct table *table, const json_t *step)
+{
+	const json_t *metrics = json_object_get(step, "metrics");
+	size_t count = json_array_size(metrics);
+	NOVA_AUTOFREE char **remarks = nova_alloc((count + 1) * sizeof(*remarks));
+
+	for (size_t i = 0; i < count; i++)
+		remarks[i] = remark_on(table, json_array_get(metrics, i));
+	for (size_t i = 0; i < count; i++) {
+		NOVA_AUTOFREE char *remark = remarks[i];
+		NOVA_AUTOTEXT struct nova_text line = {0};
+
+		for (size_t j = i; remark && j < count; j++) {
+			if (!remarks[j] || strcmp(remarks[j], remark) != 0)
+				continue;
+			NOVA_AUTOFREE char *name = short_name(step, json_array_get(metrics, j));
+			nova_text_addf(&line, "%s%s", line.length ? ", " : "", name);
+			if (j > i)
+				free(remarks[j]);
+			remarks[j] = NULL;
+		}
+		nova_text_addf(&line, ": %s", remark ? remark : "");
+		if (remark)
+			print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
+	}
 }
 
 static void print_step(struct table *table, const json_t *result, const json_t *step)
@@ -426,8 +454,7 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 	NOVA_AUTOTEXT struct nova_text line = {0};
 	const char *state = nova_report_text(step, "state"), *why = nova_report_text(step, "why");
 	const char *key;
-	json_t *value, *metric;
-	size_t i;
+	json_t *value;
 
 	/* It stands with its reason under "Left out". */
 	if (!strcmp(state, "skipped"))
@@ -446,8 +473,7 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 		print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
 	}
 	print_metrics(table, step);
-	json_array_foreach(json_object_get(step, "metrics"), i, metric)
-	        print_remarks(table, step, metric);
+	print_remarks(table, step);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
@@ -511,6 +537,15 @@ static void print_counted(const struct table *table)
 	heading(table, line.length ? nova_text_get(&line) : "No metric was measured");
 }
 
+static void print_command(const struct table *table, const char *what, const char *command,
+                          const char *id, const char *option)
+{
+	NOVA_AUTOFREE char *line =
+	        nova_format("%s: novacore results %s %s%s", what, command, id, option);
+
+	print_wrapped(table, INDENT, INDENT + 2, line);
+}
+
 static void print_next(const struct table *table, const json_t *result)
 {
 	const json_t *run = json_object_get(result, "run");
@@ -525,15 +560,17 @@ static void print_next(const struct table *table, const json_t *result)
 		        nova_format("Finish what is left: novacore run --resume %s", id);
 		print_wrapped(table, INDENT, INDENT + 2, line);
 	}
-	if (table->verdicts[3])
+	if (table->verdicts[3] || table->small)
 		print_wrapped(table, INDENT, INDENT + 2,
-		              "More samples decide what is inconclusive: run again with a larger "
-		              "--set run.samples=N");
-	if (!table->options.verbose && (table->verdicts[2] || table->verdicts[3])) {
-		NOVA_AUTOFREE char *line = nova_format(
-		        "What each metric means: novacore results show %s --verbose", id);
-		print_wrapped(table, INDENT, INDENT + 2, line);
-	}
+		              table->verdicts[3]
+		                      ? "More samples decide what is inconclusive: run again with "
+		                        "a larger --set run.samples=N"
+		                      : "More samples give an interval: run again with a larger "
+		                        "--set run.samples=N");
+	if (!table->options.verbose)
+		print_command(table, "What each metric means", "show", id, " --verbose");
+	print_command(table, "Every sample, to keep or to compare", "export", id,
+	              " --output r.json");
 }
 
 void nova_report_table(const json_t *result, FILE *out, const struct nova_report_options *options)

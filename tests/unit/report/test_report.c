@@ -112,6 +112,20 @@ static void too_few_samples_are_said_to_be_too_few(void **state)
 	assert_contains(text, "stop.gone: n too small for an interval (3 < 6): judged by");
 }
 
+static void equal_remarks_are_printed_once(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *metric = first_metric(result);
+
+	(void)state;
+	json_object_set_new(metric, "verdict_why",
+	                    json_string("the interval holds the limit 30 s"));
+	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	assert_contains(text,
+	                "  start.running, snapshot.create: the interval holds the limit 30 s");
+	assert_null(strstr(strstr(text, "holds the limit") + 1, "holds the limit"));
+}
+
 static void metric_without_any_success_shows_no_number(void **state)
 {
 	NOVA_AUTOJSON json_t *result = fixture();
@@ -438,6 +452,7 @@ int main(void)
 	        cmocka_unit_test(table_says_what_ran_where_and_why),
 	        cmocka_unit_test(every_value_has_unit_interval_and_count),
 	        cmocka_unit_test(too_few_samples_are_said_to_be_too_few),
+	        cmocka_unit_test(equal_remarks_are_printed_once),
 	        cmocka_unit_test(metric_without_any_success_shows_no_number),
 	        cmocka_unit_test(columns_are_aligned),
 	        cmocka_unit_test(says_what_was_left_out_and_what_to_do_next),
