@@ -430,7 +430,8 @@ static int lab_wait(nova_run run, nova_vm number, uint32_t kind, int64_t deadlin
 	(void)run;
 	if (code)
 		return code;
-	deadline_ns = or_default(deadline_ns);
+	if (!deadline_ns)
+		deadline_ns = nova_now_ns() + nova_worker.ready_timeout_ns;
 	nova_lock();
 	while (!(stamp = find_stamp(vm, kind, &stopped)) && !stopped && !interrupted() &&
 	       nova_now_ns() < deadline_ns) {

@@ -30,7 +30,7 @@ int nova_lead_lock(const char *kind, const char *name, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *directory = nova_place(NOVA_PLACE_RUNTIME, "locks");
 	NOVA_AUTOFREE char *path = nova_format("%s/%s-%s", directory, kind, name);
-	int code = nova_directory_make(directory, 0700, error);
+	int code = nova_directory_make(directory, 0755, error);
 
 	return code ? code : nova_file_lock(path, error);
 }
@@ -234,7 +234,7 @@ json_t *nova_lead_target(const struct nova_config *config, const struct nova_reg
 	NOVA_AUTOFREE char *over = nova_format("target.%s", name);
 	json_t *params;
 
-	if (!manifest)
+	if (!manifest || nova_config_ready(config, prefix, over, error))
 		return NULL;
 	params = nova_config_params(config, prefix, over, true);
 	if (uri && *uri)
@@ -347,7 +347,7 @@ static void learn_targets(struct lead *lead, const json_t *step, const json_t *o
 
 static void guest_line(void *context, const char *line)
 {
-	nova_lead_note(context, NOVA_LOG_INFO, "appliance: %s", line);
+	nova_lead_note(context, NOVA_LOG_INFO, "%s", line);
 }
 
 static bool wants_guest(const struct lead *lead)
@@ -938,8 +938,9 @@ static void forget_directory_if_clean(struct lead *lead)
 
 static void end_run(struct lead *lead, int code, int exit_code)
 {
+	/* A run with a failed or lost step can be resumed: that tries the step again. */
 	const char *state = code == NOVA_E_INTERRUPTED ? "interrupted"
-	                    : code || exit_code == 5   ? "failed"
+	                    : code || exit_code        ? "failed"
 	                                               : "complete";
 
 	snprintf(lead->run.state, sizeof(lead->run.state), "%s", state);

@@ -365,6 +365,11 @@ int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error)
 /* --- opening and closing
  * ---------------------------------------------------------------------------- */
 
+static json_int_t duration(const struct lead *lead, const char *key)
+{
+	return (json_int_t)nova_config_i64(lead->config, key, 0);
+}
+
 static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets,
                            const json_t *shape)
 {
@@ -372,12 +377,12 @@ static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets
 	json_t *packet;
 
 	nova_store_journal_next(lead->store, lead->run.id, &number, NULL);
-	packet =
-	        json_pack("{ss ss ss sI sO sO ss sI sI}", "is", "open", "run", lead->run.id,
-	                  "prefix", lead->prefix, "number", (json_int_t)number, "targets", targets,
-	                  "shape", shape, "directory", lead->directory, "op_timeout_ns",
-	                  (json_int_t)nova_config_i64(lead->config, "run.op_timeout", 0), "max_vms",
-	                  (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0));
+	packet = json_pack("{ss ss ss sI sO sO ss sI sI sI}", "is", "open", "run", lead->run.id,
+	                   "prefix", lead->prefix, "number", (json_int_t)number, "targets", targets,
+	                   "shape", shape, "directory", lead->directory, "op_timeout_ns",
+	                   duration(lead, "run.op_timeout"), "ready_timeout_ns",
+	                   duration(lead, "run.ready_timeout"), "max_vms",
+	                   (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0));
 	if (benchmark)
 		json_object_set(packet, "benchmark", benchmark);
 	return packet;

@@ -30,6 +30,7 @@ static const struct kind kinds[] = {
           {"shape", OBJECT},
           {"directory", TEXT},
           {"op_timeout_ns", INTEGER},
+          {"ready_timeout_ns", INTEGER},
           {"max_vms", INTEGER}}},
         {"replicate", {{"index", INTEGER}, {"side", INTEGER}}},
         {"go", {{"number", INTEGER}, {"code", INTEGER}}}, /* the name is journaled: create it */

@@ -206,6 +206,7 @@ static void do_open(const json_t *packet)
 	nova_worker.directory = nova_strdup(nova_wire_text(packet, "directory"));
 	nova_worker.next_number = (uint64_t)nova_wire_i64(packet, "number");
 	nova_worker.op_timeout_ns = nova_wire_i64(packet, "op_timeout_ns");
+	nova_worker.ready_timeout_ns = nova_wire_i64(packet, "ready_timeout_ns");
 	nova_worker.max_vms = (uint64_t)nova_wire_i64(packet, "max_vms");
 	nova_worker.shape = json_incref(json_object_get(packet, "shape"));
 	code = open_targets(packet, &error);

@@ -157,7 +157,7 @@ struct nova_worker {
 	int fd; /* to the parent */
 	pthread_mutex_t sending;
 	char *run, *prefix, *directory;
-	int64_t op_timeout_ns;
+	int64_t op_timeout_ns, ready_timeout_ns;
 	uint64_t next_number;
 	uint64_t max_vms, live_vms;
 	json_t *shape; /* the configured one */

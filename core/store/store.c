@@ -343,7 +343,7 @@ static int create_place(const char *path, struct nova_error *error)
 
 	if (slash && slash != directory) {
 		*slash = '\0';
-		int code = nova_directory_make(directory, 0700, error);
+		int code = nova_directory_make(directory, 0755, error);
 		if (code)
 			return code;
 	}

@@ -45,8 +45,9 @@ struct nova_result {
 /*
  * All functions block until the call has ended or its deadline has passed, and return NOVA_DONE or
  * NOVA_E_*; the host has recorded the failure. @thread the one that called `replicate` (setup,
- * teardown), or the threads of fan_out. `deadline_ns` is CLOCK_MONOTONIC; 0: the configured one.
- * `target` counts from 0. On NOVA_E_INTERRUPTED return at once: the run is being stopped.
+ * teardown), or the threads of fan_out. `deadline_ns` is CLOCK_MONOTONIC; 0: the configured one
+ * (run.op_timeout; for `wait` run.ready_timeout). `target` counts from 0. On NOVA_E_INTERRUPTED
+ * return at once: the run is being stopped.
  */
 struct nova_lab {
 	uint32_t struct_size;
