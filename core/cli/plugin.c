@@ -167,6 +167,9 @@ static void list_json(const struct arguments *arguments, const struct nova_regis
 static void list_accepted(const struct arguments *arguments, const struct nova_registry *registry)
 {
 	GRID_AUTO struct grid grid = {.columns = 4};
+	NOVA_AUTOFREE char *kind =
+	        nova_format("%s%s", arguments->kind ? nova_kind_name(arguments->kind) : "",
+	                    arguments->kind ? " " : "");
 
 	add_cells(&grid, (const char *const[]){"KIND", "NAME", "VERSION", "SUMMARY"});
 	for (size_t i = 0; i < registry->plugin_count; i++) {
@@ -179,8 +182,9 @@ static void list_accepted(const struct arguments *arguments, const struct nova_r
 	if (grid.count > grid.columns)
 		grid_print(&grid, stdout);
 	else
-		puts("No plugin was found. They are installed with novacore, or stand in the\n"
-		     "directories of NOVACORE_PLUGIN_PATH; see novacore plugin --help");
+		printf("No %splugin was found. They are installed with novacore, or stand in the\n"
+		       "directories of NOVACORE_PLUGIN_PATH; see novacore plugin --help\n",
+		       kind);
 }
 
 static void list_refused(const struct arguments *arguments, const struct nova_registry *registry)
