@@ -11,7 +11,7 @@
 
 static const char help[] =
         "usage: novacore plugin list [--kind KIND] [--refused] [--format table|json]\n"
-        "       novacore plugin info NAME|KIND/NAME [--format table|json]\n"
+        "       novacore plugin info NAME|KIND/NAME [--format table|json|markdown]\n"
         "\n"
         "Plugins are what novacore can measure (benchmark), drive (hypervisor), suggest "
         "(optimizer)\n"
@@ -23,7 +23,9 @@ static const char help[] =
         "\n"
         "  --kind KIND           list: only benchmark, hypervisor, optimizer or profile\n"
         "  --refused             list: only what was refused\n"
-        "  --format table|json   how to print (default: table)\n"
+        "  --format FORMAT       how to print: table (default), json; info also markdown: "
+        "summary,\n"
+        "                        parameters and metrics, as in the plugin's manual page\n"
         "  --json                short for --format json\n" NOVA_COMMON_HELP "\n"
         "Plugins are found in lib/novacore/plugins below the prefix of this program, then, for\n"
         "ordinary users, in the directories of NOVACORE_PLUGIN_PATH (absolute, separated by "
@@ -42,7 +44,7 @@ static const char help[] =
 struct arguments {
 	const char *action, *name;
 	uint32_t kind;
-	bool refused, json;
+	bool refused, json, markdown;
 };
 
 /* --- tables ---------------------------------------------------------------------------------- */
@@ -288,6 +290,66 @@ static void print_metrics(const struct nova_manifest *plugin)
 	grid_print(&grid, stdout);
 }
 
+/* "integer, 1 … 1000; default 10" */
+static char *describe_values(const struct nova_spec *spec)
+{
+	NOVA_AUTOFREE char *values = values_of(spec);
+	const char *fallback = default_of(spec);
+	struct nova_text text = {0};
+
+	nova_text_addf(&text, "%s%s", nova_param_type_name(spec->type),
+	               spec->flags & NOVA_PARAM_EACH   ? ", one step each"
+	               : spec->flags & NOVA_PARAM_LIST ? ", list"
+	                                               : "");
+	if (strcmp(values, "any") != 0)
+		nova_text_addf(&text, ": %s", values);
+	if (spec->flags & NOVA_PARAM_REQUIRED)
+		nova_text_add(&text, "; required");
+	else if (fallback)
+		nova_text_addf(&text, "; default %s", fallback);
+	return text.data;
+}
+
+static void parameters_markdown(const struct nova_manifest *plugin)
+{
+	GRID_AUTO struct grid grid = {.columns = 3};
+
+	printf("\n### Parameters, %s.%s.NAME\n\n", nova_kind_name(plugin->kind), plugin->name);
+	add_cells(&grid, (const char *const[]){"NAME", "VALUE", "MEANING"});
+	for (size_t i = 0; i < plugin->spec_count; i++) {
+		NOVA_AUTOFREE char *values = describe_values(&plugin->specs[i]);
+		add_cells(&grid, (const char *const[]){plugin->specs[i].name, values,
+		                                       plugin->specs[i].doc});
+	}
+	grid_print_markdown(&grid, stdout);
+}
+
+static void metrics_markdown(const struct nova_manifest *plugin)
+{
+	GRID_AUTO struct grid grid = {.columns = 3};
+
+	puts("\n### Metrics\n");
+	add_cells(&grid, (const char *const[]){"NAME", "UNIT", "MEANING"});
+	for (size_t i = 0; i < plugin->metric_count; i++) {
+		const struct nova_manifest_metric *metric = &plugin->metrics[i];
+		NOVA_AUTOFREE char *unit =
+		        nova_format("%s, %s is better, revision %u", nova_unit_name(metric->unit),
+		                    nova_better_name(metric->better), metric->revision);
+		add_cells(&grid, (const char *const[]){metric->name, unit, metric->doc});
+	}
+	grid_print_markdown(&grid, stdout);
+}
+
+/* The summary in the first line, then what the plugin's manual page ends with. */
+static void info_markdown(const struct nova_manifest *plugin)
+{
+	puts(plugin->summary);
+	if (plugin->spec_count)
+		parameters_markdown(plugin);
+	if (plugin->metric_count)
+		metrics_markdown(plugin);
+}
+
 static void print_settings(const struct nova_manifest *plugin)
 {
 	NOVA_AUTOFREE char *text = nova_strdup(plugin->settings);
@@ -350,6 +412,8 @@ static int info(const struct arguments *arguments, const struct nova_registry *r
 		return nova_complain(&error);
 	if (arguments->json)
 		print_json(plugin_json(plugin));
+	else if (arguments->markdown)
+		info_markdown(plugin);
 	else
 		info_table(plugin);
 	return 0;
@@ -383,8 +447,10 @@ static int take_option(int option, struct arguments *arguments)
 		return -1;
 	case 'f':
 		arguments->json = !strcmp(optarg, "json");
-		if (!arguments->json && strcmp(optarg, "table"))
-			return usage("--format %s: there are table and json", optarg);
+		arguments->markdown = !strcmp(optarg, "markdown");
+		if (!arguments->json && !arguments->markdown && strcmp(optarg, "table"))
+			return usage("--format %s: there are table, json and (info) markdown",
+			             optarg);
 		return -1;
 	case 'j': arguments->json = true; return -1;
 	default: arguments->refused = true; return -1;
@@ -426,6 +492,8 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		return usage("what is `%s`? see novacore plugin --help", argv[info ? 2 : 1]);
 	if (info && arguments->refused)
 		return usage("--refused goes with list");
+	if (!info && arguments->markdown)
+		return usage("--format markdown goes with info");
 	return -1;
 }
 

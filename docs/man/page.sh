@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Makes a manual page of a Markdown file: page.sh LOWDOWN VERSION NAME SECTION FILE [NOVACORE KIND/NAME]
+# prints man(7). With a plugin, its summary, parameters and metrics come from its manifest, else the
+# summary is the first paragraph of the file. The file's title becomes NAME, its "## X" sections.
+set -eu
+lowdown=$1 version=$2 name=$3 section=$4 file=$5 facts=
+case $name in
+novacore) see='novacore-run(1), novacore-doctor(1), novacore-plugin(1)' ;;
+*) see='novacore(1)' ;;
+esac
+if [ $# -gt 5 ]; then
+  # A tree whose owner this user has no reason to trust has no usable plugins, but still a page.
+  facts=$(ASAN_OPTIONS=detect_leaks=0 "$6" plugin info "$7" --format markdown) ||
+    echo "page.sh: $name has no reference: $7 is not usable here" >&2
+  see="$see, novacore-plugin(1)"
+fi
+
+markdown() {
+  awk -v name="$name" -v summary="$(printf '%s\n' "$facts" | sed -n 1p)" \
+    -v common="$(dirname "$file")/common.md" '
+    NR == 1 { next }                                        # the title
+    /^<!-- include common -->$/ { while ((getline line < common) > 0) print line; next }
+    /^<!--/ { next }
+    /^```/ { fenced = !fenced }
+    !started && summary != "" { head(summary); print "# DESCRIPTION\n"; started = 1 }
+    !started && /^$/ { next }
+    !started { head($0); started = 1; next }
+    !fenced && /^## / { print "# " toupper(substr($0, 4)); next }
+    !fenced && /^###+ / { print substr($0, 2); next }
+    { print }
+    function head(text) { printf "# NAME\n\n%s - %s\n\n", name, text }
+  ' "$file"
+  [ -z "$facts" ] || printf '%s\n' "$facts" | sed '1d; s/^### /## /; 2s/^/# REFERENCE\
+\
+From the manifest, as `novacore plugin info` prints it.\
+/'
+  printf '\n# SEE ALSO\n\n%s\n' "$see"
+}
+
+# \fC (typewriter) is no font of a terminal, justified tables have holes, and a paragraph directly
+# after a heading is none. No date: two builds of a version are the same.
+markdown | "$lowdown" -s -Tman -M title="$name" -M section="$section" -M source="novacore $version" \
+  -M volume=novacore -M date= | awk '
+    /^\.(PP|LP)$/ && heading { next }
+    { gsub(/\\fC/, "\\fB") }
+    /^\.S[HS]$/ { printf "%s ", $0; getline; heading = 1; print; next }
+    { print; heading = 0 }
+    /^\.TH / { print ".nr HY 0\n.nh\n.ad l" }'
