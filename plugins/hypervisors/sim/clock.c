@@ -116,6 +116,15 @@ static void unlink_task(struct sim *sim, struct task *task)
 		task->next->previous = task->previous;
 }
 
+/* Of this thread's op: kept here because it is wanted before the op has anything else of its own.
+ */
+static _Thread_local int64_t begun_ns;
+
+void op_begins(const struct sim *sim)
+{
+	begun_ns = sim->host->now_ns();
+}
+
 int64_t vm_now(const struct sim *sim, const struct vm *vm)
 {
 	if (sim->is_virtual)
@@ -282,7 +291,7 @@ int task_run(struct sim *sim, struct task *task, struct vm *vm)
 		draw_stages(sim, task, vm, latency_ns);
 	if (vm && task->exclusive)
 		vm->busy = task;
-	task->start_ns = vm_now(sim, vm);
+	task->start_ns = sim->is_virtual ? vm_now(sim, vm) : begun_ns;
 	if (vm && task->operation == STOP)
 		event_send(sim, vm->name, NOVA_EVENT_SHUTDOWN, task->start_ns);
 	if (sim->is_virtual) {

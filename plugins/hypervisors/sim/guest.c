@@ -137,6 +137,7 @@ int sim_exec(void *self, nova_op op, const struct nova_ref *ref, const struct no
 	struct vm *vm;
 	int status = sim_can(sim, op, NOVA_CAN_EXEC);
 
+	op_begins(sim);
 	if (status != NOVA_DONE)
 		return status;
 	if (!exec || !exec->argv || !exec->argv[0])

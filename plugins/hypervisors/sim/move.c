@@ -134,6 +134,7 @@ int sim_migrate(void *source, nova_op op, const struct nova_ref *ref,
 	struct vm *vm;
 	int status = sim_can(sim, op, NOVA_CAN_MIGRATE);
 
+	op_begins(sim);
 	if (status != NOVA_DONE)
 		return status;
 	if (!how || !how->ticket)

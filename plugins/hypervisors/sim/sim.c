@@ -268,6 +268,7 @@ static int sim_connect(void *self, nova_op op)
 	const char *uri = host->param_text(sim->instance, "uri", 0);
 	struct task *task;
 
+	op_begins(sim);
 	if (!uri || strncmp(uri, "sim:", 4) != 0)
 		return host->errorf(op, NOVA_E_INVALID,
 		                    "cannot connect to \"%s\": a simulated host is sim:NAME",

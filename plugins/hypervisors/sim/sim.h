@@ -142,6 +142,8 @@ int draw_chance(const struct model *model, const double *probability, enum opera
 
 /* clock.c: when tasks end */
 
+/* First thing in an op that takes time: real latencies count from here, before any lock. */
+void op_begins(const struct sim *sim);
 int sim_pump(void *self, int64_t until_ns);
 int sim_wake(void *self);
 int sim_cancel(void *self, nova_op op);

@@ -238,6 +238,7 @@ int sim_vm_create(void *self, nova_op op, const char *name, const struct nova_sh
 {
 	int status = sim_can(self, op, NOVA_CAN_CREATE);
 
+	op_begins(self);
 	return status == NOVA_DONE ? create(self, op, name, shape) : status;
 }
 
@@ -249,6 +250,7 @@ int sim_vm_clone(void *self, nova_op op, const char *name, const struct nova_ref
 	struct nova_shape same = {.struct_size = sizeof(same)};
 	struct vm *vm;
 
+	op_begins(sim);
 	if (status != NOVA_DONE)
 		return status;
 	vm = vm_enter(sim, op, from, 0, &status);
@@ -276,6 +278,7 @@ int sim_vm_delete(void *self, nova_op op, const struct nova_ref *ref)
 	struct vm *vm;
 	int status;
 
+	op_begins(sim);
 	pthread_mutex_lock(&sim->lock);
 	vm = ref && ref->name ? vm_find(sim, ref->name) : NULL;
 	if (!vm || (!vm->exists && !vm->busy)) {
@@ -368,6 +371,7 @@ int sim_vm_power(void *self, nova_op op, const struct nova_ref *ref, uint32_t ac
 	struct vm *vm;
 	int status;
 
+	op_begins(sim);
 	while (power->action != action)
 		if (++power == POWER + sizeof(POWER) / sizeof(POWER[0]))
 			return sim->host->errorf(op, NOVA_E_INVALID, "there is no power action %u",
@@ -436,6 +440,7 @@ int sim_snapshot(void *self, nova_op op, const struct nova_ref *ref, const char 
 	int status = sim_can(sim, op, NOVA_CAN_SNAPSHOT), found;
 	struct vm *vm;
 
+	op_begins(sim);
 	if (status != NOVA_DONE)
 		return status;
 	if (!name || !*name || strlen(name) > NAME_MAX_BYTES)
