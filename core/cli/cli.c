@@ -69,6 +69,17 @@ FILE *nova_output_open(const char *path, struct nova_error *error)
 	return file;
 }
 
+void nova_output_discard(FILE *file, const char *path)
+{
+	NOVA_AUTOFREE char *temporary = NULL;
+
+	if (file == stdout)
+		return;
+	temporary = unfinished(path);
+	fclose(file);
+	unlink(temporary);
+}
+
 int nova_output_close(FILE *file, const char *path, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *temporary = NULL;

@@ -46,6 +46,8 @@ int nova_complain(const struct nova_error *error);
 /* stdout, or the file that appears under `path` only when nova_output_close succeeds. */
 FILE *nova_output_open(const char *path, struct nova_error *error);
 int nova_output_close(FILE *file, const char *path, struct nova_error *error);
+/* Closes it without letting it appear. */
+void nova_output_discard(FILE *file, const char *path);
 /*
  * Scans plugins, declares all their parameters and loads the layers: profile (may be NULL: then
  * `profile` of the other layers, else "development"), system, user, `file`, `settings`.

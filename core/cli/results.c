@@ -71,9 +71,7 @@ static int deliver(const struct command *command,
 	code = write(command, what, out, error);
 	if (!code)
 		return nova_output_close(out, command->output, error);
-	nova_output_close(out, command->output, NULL);
-	if (command->output && strcmp(command->output, "-") != 0)
-		unlink(command->output);
+	nova_output_discard(out, command->output);
 	return code;
 }
 

@@ -94,7 +94,7 @@ struct command {
 	const char *profile, *plugin, *uri, *config, *resume, *format, *output;
 	struct list targets, benchmarks, settings;
 	uint64_t seed;
-	bool dry_run, fail_on_goal, quiet;
+	bool dry_run, fail_on_goal, quiet, verbose;
 	struct nova_settings loaded;
 	struct nova_store *store;
 };
@@ -176,6 +176,8 @@ static int parse(struct command *command, int argc, char **argv)
 			code = nova_common_option(option, argv, options, help);
 		if (option == NOVA_OPTION_QUIET)
 			command->quiet = true;
+		if (option == NOVA_OPTION_VERBOSE)
+			command->verbose = true;
 		if (code >= 0)
 			return code;
 	}
@@ -470,9 +472,13 @@ static int report(struct command *command, const char *id, bool *missed, struct 
 	if (!out)
 		return error->code;
 	nova_report_options_detect(out, &look);
+	look.verbose = command->verbose;
 	code = nova_report_write(result, command->format, out, &look, error);
-	return nova_output_close(out, command->output, code ? NULL : error) || code ? error->code
-	                                                                            : 0;
+	if (code)
+		nova_output_discard(out, command->output);
+	else
+		code = nova_output_close(out, command->output, error);
+	return code;
 }
 
 /* The exit code that is more urgent (architecture: 143 and 130, 5, 2, 3, 4, 1, 0). */

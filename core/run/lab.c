@@ -611,13 +611,14 @@ static int lab_sample(nova_run run, const struct nova_sample *given)
 		           sample.metric ? sample.metric : "");
 		return NOVA_E_INVALID;
 	}
-	nova_tell(json_pack("{ss ss sI sI sI sI sf sI sI sI}", "is", "sample", "metric",
+	nova_tell(json_pack("{ss ss sI sI sI sI sf sI sI sI sI}", "is", "sample", "metric",
 	                    sample.metric, "status", (json_int_t)sample.status, "side",
 	                    (json_int_t)(sample.side ? sample.side : nova_worker.side), "seq",
 	                    (json_int_t)sample.seq, "vm", (json_int_t)sample.vm, "value",
 	                    sample.status == NOVA_SAMPLE_OK ? sample.value : 0.0, "t_ns",
 	                    (json_int_t)sample.t_ns, "intended_ns", (json_int_t)sample.intended_ns,
-	                    "error_ns", (json_int_t)sample.error_ns));
+	                    "error_ns", (json_int_t)sample.error_ns, "source",
+	                    (json_int_t)sample.source));
 	return NOVA_DONE;
 }
 

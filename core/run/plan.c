@@ -125,7 +125,7 @@ static void add_step(json_t *plan, const struct nova_plan_request *request,
 	json_object_set_new(
 	        step, "order_seed",
 	        json_integer((json_int_t)(nova_seed_derive(request->seed, json_array_size(steps)) >>
-	                                  1)));
+	                                  11)));
 	json_array_append_new(steps, step);
 }
 

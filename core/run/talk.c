@@ -106,6 +106,28 @@ static void show_sample(struct lead *lead, const struct nova_sample_record *samp
 	progress->median = lead->values[(lead->value_count - 1) / 2];
 }
 
+/* Where each metric's end point comes from goes into the plan, from which the result tells it. */
+static void note_source(struct lead *lead, const char *metric, int64_t source)
+{
+	static const char *const names[] = {[NOVA_SOURCE_QMP] = "QEMU's event stamp",
+	                                    [NOVA_SOURCE_AGENT] = "agent",
+	                                    [NOVA_SOURCE_TOOLS] = "tools",
+	                                    [NOVA_SOURCE_WATCH] = "notification",
+	                                    [NOVA_SOURCE_POLL] = "poll",
+	                                    [NOVA_SOURCE_BEAT] = "byte from the guest",
+	                                    [NOVA_SOURCE_MODEL] = "simulated",
+	                                    [NOVA_SOURCE_API] = "return of the call"};
+	json_t *declared = json_object_get(json_object_get(lead->run.plan, "metrics"), metric);
+	const char *known = json_string_value(json_object_get(declared, "source"));
+
+	if (source < 1 || source >= (int64_t)NOVA_COUNT(names) ||
+	    (known && strstr(known, names[source])))
+		return;
+	json_object_set_new(declared, "source",
+	                    known ? json_sprintf("%s; %s", known, names[source])
+	                          : json_string(names[source]));
+}
+
 static void on_sample(struct lead *lead, const json_t *packet)
 {
 	struct nova_sample_record sample = {
@@ -131,8 +153,10 @@ static void on_sample(struct lead *lead, const json_t *packet)
 		               "a sample of %s came twice and is counted once", sample.metric);
 	else
 		store_failed(lead, code, &error);
-	if (!code)
+	if (!code) {
+		note_source(lead, sample.metric, nova_wire_i64(packet, "source"));
 		show_sample(lead, &sample);
+	}
 }
 
 static void on_attempt(struct lead *lead, const json_t *packet)

@@ -155,7 +155,7 @@ static int put_sample(struct life *life, const struct nova_sample *sample)
 }
 
 static int put_duration(struct life *life, const struct nova_metric *metric, struct stamps stamps,
-                        int64_t error_ns)
+                        int64_t error_ns, uint32_t source)
 {
 	return put_sample(life, &(struct nova_sample){
 	                                .struct_size = sizeof(struct nova_sample),
@@ -165,6 +165,7 @@ static int put_duration(struct life *life, const struct nova_metric *metric, str
 	                                .value = (double)(stamps.to_ns - stamps.from_ns) / 1e9,
 	                                .t_ns = stamps.to_ns,
 	                                .error_ns = error_ns,
+	                                .source = source,
 	                        });
 }
 
@@ -193,7 +194,7 @@ static int after_call(struct life *life, const struct nova_metric *metric, int s
 		status = stamps_of(life, stamps);
 	if (status != NOVA_DONE)
 		return put_failure(life, metric, status);
-	return put_duration(life, metric, *stamps, 0);
+	return put_duration(life, metric, *stamps, 0, NOVA_SOURCE_API);
 }
 
 static int wait_until(struct life *life, uint32_t kind, int64_t deadline_ns,
@@ -215,7 +216,7 @@ static int after_event(struct life *life, const struct nova_metric *metric, uint
 	if (status != NOVA_DONE)
 		return put_failure(life, metric, status);
 	call.to_ns = event.t_ns;
-	return put_duration(life, metric, call, event.resolution_ns);
+	return put_duration(life, metric, call, event.resolution_ns, event.source);
 }
 
 /* The same, if the event has come already. */
@@ -230,7 +231,7 @@ static int if_event(struct life *life, const struct nova_metric *metric, uint32_
 	if (status != NOVA_DONE)
 		return life->stop;
 	call.to_ns = event.t_ns;
-	return put_duration(life, metric, call, event.resolution_ns);
+	return put_duration(life, metric, call, event.resolution_ns, event.source);
 }
 
 static void say(struct lifecycle *self, uint32_t severity, const char *text)
@@ -274,7 +275,7 @@ static int become_ready(struct life *life, struct stamps call)
 		return put_failure(life, &START_READY, status);
 	life->ready = 1;
 	call.to_ns = event.t_ns;
-	return put_duration(life, &START_READY, call, event.resolution_ns);
+	return put_duration(life, &START_READY, call, event.resolution_ns, event.source);
 }
 
 static int start(struct life *life)
@@ -399,7 +400,7 @@ static int be_deleted(struct life *life)
 	if (status != NOVA_DONE)
 		return status;
 	call.from_ns = life->created_ns;
-	return put_duration(life, &TOTAL, call, 0);
+	return put_duration(life, &TOTAL, call, 0, NOVA_SOURCE_API);
 }
 
 /* One VM, on a thread of fan_out. Its failures are samples; only the end of the run is returned. */

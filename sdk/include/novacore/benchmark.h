@@ -30,6 +30,8 @@ struct nova_sample {
 	int64_t t_ns;        /* when: the end of what was measured, CLOCK_MONOTONIC */
 	int64_t intended_ns; /* when it was meant to start, 0 if it does not apply */
 	int64_t error_ns;    /* resolution of a duration's end points together, 0 if unknown */
+	uint32_t source;     /* NOVA_SOURCE_* of the later end point, 0 if it does not apply */
+	uint32_t reserved;   /* 0 */
 };
 
 struct nova_result {
