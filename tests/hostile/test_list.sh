@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # test_list.sh NOVACORE PLUGINS: `novacore plugin` on the command line, from an installed prefix, and
 # for an ordinary user from NOVACORE_PLUGIN_PATH.
-. "$(dirname "$(readlink -f "$0")")/../run/lib.sh"
-hostile=$2 tree=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd) built=$novacore
+here=$(dirname "$(readlink -f "$0")")
+. "$here/../run/lib.sh"
+hostile=$2 tree=$(readlink -f "$here/../..") built=$novacore
 mkdir -p prefix/bin prefix/lib/novacore
 cp "$novacore" prefix/bin/
 cp -r "$hostile" prefix/lib/novacore/plugins

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # test_manifest_tool.sh TOOL PLUGINS: novacore-manifest on good and hostile plugins.
-. "$(dirname "$(readlink -f "$0")")/../run/lib.sh"
+here=$(dirname "$(readlink -f "$0")")
+. "$here/../run/lib.sh"
 tool=$novacore hostile=$2/1/benchmark
 export ASAN_OPTIONS=handle_segv=0:handle_abort=0:detect_leaks=0
 

@@ -2,7 +2,8 @@
 # test_run.sh NOVACORE PLUGINS: a run in which each step but two meets a hostile benchmark. Every one
 # costs its own step and is told by its own reason; the well-behaved ones around them finish.
 # (replicate-hang is left to its unit: the deadline of a whole replicate is minutes.)
-. "$(dirname "$(readlink -f "$0")")/../run/lib.sh"
+here=$(dirname "$(readlink -f "$0")")
+. "$here/../run/lib.sh"
 build=$(dirname "$novacore") hostile=$2
 mkdir -p prefix/bin prefix/lib/novacore
 cp "$novacore" prefix/bin/
@@ -44,11 +45,10 @@ for i in "${!steps[@]}"; do
 done
 nothing_left
 
-note "a well-behaved benchmark after a hostile one of the same run, and the run can be shown"
+note "a well-behaved benchmark after a hostile one of the same run"
 expect 4 "$novacore" --plugin sim --set hypervisor.sim.clock=virtual --set run.samples=2 \
   --set run.suite=entry-crash,good --set run.warmup=0 --format json --output r.json
 check r.json "[s['state'] for s in r['steps']] == ['lost', 'done']"
-check r.json "r['run']['state'] == 'complete'"
 
 note "a plugin that was refused from its file alone starts nothing"
 expect 5 "$novacore" --plugin sim --set run.suite=lazy

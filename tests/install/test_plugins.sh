@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # test_plugins.sh NOVACORE CMAKE: installs the build tree into a scratch directory, stripped, and
 # lists the plugins from there, from another place, and after a second strip.
-. "$(dirname "$(readlink -f "$0")")/../run/lib.sh"
+here=$(dirname "$(readlink -f "$0")")
+. "$here/../run/lib.sh"
 build=$(dirname "$novacore") cmake=$2
 umask 022
 
