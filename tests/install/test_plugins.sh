@@ -13,7 +13,10 @@ built=$(plugins out)
 [ "$built" != "[]" ] || fail "the build tree has no plugin"
 
 note "installed below DESTDIR and stripped: every plugin is what its manifest says"
-DESTDIR=$scratch/root expect 0 "$cmake" --install "$build" --prefix /usr --strip
+for component in novacore plugins sdk; do
+  DESTDIR=$scratch/root expect 0 "$cmake" --install "$build" --prefix /usr --strip \
+    --component "$component"
+done
 installed=$scratch/root/usr/bin/novacore
 expect 0 "$installed" plugin list --json
 check out "r['refused'] == []"
