@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -26,22 +27,26 @@ def select(tree, labels, regex):
             yield test["name"], test.get("command", []), props
 
 
-def run(prefix, name, command, props):
+def run(prefix, slower, name, command, props):
     began = time.monotonic()
     environment = dict(os.environ)
     for assignment in props.get("ENVIRONMENT", []):
         key, _, value = assignment.partition("=")
         environment[key] = value
+    status, output = "not run", b""
     try:
-        done = subprocess.run(prefix + command, cwd=props.get("WORKING_DIRECTORY"),
-                              env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=10 * float(props.get("TIMEOUT", 60)))
-        status, output = done.returncode, done.stdout
-    except subprocess.TimeoutExpired as late:
-        status, output = "timeout", late.stdout or b""
+        # a session of its own, so that what a test leaves when its time is up can be ended with it
+        child = subprocess.Popen(prefix + command, cwd=props.get("WORKING_DIRECTORY"),
+                                 env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            output = child.communicate(timeout=slower * float(props.get("TIMEOUT", 60)))[0]
+            status = child.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            status, output = "timeout", child.communicate()[0]
     except OSError as why:
-        status, output = "not run", str(why).encode()
+        output = str(why).encode()
     text = "".join(c if c.isprintable() or c in "\n\t" else "?"
                    for c in output.decode("utf-8", "replace"))
     if status == props.get("SKIP_RETURN_CODE", 77):
@@ -65,6 +70,7 @@ def main():
     arguments.add_argument("--label", required=True, action="append")
     arguments.add_argument("--regex", default="")
     arguments.add_argument("--jobs", type=int, default=1)
+    arguments.add_argument("--slower", type=float, default=3, help="times the test's time limit")
     arguments.add_argument("--junit", required=True)
     arguments.add_argument("prefix", nargs="+")
     options = arguments.parse_args()
@@ -72,7 +78,7 @@ def main():
     prefix[0] = os.path.abspath(prefix[0]) if "/" in prefix[0] else prefix[0]
     results = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        waiting = [pool.submit(run, prefix, *test)
+        waiting = [pool.submit(run, prefix, options.slower, *test)
                    for test in select(options.tree, set(options.label), options.regex)]
         for future in concurrent.futures.as_completed(waiting):
             name, verdict, seconds, text, status = future.result()
