@@ -73,5 +73,6 @@ int nova_command_profile(int argc, char **argv);
 int nova_command_results(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);
+int nova_command_complete(int argc, char **argv);
 
 #endif

@@ -28,6 +28,7 @@ static const struct {
          "show the settings and where each comes from; check a file"},
         {"guest", nova_command_guest, "build, list and clean the appliance (our guest image)"},
         {"worker", nova_command_worker, NULL},
+        {"complete", nova_command_complete, NULL},
 };
 
 static void print_help(FILE *out)

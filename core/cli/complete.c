@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `novacore complete WORD…`, for shells: what may stand in place of the last word, after those
+ * before it. One candidate a line, after a tab what it is; the line ":files" stands for the names
+ * of files. Options and actions come from the commands' own --help, values from what the commands
+ * list, so there is nothing here to keep in step. Whatever goes wrong, there are just no
+ * candidates.
+ */
+#include "core/cli/cli.h"
+
+#include "core/report/report.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATIENCE_NS (5 * NOVA_SECOND_NS)
+
+struct completion {
+	char **words; /* after the command */
+	size_t count; /* the last is being completed */
+	const char *command, *action;
+	const char *word; /* what candidates begin with */
+	const char *kept; /* stands before each: "--format=", "a,b,"; `word` follows it */
+	int kept_length;
+	char *help; /* of the command */
+};
+
+/* --- asking ---------------------------------------------------------------------------------- */
+
+/* What this program prints for these words, or NULL. Owned by the caller. */
+static char *ask(const char *const *words)
+{
+	const char *argv[8] = {"/proc/self/exe"};
+	struct nova_child_result result = {0};
+	struct nova_error error = {0};
+	char *text = NULL;
+
+	for (size_t i = 1; words[i - 1] && i < NOVA_COUNT(argv) - 1; i++)
+		argv[i] = words[i - 1];
+	struct nova_child child = {.argv = argv, .deadline_ns = nova_now_ns() + PATIENCE_NS};
+	if (!nova_child_check(&child, &result, &error))
+		text = nova_strdup(nova_text_get(&result.output));
+	nova_child_result_free(&result);
+	return text;
+}
+
+static json_t *ask_json(const char *const *words)
+{
+	NOVA_AUTOFREE char *text = ask(words);
+
+	return text ? json_loads(text, 0, NULL) : NULL;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* --- offering -------------------------------------------------------------------------------- */
+
+/* `end` is put after the candidate: "=" where a value has to follow. */
+static void offer(const struct completion *completion, const char *text, const char *end,
+                  const char *doc)
+{
+	if (strncmp(text, completion->word, strlen(completion->word)) != 0)
+		return;
+	printf("%.*s%s%s", completion->kept_length, completion->kept, text, end);
+	if (doc && *doc)
+		printf("\t%s", doc);
+	putchar('\n');
+}
+
+/* Those of "a|b" or "a, b" up to a byte that is in neither. */
+static void offer_choices(const struct completion *completion, const char *choices)
+{
+	while (*choices) {
+		size_t length = strspn(choices, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+		if (!length)
+			return;
+		NOVA_AUTOFREE char *choice = nova_format("%.*s", (int)length, choices);
+		offer(completion, choice, "", NULL);
+		choices += length;
+		choices += strspn(choices, "|, ");
+	}
+}
+
+/* What is after the last comma is completed; what is before it stays. */
+static struct completion in_list(const struct completion *completion)
+{
+	struct completion last = *completion;
+	const char *comma = strrchr(completion->word, ',');
+
+	if (comma) {
+		last.kept_length += (int)(comma + 1 - completion->word);
+		last.word = comma + 1;
+	}
+	return last;
+}
+
+static void offer_files(const struct completion *completion)
+{
+	(void)completion;
+	puts(":files");
+}
+
+static void offer_profiles(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *profiles =
+	        ask_json((const char *const[]){"profile", "list", "--format", "json", NULL});
+	json_t *profile;
+	size_t i;
+
+	json_array_foreach(profiles, i, profile)
+	{
+		offer(completion, text_of(profile, "name"), "", text_of(profile, "summary"));
+		if (*text_of(profile, "short"))
+			offer(completion, text_of(profile, "short"), "", text_of(profile, "name"));
+	}
+}
+
+static void offer_plugins_of(const struct completion *completion, const char *kind, const char *end)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"plugin", "list", "--json", NULL});
+	json_t *plugin;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "plugins"), i, plugin)
+	{
+		NOVA_AUTOFREE char *full =
+		        nova_format("%s/%s", text_of(plugin, "kind"), text_of(plugin, "name"));
+
+		if (!kind)
+			offer(completion, full, end, text_of(plugin, "summary"));
+		if (!kind || !strcmp(kind, text_of(plugin, "kind")))
+			offer(completion, text_of(plugin, "name"), end, text_of(plugin, "summary"));
+	}
+}
+
+static void offer_plugins(const struct completion *completion)
+{
+	offer_plugins_of(completion, NULL, "");
+}
+
+static void offer_drivers(const struct completion *completion)
+{
+	offer_plugins_of(completion, "hypervisor", "");
+}
+
+static void offer_benchmarks(const struct completion *completion)
+{
+	offer_plugins_of(completion, "benchmark", "");
+}
+
+static json_t *settings(void)
+{
+	return ask_json((const char *const[]){"config", "show", "--all", "--format", "json", NULL});
+}
+
+static void offer_targets(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all = settings();
+	json_t *setting;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "settings"), i, setting)
+	{
+		const char *key = text_of(setting, "key"), *end = strrchr(key, '.');
+
+		if (strncmp(key, "target.", 7) != 0 || strcmp(end, ".plugin") != 0)
+			continue;
+		NOVA_AUTOFREE char *name = nova_format("%.*s", (int)(end - key - 7), key + 7);
+		offer(completion, name, "", text_of(setting, "text"));
+	}
+	offer_plugins_of(completion, "hypervisor", "=");
+}
+
+/* Groups too, where no value follows. */
+static void offer_keys_with(const struct completion *completion, const char *end)
+{
+	NOVA_AUTOJSON json_t *all = settings();
+	NOVA_AUTOFREE char *before = nova_strdup("");
+	json_t *setting;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "settings"), i, setting)
+	{
+		const char *key = text_of(setting, "key"), *now = text_of(setting, "text");
+		NOVA_AUTOFREE char *doc =
+		        nova_format("%s%s%s", text_of(setting, "type"), *now ? ", now " : "", now);
+		NOVA_AUTOFREE char *group = nova_format("%.*s", (int)strcspn(key, "."), key);
+
+		if (strchr(key, ' ')) /* a goal of one driver has no key */
+			continue;
+		if (!*end && strcmp(group, before) != 0 && strcmp(group, key) != 0) {
+			offer(completion, group, "", "group");
+			free(before);
+			before = nova_strdup(group);
+		}
+		offer(completion, key, end, doc);
+	}
+}
+
+static void offer_keys(const struct completion *completion)
+{
+	offer_keys_with(completion, "");
+}
+
+static void offer_values(const struct completion *completion, const char *key)
+{
+	NOVA_AUTOJSON json_t *specs =
+	        ask_json((const char *const[]){"config", "keys", key, "--format", "json", NULL});
+	const json_t *spec = json_array_get(specs, 0);
+	const char *type = text_of(spec, "type");
+
+	if (!strcmp(key, "profile"))
+		offer_profiles(completion);
+	else if (!strcmp(key, "run.suite"))
+		offer_benchmarks(completion);
+	else if (!strcmp(type, "boolean"))
+		offer_choices(completion, "true|false");
+	else if (strstr(type, "choice"))
+		offer_choices(completion, text_of(spec, "range"));
+	else if (strstr(type, "path"))
+		offer_files(completion);
+}
+
+static void offer_settings(const struct completion *completion)
+{
+	const char *equals = strchr(completion->word, '=');
+	struct completion value = *completion;
+
+	if (!equals) {
+		offer_keys_with(completion, "=");
+		return;
+	}
+	NOVA_AUTOFREE char *key =
+	        nova_format("%.*s", (int)(equals - completion->word), completion->word);
+	value.kept_length += (int)(equals + 1 - completion->word);
+	value.word = equals + 1;
+	value = in_list(&value);
+	offer_values(&value, key);
+}
+
+static void offer_kinds(const struct completion *completion)
+{
+	offer_choices(completion, "benchmark|hypervisor|optimizer|profile");
+}
+
+static void offer_runs(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"results", "list", "--format", "json", NULL});
+	json_t *run;
+	size_t i;
+
+	offer(completion, "last", "", "the latest run");
+	json_array_foreach(json_object_get(all, "runs"), i, run)
+	{
+		NOVA_AUTOFREE char *doc = nova_format(
+		        "%s, %s, %s: %s", text_of(run, "started"), text_of(run, "profile"),
+		        text_of(run, "targets"), text_of(run, "state"));
+
+		offer(completion, text_of(run, "id"), "", doc);
+	}
+}
+
+static void offer_guests(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"guest", "list", "--format", "json", NULL});
+	json_t *guest;
+	size_t i;
+
+	json_array_foreach(all, i, guest) offer(completion, text_of(guest, "id"), "", NULL);
+}
+
+/* --- the help text --------------------------------------------------------------------------- */
+
+static const char *next_line(const char *line)
+{
+	const char *end = strchr(line, '\n');
+
+	return end ? end + 1 : line + strlen(line);
+}
+
+/* Where the usage of the action is told, or NULL. */
+static const char *usage_of(const struct completion *completion, const char *action)
+{
+	NOVA_AUTOFREE char *words = nova_format("novacore %s %s", completion->command, action);
+	const char *usage = strstr(completion->help, words);
+
+	return usage && !isalpha((unsigned char)usage[strlen(words)]) ? usage : NULL;
+}
+
+/* "--format table|json" in the usage of the action; else all formats of results. */
+static void offer_formats(const struct completion *completion)
+{
+	const char *usage = usage_of(completion, completion->action ? completion->action : "");
+	const char *line = usage ? usage : completion->help, *found;
+
+	for (; *line && *line != '\n'; line = next_line(line)) {
+		if (line != usage && usage && strstr(line, "novacore ") &&
+		    strstr(line, "novacore ") < next_line(line))
+			break;
+		found = strstr(line, "--format ");
+		if (found && found < next_line(line)) {
+			offer_choices(completion, found + strlen("--format "));
+			return;
+		}
+	}
+	for (size_t i = 0; nova_report_formats[i]; i++)
+		offer(completion, nova_report_formats[i], "", NULL);
+}
+
+static void offer_workloads(const struct completion *completion)
+{
+	struct completion last = in_list(completion);
+
+	offer_choices(&last, "cpu-intensive|memory-intensive|io-intensive|network-intensive|ml|"
+	                     "latency-sensitive");
+}
+
+static void offer_goal(const struct completion *completion)
+{
+	offer(completion, "goal", "", "exit 1 if a goal was missed");
+}
+
+static const struct {
+	const char *option;
+	void (*offer)(const struct completion *completion);
+} values[] = {
+        {"profile", offer_profiles},   {"from", offer_profiles},        {"plugin", offer_drivers},
+        {"target", offer_targets},     {"benchmark", offer_benchmarks}, {"set", offer_settings},
+        {"kind", offer_kinds},         {"format", offer_formats},       {"resume", offer_runs},
+        {"workload", offer_workloads}, {"fail-on", offer_goal},         {"config", offer_files},
+        {"output", offer_files},       {"log-file", offer_files},       {"kernel", offer_files}};
+
+static const struct {
+	const char *command, *action;
+	void (*offer)(const struct completion *completion);
+	bool many;
+} arguments[] = {
+        {"results", "show", offer_runs, false},         {"results", "export", offer_runs, false},
+        {"results", "delete", offer_runs, true},        {"results", "import", offer_files, true},
+        {"plugin", "info", offer_plugins, false},       {"profile", "show", offer_profiles, false},
+        {"profile", "optimize", offer_profiles, false}, {"config", "show", offer_keys, true},
+        {"config", "keys", offer_keys, true},           {"config", "check", offer_files, false},
+        {"guest", "info", offer_guests, false}};
+
+/* The line "  --NAME …" of the help; NULL if there is none. */
+static const char *find_option(const struct completion *completion, const char *name, size_t length)
+{
+	for (const char *line = completion->help; *line; line = next_line(line))
+		if (!strncmp(line, "  --", 4) && !strncmp(line + 4, name, length) &&
+		    (line[4 + length] == ' ' || line[4 + length] == '\n'))
+			return line;
+	return NULL;
+}
+
+/* Does `word`, an option, take a value that is the next word? */
+static bool takes_value(const struct completion *completion, const char *word)
+{
+	const char *line;
+
+	if (strncmp(word, "--", 2) != 0 || strchr(word, '='))
+		return false;
+	line = find_option(completion, word + 2, strlen(word + 2));
+	return line && line[strlen(word) + 2] == ' ' && line[strlen(word) + 3] != ' ';
+}
+
+static void offer_option_value(const struct completion *completion, const char *name, size_t length)
+{
+	for (size_t i = 0; i < NOVA_COUNT(values); i++)
+		if (strlen(values[i].option) == length && !strncmp(values[i].option, name, length))
+			values[i].offer(completion);
+}
+
+/* Does the text of an option begin with another action than this one ("list: only …")? */
+static bool is_of_other_action(const struct completion *completion, const char *doc)
+{
+	size_t length = strspn(doc, "abcdefghijklmnopqrstuvwxyz");
+
+	if (!completion->action || doc[length] != ':')
+		return false;
+	NOVA_AUTOFREE char *action = nova_format("%.*s", (int)length, doc);
+	return strcmp(action, completion->action) != 0 && usage_of(completion, action);
+}
+
+static void offer_options(const struct completion *completion)
+{
+	for (const char *line = completion->help; *line; line = next_line(line)) {
+		const char *doc;
+		size_t length;
+
+		if (strncmp(line, "  --", 4) != 0)
+			continue;
+		length = strcspn(line + 2, " \n");
+		doc = line + 2 + length;
+		while (*doc && *doc != '\n' && strncmp(doc, "  ", 2) != 0) /* the value's name */
+			doc++;
+		doc += strspn(doc, " \n"); /* a long name has its text in the next line */
+		if (is_of_other_action(completion, doc))
+			continue;
+		NOVA_AUTOFREE char *option = nova_format("%.*s", (int)length, line + 2);
+		NOVA_AUTOFREE char *text = nova_format("%.*s", (int)strcspn(doc, "\n"), doc);
+		offer(completion, option, "", text);
+	}
+}
+
+/* --- commands and actions -------------------------------------------------------------------- */
+
+/* From the lines "  name   text" of novacore --help between "Commands:" and an empty line. */
+static void offer_commands(const struct completion *completion)
+{
+	NOVA_AUTOFREE char *help = ask((const char *const[]){"--help", NULL});
+	const char *line = help ? strstr(help, "\nCommands:\n") : NULL;
+
+	if (!line)
+		return;
+	for (line = next_line(line + 1); *line && *line != '\n'; line = next_line(line)) {
+		size_t length = strcspn(line + 2, " \n");
+		const char *doc = line + 2 + length + strspn(line + 2 + length, " ");
+		NOVA_AUTOFREE char *name = nova_format("%.*s", (int)length, line + 2);
+		NOVA_AUTOFREE char *text = nova_format("%.*s", (int)strcspn(doc, "\n"), doc);
+
+		offer(completion, name, "", text);
+	}
+}
+
+/* Each word after "novacore COMMAND " in the usage, the lines up to the first empty one. */
+static void offer_actions(const struct completion *completion)
+{
+	NOVA_AUTOFREE char *start = nova_format("novacore %s ", completion->command);
+
+	for (const char *line = completion->help; *line && *line != '\n'; line = next_line(line)) {
+		const char *found = strstr(line, start);
+
+		if (!found || found > next_line(line))
+			continue;
+		found += strlen(start);
+		NOVA_AUTOFREE char *action = nova_format(
+		        "%.*s", (int)strspn(found, "abcdefghijklmnopqrstuvwxyz"), found);
+		if (*action)
+			offer(completion, action, "", NULL);
+	}
+}
+
+static void offer_argument(const struct completion *completion, size_t before)
+{
+	if (!completion->action) {
+		offer_actions(completion);
+		return;
+	}
+	for (size_t i = 0; i < NOVA_COUNT(arguments); i++)
+		if (!strcmp(arguments[i].command, completion->command) &&
+		    !strcmp(arguments[i].action, completion->action) &&
+		    (!before || arguments[i].many))
+			arguments[i].offer(completion);
+}
+
+/* --- the command ----------------------------------------------------------------------------- */
+
+/* Finds the action and returns how many arguments stand after it, without the last word. */
+static size_t read_words(struct completion *completion)
+{
+	size_t arguments_before = 0;
+
+	for (size_t i = 0; i + 1 < completion->count; i++) {
+		const char *word = completion->words[i];
+
+		if (takes_value(completion, word))
+			i++;
+		else if (word[0] == '-')
+			continue;
+		else if (!completion->action)
+			completion->action = word;
+		else
+			arguments_before++;
+	}
+	return arguments_before;
+}
+
+static void complete_word(struct completion *completion)
+{
+	size_t before = read_words(completion);
+	const char *last = completion->word;
+	const char *previous =
+	        completion->count > 1 ? completion->words[completion->count - 2] : NULL;
+	size_t name = strcspn(last, "=");
+
+	if (previous && takes_value(completion, previous)) {
+		offer_option_value(completion, previous + 2, strlen(previous + 2));
+	} else if (!strncmp(last, "--", 2) && last[name] == '=') {
+		completion->kept_length = (int)name + 1;
+		completion->word = last + name + 1;
+		offer_option_value(completion, last + 2, name - 2);
+	} else if (last[0] == '-') {
+		offer_options(completion);
+	} else {
+		offer_argument(completion, before);
+	}
+}
+
+int nova_command_complete(int argc, char **argv)
+{
+	struct completion completion = {.words = argv + 1, .count = (size_t)(argc - 1)};
+
+	if (argc < 2) {
+		fputs("novacore: complete is for shells: the words after \"novacore\" follow it\n",
+		      stderr);
+		return 2;
+	}
+	completion.word = completion.kept = argv[argc - 1];
+	completion.command = argv[1][0] == '-' ? "run" : argv[1];
+	if (argv[1][0] != '-') {
+		if (argc == 2) {
+			offer_commands(&completion);
+			return 0;
+		}
+		completion.words++;
+		completion.count--;
+	} else if (argc == 2) {
+		offer(&completion, "--version", "", "the version");
+	}
+	completion.help = ask((const char *const[]){completion.command, "--help", NULL});
+	if (completion.help)
+		complete_word(&completion);
+	free(completion.help);
+	return 0;
+}
