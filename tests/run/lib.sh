@@ -4,7 +4,7 @@
 # writes stands below $scratch, which is removed at its end.
 set -euo pipefail
 novacore=$(readlink -f "$1")
-scratch=$(mktemp -d /tmp/novacore-test-XXXXXX)
+scratch=$(mktemp -d /tmp/nct-XXXXXX)
 chmod 755 "$scratch"
 trap 'status=$?; rm -rf --one-file-system "$scratch"; exit $status' EXIT
 export NOVACORE_HOME=$scratch/home NO_COLOR=1
