@@ -360,6 +360,7 @@ static void leads_a_vm_through_its_life(void **state)
 	struct nova_testhost *host = open_lab();
 	struct vm vm;
 	int64_t started = 0, latency = 0;
+	size_t before;
 	const struct nova_event *running;
 	json_t *there;
 
@@ -389,7 +390,10 @@ static void leads_a_vm_through_its_life(void **state)
 	assert_int_equal(state_of(host, &vm), NOVA_STATE_PAUSED);
 	power_vm(host, &vm, NOVA_POWER_RESUME);
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_RESUMED, 0));
+	before = nova_testhost_event_count(host);
 	power_vm(host, &vm, NOVA_POWER_RESET);
+	assert_non_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
+	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_READY, LONG_MS));
 
 	power_vm(host, &vm, NOVA_POWER_SHUTDOWN);
 	assert_non_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_SHUTDOWN, 0));
@@ -440,6 +444,15 @@ static void takes_and_restores_snapshots(void **state)
 	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_RESTORE),
 	       NOVA_DONE);
 	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_RUNNING, 0));
+	/* it was off: no agent went away, but one comes */
+	assert_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
+	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_READY, LONG_MS));
+	before = nova_testhost_event_count(host);
+	expect(host,
+	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_RESTORE),
+	       NOVA_DONE);
+	assert_non_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
+	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_READY, LONG_MS));
 	assert_int_equal(state_of(host, &vm), NOVA_STATE_RUNNING);
 	expect(host,
 	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_DELETE),

@@ -177,6 +177,14 @@ static const struct power *find_power(uint32_t action)
 	return NULL;
 }
 
+/* Reset and rollback take the guest away at once; that its agent is gone need not be asked. */
+static void agent_gone(struct call *call)
+{
+	if (call->self->agent)
+		call_event(call, NOVA_EVENT_UNREADY, NOVA_SOURCE_API, call->answered_ns,
+		           call->answered_ns - call->asked_ns);
+}
+
 static void power_ended(struct call *call, json_t *data)
 {
 	const struct power *power = find_power(call->action);
@@ -184,7 +192,8 @@ static void power_ended(struct call *call, json_t *data)
 	(void)data;
 	if (power->event)
 		call_task_event(call, power->event);
-	if (call->action == NOVA_POWER_START && call->self->agent)
+	if (call->self->agent &&
+	    (call->action == NOVA_POWER_START || call->action == NOVA_POWER_RESET))
 		watch_ready(call);
 	call_done(call);
 }
@@ -211,6 +220,8 @@ static void send_power(struct call *call, json_t *data)
 		snprintf(body, sizeof(body), "timeout=%lld", (long long)(left_s > 1 ? left_s : 1));
 		call->task_begun = told_to_shut_down;
 	}
+	if (call->action == NOVA_POWER_RESET)
+		call->task_begun = agent_gone;
 	stamp_start(call);
 	call_task(call, power_ended, "POST", body, "/nodes/%s/qemu/%lld/status/%s", call->node,
 	          (long long)call->vmid, power->verb);
@@ -452,8 +463,11 @@ static void restored(struct call *call, json_t *data)
 {
 	(void)data;
 	/* since when is known as well as the end of the task is */
-	if (is_running(call))
+	if (is_running(call)) {
 		call_task_event(call, NOVA_EVENT_RUNNING);
+		if (call->self->agent)
+			watch_ready(call);
+	}
 	call_done(call);
 }
 
@@ -478,6 +492,8 @@ static void send_snapshot(struct call *call, json_t *data)
 		call_task(call, snapshot_ended, "POST", body, "/nodes/%s/qemu/%lld/snapshot",
 		          call->node, (long long)call->vmid);
 	} else if (call->action == NOVA_SNAPSHOT_RESTORE) {
+		if (is_running(call))
+			call->task_begun = agent_gone;
 		call_task(call, snapshot_ended, "POST", NULL,
 		          "/nodes/%s/qemu/%lld/snapshot/%s/rollback", call->node,
 		          (long long)call->vmid, call->label);

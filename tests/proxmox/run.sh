@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# A whole run of novacore on the Proxmox VE driver and its peer: configuration, plan, worker, store,
+# result. The peer is self-made; what is proved is that the parts fit, not how fast anything is.
+#
+#   run.sh NOVACORE PEER-SOURCE PEER-DIRECTORY
+set -euo pipefail
+novacore=$1 source=$2 peer=$3
+secret=11111111-2222-3333-4444-555555555555
+
+"$source/prepare.sh" "$peer" || exit $?
+
+work=$(mktemp -d)
+mkfifo "$work/alive"
+(cd "$peer" && exec node "$source/server.js" --schema schema.json --cert cert.pem --key cert-key.pem) \
+	<"$work/alive" >"$work/ports" 2>"$work/peer.log" &
+exec 9>"$work/alive"
+finish() {
+	status=$?
+	exec 9>&-
+	wait
+	[ $status = 0 ] || cat "$work/err" "$work/peer.log" 2>/dev/null || true
+	rm -rf "$work"
+	exit $status
+}
+trap finish EXIT
+for _ in $(seq 100); do
+	[ -s "$work/ports" ] && break
+	sleep 0.1
+done
+read -r _ port control <"$work/ports"
+
+printf '%s\n' "$secret" >"$work/token"
+chmod 600 "$work/token"
+cat >"$work/lab.conf" <<EOF
+target = { lab = { plugin = "proxmox"; uri = "https://127.0.0.1:$port";
+  token_id = "bench@pve!novacore"; token = "file:$work/token"; ca_file = "$peer/cert.pem";
+  template = "debian12"; agent = true; poll_first = "20ms"; poll_longest = "50ms"; }; };
+vm = { standard = { boot = "template"; }; };
+run = { shape = "standard"; samples = 3; };
+store = { path = "$work/store.db"; };
+EOF
+export HOME=$work
+run() {
+	timeout -k 5 60 "$novacore" run --profile dev --target lab --config "$work/lab.conf" --benchmark lifecycle \
+		--set lifecycle.concurrency=3 --verbose --log-file "$work/log" "$@" 2>>"$work/err" 9>&-
+}
+
+run --format json --output "$work/r.json"
+node -e '
+	const fs = require("fs"), assert = require("assert");
+	const result = JSON.parse(fs.readFileSync(process.argv[1]));
+	assert.strictEqual(result.run.state, "complete");
+	assert.strictEqual(result.targets[0].plugin, "proxmox");
+	assert.ok(result.targets[0].capabilities.knobs.why);
+	const [step] = result.steps;
+	assert.strictEqual(step.counts.failed + step.counts.timed_out, 0);
+	for (const name of ["create.api", "start.running", "start.ready", "snapshot.done",
+		"restore.ready", "stop.gone", "delete.api"]) {
+		const metric = step.metrics.find((one) => one.name === `lifecycle.${name}`);
+		assert.ok(metric && metric.n >= 3, `${name}: ${JSON.stringify(metric)}`);
+	}
+' "$work/r.json"
+
+left=$(node -e 'fetch(process.argv[1]).then((r) => r.json()).then((vms) => console.log(vms.length))' \
+	"http://127.0.0.1:$control/vms")
+[ "$left" = 1 ] || { echo "$left VMs at the peer instead of the template alone"; exit 1; }
+
+# a wrong secret: the target cannot be used, and the reason is there without the secret
+echo wrong-secret-of-the-test >"$work/token"
+status=0
+run >"$work/out" || status=$?
+[ "$status" = 3 ] || { echo "exit $status instead of 3 with a wrong token"; cat "$work/err"; exit 1; }
+grep -q 'invalid token value' "$work/err" "$work/out"
+
+if grep -rlE "$secret|wrong-secret-of-the-test" "$work" --exclude=token --exclude=alive; then
+	echo "a secret is in the files named above"
+	exit 1
+fi
