@@ -15,7 +15,18 @@ for tool in node npm openssl; do
 	fi
 done
 
-mkdir -p "$directory"
+# somebody else's build: as it is, or not at all
+if [ -d "$directory" ] && [ ! -w "$directory" ]; then
+	if [ -r "$directory/schema.json" ] && [ -r "$directory/cert-key.pem" ]; then
+		exit 0
+	fi
+	echo "skipped: $directory is not prepared and not writable for this user"
+	exit 77
+fi
+if ! mkdir -p "$directory" 2>/dev/null; then
+	echo "skipped: $directory cannot be made by this user"
+	exit 77
+fi
 cd "$directory"
 exec 9>lock
 flock 9
