@@ -195,8 +195,11 @@ static void snapshot_brings_memory_and_disk_back(void **state)
 	           nova_testhost_call(lab.host, 30000, snapshot, &vm.ref, "one",
 	                              NOVA_SNAPSHOT_RESTORE),
 	           "restore");
-	lab_wait(&lab, from, &vm, NOVA_EVENT_RUNNING);
-	lab_wait(&lab, from, &vm, NOVA_EVENT_READY);
+	const struct nova_event *away = lab_wait(&lab, from, &vm, NOVA_EVENT_UNREADY);
+	const struct nova_event *again = lab_wait(&lab, from, &vm, NOVA_EVENT_RUNNING);
+	const struct nova_event *back = lab_wait(&lab, from, &vm, NOVA_EVENT_READY);
+	assert_true(again->t_ns > away->t_ns);
+	assert_true(back->t_ns + back->resolution_ns > again->t_ns);
 	run(ARGV("cat", "/root-mark", "/run/mark"));
 	assert_string_equal(out(), "before\nbefore\n");
 	for (size_t i = from; i < nova_testhost_event_count(lab.host); i++)

@@ -3,7 +3,6 @@
 #include "kvm.h"
 
 #include <libvirt/libvirt-qemu.h>
-#include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

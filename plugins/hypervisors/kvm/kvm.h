@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,6 +77,8 @@ int kvm_sleep_until(int64_t when_ns);
 
 /* virt.c: libvirt's errors as ours, and looking a VM up */
 int kvm_fail(struct kvm *self, nova_op op, const char *what, const char *name);
+int kvm_fail_with(struct kvm *self, nova_op op, virErrorPtr kept, const char *what,
+                  const char *name);
 int kvm_lookup(struct kvm *self, nova_op op, const struct nova_ref *ref, virDomainPtr *domain);
 int kvm_check_name(struct kvm *self, nova_op op, const char *name);
 int kvm_left_s(struct kvm *self, nova_op op, int most); /* whole seconds to the deadline, ≥ 1 */

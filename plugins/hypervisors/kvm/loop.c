@@ -5,7 +5,6 @@
  */
 #include "kvm.h"
 
-#include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>

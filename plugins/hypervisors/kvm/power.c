@@ -2,7 +2,6 @@
 /* Power: start, graceful shutdown, pulling the plug, reset, pause. */
 #include "kvm.h"
 
-#include <libvirt/virterror.h>
 #include <string.h>
 #include <time.h>
 
@@ -47,47 +46,66 @@ static bool wait_stop(struct kvm *self, nova_op op, virDomainPtr domain, uint64_
 	return stopped;
 }
 
+/* A guest that is going down already answers neither its agent nor its button: give it this long.
+ */
+#define GOING_NS (2 * KVM_SECOND)
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /*
  * The agent is asked first: a guest without an ACPI daemon powers off only so. If it doesn't follow
- * within `shutdown_fallback`, or there is no agent, the power button is pressed.
+ * within `shutdown_fallback`, or there is no agent, the power button is pressed. The agent may
+ * report a failure because what it called was killed by the very shutdown that it began.
  */
 static int shut_down(struct kvm *self, nova_op op, virDomainPtr domain)
 {
-	int64_t deadline = self->host->deadline_ns(op);
+	const struct nova_host *host = self->host;
+	int64_t deadline = host->deadline_ns(op);
 	int64_t patience = kvm_number(self, "shutdown_fallback", 10 * KVM_SECOND);
 	const char *name = virDomainGetName(domain);
 	uint64_t stops = stops_of(self, name);
 	if (is_off(domain))
 		return NOVA_DONE;
 	bool asked = virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT) == 0;
-	if (asked) {
-		int64_t until = self->host->now_ns() + patience;
-		if (wait_stop(self, op, domain, stops, until < deadline ? until : deadline))
-			return NOVA_DONE;
+	bool absent = !asked && virGetLastErrorCode() == VIR_ERR_AGENT_UNRESPONSIVE;
+	if (!absent && wait_stop(self, op, domain, stops,
+	                         earlier(host->now_ns() + (asked ? patience : GOING_NS), deadline)))
+		return NOVA_DONE;
+	if (host->cancelled(op))
+		return NOVA_E_CANCELLED;
+	if (virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) != 0) {
+		virErrorPtr error = virSaveLastError();
+		if (!wait_stop(self, op, domain, stops,
+		               earlier(host->now_ns() + GOING_NS, deadline)))
+			return kvm_fail_with(self, op, error, "shut down VM", name);
+		virFreeError(error);
+		return NOVA_DONE;
 	}
-	if (!self->host->cancelled(op) &&
-	    virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) != 0)
-		return is_off(domain) ? NOVA_DONE : kvm_fail(self, op, "shut down VM", name);
 	if (wait_stop(self, op, domain, stops, deadline))
 		return NOVA_DONE;
-	if (self->host->cancelled(op))
+	if (host->cancelled(op))
 		return NOVA_E_CANCELLED;
-	return self->host->errorf(op, NOVA_E_TIMEOUT,
-	                          "VM %s did not power off in time: %s; look at its console, or "
-	                          "pull the plug",
-	                          name,
-	                          asked ? "its agent took the command, the power button changed "
-	                                  "nothing"
-	                                : "it has no agent, and ignores the power button");
+	return host->errorf(
+	        op, NOVA_E_TIMEOUT,
+	        "VM %s did not power off in time: %s; look at its console, or pull the "
+	        "plug",
+	        name,
+	        absent ? "it has no agent, and ignores the power button"
+	               : "its agent took the command, the power button changed nothing");
 }
 
 static int power_off(struct kvm *self, nova_op op, virDomainPtr domain)
 {
-	if (is_off(domain))
+	if (is_off(domain) || virDomainDestroy(domain) == 0)
 		return NOVA_DONE;
-	if (virDomainDestroy(domain) == 0 || is_off(domain))
-		return NOVA_DONE;
-	return kvm_fail(self, op, "power off VM", virDomainGetName(domain));
+	virErrorPtr error = virSaveLastError();
+	if (!is_off(domain))
+		return kvm_fail_with(self, op, error, "power off VM", virDomainGetName(domain));
+	virFreeError(error);
+	return NOVA_DONE;
 }
 
 static int start(struct kvm *self, nova_op op, virDomainPtr domain)

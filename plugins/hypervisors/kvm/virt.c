@@ -3,7 +3,6 @@
  */
 #include "kvm.h"
 
-#include <libvirt/virterror.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +39,8 @@ static const struct {
         {VIR_ERR_OPERATION_DENIED, NOVA_E_PERMISSION},
 };
 
-/* Records what libvirt said last on this thread: "cannot WHAT NAME: …". */
-int kvm_fail(struct kvm *self, nova_op op, const char *what, const char *name)
+static int fail(struct kvm *self, nova_op op, virErrorPtr error, const char *what, const char *name)
 {
-	virErrorPtr error = virGetLastError();
 	const char *text = error && error->message ? error->message : "libvirt gave no reason";
 	int code = NOVA_E_FAILED;
 	for (size_t i = 0; error && i < sizeof(codes) / sizeof(codes[0]); i++)
@@ -55,6 +52,21 @@ int kvm_fail(struct kvm *self, nova_op op, const char *what, const char *name)
 		code = NOVA_E_PERMISSION;
 	return self->host->errorf(op, code, "cannot %s%s%s: %s", what, name ? " " : "",
 	                          name ? name : "", text);
+}
+
+/* Records what libvirt said last on this thread: "cannot WHAT NAME: …". */
+int kvm_fail(struct kvm *self, nova_op op, const char *what, const char *name)
+{
+	return fail(self, op, virGetLastError(), what, name);
+}
+
+/* The same for an error that was kept while other calls were made; frees it. */
+int kvm_fail_with(struct kvm *self, nova_op op, virErrorPtr kept, const char *what,
+                  const char *name)
+{
+	int status = fail(self, op, kept, what, name);
+	virFreeError(kept);
+	return status;
 }
 
 int kvm_check_name(struct kvm *self, nova_op op, const char *name)

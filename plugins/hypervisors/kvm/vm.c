@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -331,17 +330,16 @@ static int undefine(struct kvm *self, nova_op op, virDomainPtr domain, const cha
 	const unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
 	                       VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM |
 	                       VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
+	/* Again if somebody else started it, or it stopped by itself, in between. */
 	for (int attempt = 0;; attempt++) {
-		if (virDomainIsActive(domain) == 1 && virDomainDestroy(domain) != 0 &&
-		    virDomainIsActive(domain) == 1)
-			return kvm_fail(self, op, "power off VM", name);
-		if (virDomainIsPersistent(domain) == 0 ||
-		    virDomainUndefineFlags(domain, flags) == 0)
+		bool stopped = virDomainIsActive(domain) != 1 || virDomainDestroy(domain) == 0;
+		if (stopped && (virDomainIsPersistent(domain) == 0 ||
+		                virDomainUndefineFlags(domain, flags) == 0))
 			return NOVA_DONE;
 		if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN)
 			return NOVA_DONE;
-		if (attempt == 3 || virDomainIsActive(domain) != 1) /* started by somebody else */
-			return kvm_fail(self, op, "delete VM", name);
+		if (attempt == 3)
+			return kvm_fail(self, op, stopped ? "delete VM" : "power off VM", name);
 	}
 }
 

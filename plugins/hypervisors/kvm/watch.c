@@ -157,12 +157,13 @@ static void on_monitor(virConnectPtr connection, virDomainPtr domain, const char
 }
 
 /* Forgets the run that ended and wakes who waits for it. False: not ours. */
-static bool note_stop(struct kvm *self, const char *name, int64_t *exit_ns)
+static bool note_stop(struct kvm *self, const char *name, int64_t *exit_ns, bool *agent)
 {
 	pthread_mutex_lock(&self->lock);
 	struct kvm_track *track = kvm_track(self, name);
 	if (track) {
 		*exit_ns = track->exit_ns;
+		*agent = track->agent;
 		track->running = track->paused = track->shutdown = track->agent = false;
 		track->opened_ns = track->exit_ns = 0;
 		track->stops++;
@@ -180,20 +181,23 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
 	const char *name = virDomainGetName(domain);
 	int64_t t_ns = self->host->now_ns(), resolution_ns = ARRIVAL_NS, exit_ns = 0;
 	uint32_t kind = NOVA_EVENT_STOPPED;
+	bool agent = false;
 	(void)connection;
-	if (event != VIR_DOMAIN_EVENT_STOPPED || !note_stop(self, name, &exit_ns))
+	if (event != VIR_DOMAIN_EVENT_STOPPED || !note_stop(self, name, &exit_ns, &agent))
 		return 0;
-	if (detail == VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT ||
-	    detail == VIR_DOMAIN_EVENT_STOPPED_MIGRATED)
-		return 0; /* it lives on */
-	if (detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED)
-		kind = NOVA_EVENT_CRASHED;
 	if (exit_ns) {
 		t_ns = exit_ns;
 		resolution_ns = WAKE_NS;
 	} else if (detail == VIR_DOMAIN_EVENT_STOPPED_DESTROYED) {
 		resolution_ns = DESTROY_NS;
 	}
+	if (agent) /* libvirt says nothing of the channel that ends with the process */
+		emit(self, name, NOVA_EVENT_UNREADY, NOVA_SOURCE_AGENT, t_ns, resolution_ns);
+	if (detail == VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT ||
+	    detail == VIR_DOMAIN_EVENT_STOPPED_MIGRATED)
+		return 0; /* it lives on */
+	if (detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED)
+		kind = NOVA_EVENT_CRASHED;
 	emit(self, name, kind, NOVA_SOURCE_WATCH, t_ns, resolution_ns);
 	return 0;
 }
