@@ -268,8 +268,8 @@ static const char *impossible(const struct proxmox *self, const struct nova_shap
 	const char *image = shape->image && shape->image[0] ? shape->image : NULL;
 
 	if (shape->boot == NOVA_BOOT_DIRECT)
-		return "Proxmox VE lets only root@pam boot a kernel directly (args): use boot = "
-		       "\"template\" or \"disk\"";
+		return "Proxmox VE lets only root@pam boot a kernel directly (args): set "
+		       "vm.SHAPE.boot to template or disk (run.shape says which SHAPE is used)";
 	if (shape->boot == NOVA_BOOT_STUB)
 		return "this driver puts no images on a storage: use boot = \"template\" or "
 		       "\"disk\"";
