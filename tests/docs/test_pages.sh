@@ -62,6 +62,9 @@ while read -r name words; do
     grep -qF -- "$word" "$scratch/plugin.txt" || fail "novacore-$name(7) does not have $word"
   done
 done <"$scratch/plugins"
+expect 2 "$novacore" plugin list --format markdown
+says 'goes with info'
+expect 2 "$novacore" plugin info lifecycle --format html
 for folder in "$source"/plugins/*/*/; do
   [ -f "$folder$(basename "$folder").md" ] || fail "$folder has no manual page"
 done
