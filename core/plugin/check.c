@@ -6,6 +6,8 @@
  */
 #include "core/plugin/inside.h"
 
+#include <novacore/tools/describe.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -78,8 +80,9 @@ static char *read_trusted(struct subject *subject, const char *file, const char 
 	if (nova_trust_file(&subject->check->trust, path, &status, subject->reason, subject->error))
 		return NULL;
 	if ((uint64_t)status.st_size > limit) {
-		REFUSE(subject, UNREADABLE, "%s is larger than the %zu MiB allowed", path,
-		       limit >> 20);
+		bool large = limit >= 1u << 20;
+		REFUSE(subject, UNREADABLE, "%s is larger than the %zu %s allowed", path,
+		       limit >> (large ? 20 : 10), large ? "MiB" : "KiB");
 		return NULL;
 	}
 	char *data = read_to_end(fd, (size_t)status.st_size, limit, bytes);

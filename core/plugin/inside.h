@@ -11,8 +11,7 @@
 #include <gelf.h>
 #include <sys/stat.h>
 
-#define NOVA_MANIFEST_LIMIT (1u << 20)
-#define NOVA_PLUGIN_LIMIT   (256u << 20)
+#define NOVA_PLUGIN_LIMIT (256u << 20)
 
 /* Sets reason and text; returns NOVA_E_REFUSED, or NOVA_E_UNAVAILABLE for a missing library. */
 int nova_refuse(enum nova_refusal_reason *reason, enum nova_refusal_reason value,

@@ -283,6 +283,9 @@ int nova_manifest_parse(const char *origin, const char *text, size_t bytes,
 
 	*manifest = NULL;
 	config_init(&config);
+	if (bytes > NOVA_MANIFEST_LIMIT)
+		return nova_error_set(error, NOVA_E_INVALID, "%s: larger than %u KiB", origin,
+		                      NOVA_MANIFEST_LIMIT >> 10);
 	if (strlen(text) != bytes)
 		return nova_error_set(error, NOVA_E_INVALID, "%s: contains a NUL byte", origin);
 	if (parse_text(origin, text, &config, reader.error))

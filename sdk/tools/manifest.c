@@ -293,6 +293,12 @@ static int write_manifest(config_t *config, const char *path)
 		return complain("cannot write %s: %s", temporary, strerror(errno));
 	fputs("# Made by novacore-manifest from the plugin's descriptor. Do not edit.\n", file);
 	config_write(config, file);
+	if (ftell(file) > (long)NOVA_MANIFEST_LIMIT) {
+		fclose(file);
+		unlink(temporary);
+		return complain("%s would be larger than %u KiB: shorten the plugin's texts", path,
+		                NOVA_MANIFEST_LIMIT >> 10);
+	}
 	if (fflush(file) || ferror(file) || fclose(file)) {
 		complain("cannot write %s: %s", temporary, strerror(errno));
 		unlink(temporary);

@@ -271,6 +271,14 @@ static void refuses_unreadable(void **state)
 	}
 }
 
+static void refuses_manifest_that_is_too_large(void **state)
+{
+	NOVA_AUTOFREE char *path = in(*state, "good.manifest");
+
+	assert_int_equal(truncate(path, (64 << 10) + 1), 0);
+	assert_refused(*state, "unreadable", "larger than the 64 KiB");
+}
+
 static void refuses_no_manifest(void **state)
 {
 	NOVA_AUTOFREE char *path = in(*state, "good.manifest");
@@ -733,6 +741,7 @@ int main(void)
 	        SCRATCH(refuses_writable_directory),
 	        SCRATCH(accepts_group_writable_of_own_unless_privileged),
 	        SCRATCH(refuses_unreadable),
+	        SCRATCH(refuses_manifest_that_is_too_large),
 	        SCRATCH(refuses_no_manifest),
 	        SCRATCH(refuses_bad_manifest),
 	        SCRATCH(refuses_wrong_manifest),

@@ -13,6 +13,8 @@
 #include <stddef.h>
 
 #define NOVA_MANIFEST_FORMAT 1
+/* libconfig compares each new name with all before it: this bounds what a bad manifest can cost. */
+#define NOVA_MANIFEST_LIMIT (64u << 10)
 
 /* What is wrong with a descriptor. */
 enum nova_describe_result {
