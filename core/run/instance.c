@@ -31,11 +31,12 @@ struct instance *nova_instance_find(uint64_t number)
 
 static void host_done(nova_op number, int32_t status)
 {
+	int64_t at_ns = nova_now_ns(); /* before any lock: it ends what is measured */
 	struct op *op = nova_op_hold(number);
 
 	if (!op)
 		return; /* late: the op was given up */
-	nova_op_done(op, status);
+	nova_op_done(op, status, at_ns);
 	nova_op_release(op);
 }
 

@@ -377,7 +377,7 @@ static int exec_here(const struct nova_exec *exec, int64_t deadline_ns)
 		                                                           : NOVA_FIELD_EXIT_STATUS,
 		                                .i64 = labs(result.status)});
 	nova_child_result_free(&result);
-	nova_op_done(op, code);
+	nova_op_done(op, code, op->returned_ns);
 	nova_op_forget(op);
 	remember(op, 0);
 	return code;

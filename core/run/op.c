@@ -292,27 +292,28 @@ static int dispatch(struct op *op)
 }
 
 /* Under the lock. Ends the op unless it has ended already. */
-static void end(struct op *op, int status)
+static void end(struct op *op, int status, int64_t at_ns)
 {
 	if (op->ended)
 		return;
 	op->ended = true;
 	op->status = status;
 	if (!op->returned_ns)
-		op->returned_ns = nova_now_ns();
+		op->returned_ns = at_ns;
 	pthread_cond_broadcast(&op->changed);
 }
 
 /* For host->done. */
-void nova_op_done(struct op *op, int status)
+void nova_op_done(struct op *op, int status, int64_t at_ns)
 {
 	nova_lock();
-	end(op, status > 0 ? NOVA_E_INTERNAL : status);
+	end(op, status > 0 ? NOVA_E_INTERNAL : status, at_ns);
 	nova_unlock();
 }
 
 static void call(struct op *op)
 {
+	int64_t returned_ns;
 	int status;
 
 	op->called_ns = nova_now_ns();
@@ -320,8 +321,9 @@ static void call(struct op *op)
 	status = dispatch(op);
 	if (status == NOVA_PENDING)
 		return;
+	returned_ns = nova_now_ns(); /* before the lock: waiting for it is not the driver's time */
 	nova_lock();
-	end(op, status > 0 ? NOVA_E_INTERNAL : status);
+	end(op, status > 0 ? NOVA_E_INTERNAL : status, returned_ns);
 	nova_unlock();
 }
 
@@ -409,7 +411,7 @@ static void give_up(struct op *op)
 	nova_lock();
 	if (!wait_ended(op, nova_now_ns() + GRACE_NS, true)) {
 		instance->tainted = true;
-		end(op, timed_out ? NOVA_E_TIMEOUT : NOVA_E_INTERRUPTED);
+		end(op, timed_out ? NOVA_E_TIMEOUT : NOVA_E_INTERRUPTED, nova_now_ns());
 	}
 	/* A call that ended well in its grace has ended well. */
 	if (op->status != NOVA_DONE)
@@ -444,7 +446,7 @@ int nova_op_run(struct op *op, bool always)
 	if (instance->thread_model == NOVA_THREADS_PARALLEL) {
 		if (call_aside(op)) {
 			nova_lock();
-			end(op, NOVA_E_UNAVAILABLE);
+			end(op, NOVA_E_UNAVAILABLE, nova_now_ns());
 			nova_unlock();
 		}
 	} else {

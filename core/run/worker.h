@@ -206,8 +206,8 @@ void nova_op_set_migrate(struct op *op, const struct nova_migrate *migrate, cons
  * calls that change the hypervisor.
  */
 int nova_op_run(struct op *op, bool always);
-/* Ends an op, from host->done. */
-void nova_op_done(struct op *op, int status);
+/* Ends an op, from host->done, called at `at_ns`. */
+void nova_op_done(struct op *op, int status, int64_t at_ns);
 /* Takes it out of the table: whatever is still said about it is ignored. */
 void nova_op_forget(struct op *op);
 void nova_op_put(struct op *op, const struct value *value);
