@@ -32,6 +32,7 @@ static const struct {
         {NOVA_E_REFUSED, "refused", 5},
         {NOVA_E_INTERNAL, "internal", 4},
         {NOVA_E_INTERRUPTED, "interrupted", 130},
+        {NOVA_E_UNKNOWN, "unknown", 4},
 };
 
 static const struct {

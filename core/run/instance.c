@@ -126,8 +126,21 @@ static int host_put_bytes(nova_op op, uint32_t field, const void *bytes, uint64_
 	                       .field = field, .bytes = (char *)(uintptr_t)bytes, .count = count});
 }
 
+/* A VM's identity is journaled as soon as it is known: the op may still fail, or this process die.
+ */
+static void journal_id(nova_op number, const char *id)
+{
+	struct op *op = nova_op_hold(number);
+
+	if (op && op->ref_name && op->ref.vm)
+		nova_tell(json_pack("{ss ss ss}", "is", "id", "name", op->ref_name, "id", id));
+	nova_op_release(op);
+}
+
 static int host_put_fact(nova_op op, uint32_t field, const char *key, const char *text)
 {
+	if (field == NOVA_FIELD_ID && text)
+		journal_id(op, text);
 	return put(op, &(struct value){.field = field,
 	                               .key = (char *)(uintptr_t)(key ? key : ""),
 	                               .bytes = (char *)(uintptr_t)text,

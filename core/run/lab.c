@@ -261,7 +261,6 @@ static int lab_vm_create(nova_run run, uint32_t target, const struct nova_shape 
 		nova_lock();
 		vm->id = nova_strdup(id->bytes);
 		nova_unlock();
-		nova_tell(json_pack("{ss ss ss}", "is", "id", "name", vm->name, "id", vm->id));
 	}
 	remember(op, vm->number);
 	return code;

@@ -806,6 +806,10 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 	if (lacks) {
 		state = "skipped";
 		skip(lead, lead->step, lacks, NULL);
+		nova_lead_note(lead, NOVA_LOG_WARNING, "step %lld (%s) is skipped: %s",
+		               (long long)number_of(lead->step, "index"),
+		               text_of(lead->step, "benchmark"), lacks);
+		lead->skipped++;
 	} else if (code) {
 		int exit_of_step = nova_code_exit(code);
 
@@ -872,6 +876,9 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 		                                            .left_ns = -1};
 		code = run_step(lead, guest, exit_code);
 	}
+	/* Not one step that the targets can do: that is no success. */
+	if (!code && !*exit_code && lead->skipped && lead->skipped == json_array_size(steps))
+		*exit_code = 3;
 	return code;
 }
 

@@ -84,8 +84,7 @@ struct lead {
 	unsigned interrupts;
 	int store_code; /* the store failed: stop */
 	struct nova_error store_error;
-	bool resident_limit_set;
-	uint64_t resident_limit;
+	size_t skipped; /* steps */
 	/* the step and replicate that run */
 	json_t *step;          /* of the plan, borrowed */
 	const json_t *targets; /* that "open" named, borrowed: for the journal */

@@ -178,19 +178,37 @@ static int open_benchmark(const json_t *packet, uint32_t *width, struct nova_err
 	return 0;
 }
 
+/* A target that says it cannot boot VMs of the configured kind; one that says nothing may try. */
+static char *find_boot_lack(const struct instance *target)
+{
+	static const char *const names[] = {[NOVA_BOOT_DIRECT] = NOVA_CAN_DIRECT,
+	                                    [NOVA_BOOT_DISK] = NOVA_CAN_DISK,
+	                                    [NOVA_BOOT_STUB] = NOVA_CAN_STUB,
+	                                    [NOVA_BOOT_TEMPLATE] = NOVA_CAN_TEMPLATE};
+	json_int_t boot = json_integer_value(json_object_get(nova_worker.shape, "boot"));
+	const char *why;
+
+	if (boot < NOVA_BOOT_DIRECT || boot > NOVA_BOOT_TEMPLATE)
+		return NULL;
+	why = json_string_value(json_object_get(target->capabilities, names[boot]));
+	return why ? nova_format("%s cannot boot %s: %s", target->plugin, names[boot], why) : NULL;
+}
+
 /* The first of the benchmark's needs that a target lacks, as a sentence; NULL if none. */
 static char *find_lack(void)
 {
-	for (uint32_t t = 0; t < nova_worker.target_count; t++)
-		for (size_t i = 0; nova_worker.ops.needs && nova_worker.ops.needs[i]; i++) {
-			char why[512];
+	char why[512], *lack = NULL;
 
+	for (uint32_t t = 0; !lack && t < nova_worker.target_count; t++) {
+		const char *plugin = nova_worker.targets[t]->plugin;
+
+		for (size_t i = 0; nova_worker.ops.needs && nova_worker.ops.needs[i]; i++)
 			if (!nova_worker.lab.can(0, t, nova_worker.ops.needs[i], why, sizeof(why)))
-				return nova_format("%s cannot %s: %s",
-				                   nova_worker.targets[t]->plugin,
+				return nova_format("%s cannot %s: %s", plugin,
 				                   nova_worker.ops.needs[i], why);
-		}
-	return NULL;
+		lack = find_boot_lack(nova_worker.targets[t]);
+	}
+	return lack;
 }
 
 static void do_open(const json_t *packet)

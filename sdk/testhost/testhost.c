@@ -608,7 +608,7 @@ int nova_testhost_end(struct nova_testhost *host, int returned)
 		call->ended = 1;
 		if (call->done)
 			complain(host, "done() for an op that did not return NOVA_PENDING");
-		if (returned > 0 || returned < NOVA_E_INTERRUPTED)
+		if (returned > 0 || returned < NOVA_E_UNKNOWN)
 			complain(host, "an op returned %d, which is no status", returned);
 	}
 	if (status < 0 && status != NOVA_E_CANCELLED && status != NOVA_E_TIMEOUT && !call->error)

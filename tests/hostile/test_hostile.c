@@ -310,7 +310,7 @@ static void refuses_bad_manifest(void **state)
 	        {"sha256", "sha257", "`sha256` is missing"},
 	        {"threads = \"parallel\"", "threads = 3", "`threads` must be text"},
 	        {"summary =", "summary", ": syntax error"},
-	        {"draft = 1", "draft = -1", "`draft`"},
+	        {"draft = ", "draft = -", "`draft`"},
 	        {"license", "@include \"/etc/passwd\"\nlicense", "@include"},
 	        {"type = \"integer\"", "type = \"complex\"", "complex"},
 	        {"unit = \"1\"", "unit = \"furlong\"", "furlong"},

@@ -158,6 +158,10 @@ static const struct {
         {NOVA_CAN_BEAT, 0, 0,
          "a serial port that sends to the network needs QEMU arguments, which Proxmox VE allows "
          "to root@pam only"},
+        {NOVA_CAN_DISK, 0, 0, NULL},
+        {NOVA_CAN_TEMPLATE, 0, 0, NULL},
+        {NOVA_CAN_DIRECT, 0, 0,
+         "Proxmox VE boots no kernel of another host: set vm.standard.boot to template or disk"},
         {NOVA_CAN_STUB, 0, 0, "this driver puts no images on a storage yet"},
         {NOVA_CAN_IMAGE, 0, 0, "this driver puts no images on a storage yet: name a template"},
         {NOVA_CAN_NETWORK, 0, 0,

@@ -33,11 +33,15 @@
  * chunks, (t) put_fact(op, field, key, text).
  */
 /* describe */
-#define NOVA_FIELD_FACT 100u /* t "version", "product", "accel", "accel.why", …: short facts */
+/* t short facts: "product", "version", "accel", "accel.why", "simulated" ("true"), "tls"
+ * ("verified", "pinned" or "insecure") */
+#define NOVA_FIELD_FACT 100u
 #define NOVA_FIELD_CAPABILITY                                                                      \
 	110u /* t key: NOVA_CAN_*; text NULL: it can, else the reason why not */
 /* a VM */
-#define NOVA_FIELD_ID      200u /* t key "": the hypervisor's own identity of the VM */
+/* t key "": the hypervisor's own identity of the VM. Put it as soon as the hypervisor has accepted
+ * the order: the host journals it at once, and it counts even if the op fails afterwards. */
+#define NOVA_FIELD_ID      200u
 #define NOVA_FIELD_VM      210u /* t vm_list: key is the VM's name, text its id */
 #define NOVA_FIELD_STATE   220u /* i NOVA_STATE_* */
 #define NOVA_FIELD_ADDRESS 230u /* t key: interface, text: IP address */
@@ -49,8 +53,9 @@
 #define NOVA_FIELD_SIGNAL      330u /* i put instead of the exit status if a signal ended it */
 #define NOVA_FIELD_GUEST_PID   340u /* i */
 #define NOVA_FIELD_TRUNCATED   350u /* i 1: the output was longer than the hypervisor gives */
-/* when, CLOCK_MONOTONIC ns. The host stamps both around the op; a driver whose clock is not this */
-/* host's (or is invented, as sim's) puts its own, and then every event of it is in that clock.   */
+/* when, ns. The host stamps both around the op, in CLOCK_MONOTONIC. A driver may put either itself:
+ * in that clock, where the hypervisor's time begins later than the call (its own checks come
+ * first); or in another one (a simulator's), and then every event of it is in that clock. */
 #define NOVA_FIELD_STARTED_NS  400u /* i */
 #define NOVA_FIELD_RETURNED_NS 410u /* i */
 #define NOVA_FIELD_API_NS      420u /* i one remote call's latency; may be put many times */
@@ -122,7 +127,7 @@ struct nova_event {
 	uint32_t flags;   /* 0 */
 	const char *name; /* the VM's name */
 	int64_t t_ns; /* CLOCK_MONOTONIC of this host, or the driver's (NOVA_FIELD_STARTED_NS) */
-	int64_t resolution_ns; /* > 0: how far t_ns may be off */
+	int64_t resolution_ns; /* > 0: it happened in [t_ns - resolution_ns, t_ns] */
 };
 
 /*

@@ -15,6 +15,15 @@
  * parameters to its kernel and initrd, for a driver that tries out an accelerator before it says
  * which one it uses.
  *
+ * At the deadline the host calls `cancel`, waits 5 s for the op to end, and gives it up: time for a
+ * driver to stop the task on the other side. An op that ends well in that time has ended well. An
+ * order (a call that changes something) is never sent twice: where its outcome is not known, the op
+ * fails with NOVA_E_UNKNOWN or NOVA_E_TIMEOUT, and the host sweeps. A driver itself waits for locks
+ * of the hypervisor, up to the deadline; NOVA_E_BUSY says that the deadline came first.
+ *
+ * After RESTORE and RESET a driver sends RUNNING again; where an agent's connection breaks, UNREADY
+ * and later READY.
+ *
  * An op that a driver lacks is NULL; what a target lacks is a capability with a reason. Names of
  * VMs, images and networks come from the host and carry our prefix; a driver never invents one and
  * never touches an object whose name it was not given.
@@ -35,6 +44,9 @@
 #define NOVA_CAN_EXEC     "exec"     /* exec in the guest */
 #define NOVA_CAN_READY    "ready"    /* NOVA_EVENT_READY is sent */
 #define NOVA_CAN_BEAT     "beat"     /* nova_shape.heartbeat is honoured */
+#define NOVA_CAN_DIRECT   "direct"   /* NOVA_BOOT_DIRECT */
+#define NOVA_CAN_DISK     "disk"     /* NOVA_BOOT_DISK */
+#define NOVA_CAN_TEMPLATE "template" /* NOVA_BOOT_TEMPLATE */
 #define NOVA_CAN_STUB     "stub"     /* NOVA_BOOT_STUB */
 #define NOVA_CAN_STATS    "stats"    /* vm_query STATS */
 #define NOVA_CAN_ADDRESS  "address"  /* vm_query ADDRESS */
@@ -76,8 +88,9 @@ struct nova_shape {
 	/* "udp:ADDRESS:PORT": send each byte that the guest writes to its second serial port (COM2,
 	 * 0x2f8) there as it comes. NULL: none. */
 	const char *heartbeat;
-	const char *const *networks; /* names from net_create, NULL-terminated, or NULL */
-	const char *const *knobs;    /* "vm.disk.cache=none", NULL-terminated, or NULL */
+	const char *const
+	        *networks; /* from net_create or the target's own, NULL-terminated, or NULL */
+	const char *const *knobs; /* "vm.disk.cache=none", NULL-terminated, or NULL */
 };
 
 #define NOVA_POWER_START    100u
@@ -130,14 +143,16 @@ struct nova_hypervisor {
 	/* After the last op has ended and `pump` has returned for the last time. */
 	void (*destroy)(void *self);
 	/*
-	 * Waits for and handles whatever there is, at most until `until_ns` (CLOCK_MONOTONIC), then
-	 * returns NOVA_DONE. Called in a loop on a host thread from after `create` until before
-	 * `destroy`. SERIAL and PER_INSTANCE: never at the same time as an op. NULL: nothing to
-	 * pump.
+	 * Waits for and handles whatever there is, at most until `until_ns` (CLOCK_MONOTONIC; it
+	 * may be far away), then returns NOVA_DONE; returning earlier is fine. Called in a loop on
+	 * a host thread from after `create` until before `destroy`. SERIAL and PER_INSTANCE: never
+	 * at the same time as an op; an op may queue what only the next `pump` sends. NULL: nothing
+	 * to pump.
 	 */
 	int (*pump)(void *self, int64_t until_ns);
-	/* Makes a `pump` that is waiting return soon. @thread any, also while `pump` runs. NULL:
-	 * then the host pumps in slices of 10 ms while calls are waiting. */
+	/* Makes a `pump` that is waiting, or the next one if none is, return soon. @thread any,
+	 * also while `pump` runs. NULL: then the host pumps in slices of 10 ms while calls are
+	 * waiting. */
 	int (*wake)(void *self);
 	/* The host has given up on `op`: stop it if you can; it must still be ended by done() or by
 	 * its own return. @thread any for PARALLEL, else as an op. */

@@ -36,6 +36,7 @@ typedef uint64_t nova_run; /* one benchmark instance in a worker */
 #define NOVA_E_REFUSED     (-15) /* refused for safety; nothing was done */
 #define NOVA_E_INTERNAL    (-16) /* a bug on this side of the call */
 #define NOVA_E_INTERRUPTED (-17) /* the user or the system asked to stop */
+#define NOVA_E_UNKNOWN     (-18) /* an order was sent and its outcome is not known: never retried */
 
 /* Plugin kinds. */
 #define NOVA_KIND_BENCHMARK  1u
