@@ -106,6 +106,7 @@ struct nova_benchmark {
 	/* One replicate on one side. VMs it leaves are deleted by the host. A failure of a VM is a
 	 * sample, not a failure of the replicate: return NOVA_DONE. */
 	int (*replicate)(void *self, nova_run run, uint32_t index, uint32_t side);
+	/* Once after the last replicate, if `setup` had succeeded. NULL: nothing to tear down. */
 	int (*teardown)(void *self, nova_run run);
 	void (*destroy)(void *self);
 	/*
