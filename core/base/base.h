@@ -122,6 +122,8 @@ void nova_sha256(const void *data, size_t bytes, char out[65]);
 int nova_sha256_file(const char *path, char out[65], struct nova_error *error);
 /* Canonical JSON (sorted keys, no white space, reals of 17 digits): equal values, equal bytes. */
 char *nova_json_canonical(const json_t *json);
+/* A member's text, "" if there is none; the object's own. */
+const char *nova_json_text(const json_t *object, const char *name);
 /* splitmix64: a seed for stream `stream` derived from `seed`. */
 uint64_t nova_seed_derive(uint64_t seed, uint64_t stream);
 

@@ -123,3 +123,10 @@ uint64_t nova_seed_derive(uint64_t seed, uint64_t stream)
 	return mix(mix(seed + UINT64_C(0x9e3779b97f4a7c15)) +
 	           (stream + 1) * UINT64_C(0x9e3779b97f4a7c15));
 }
+
+const char *nova_json_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}

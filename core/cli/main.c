@@ -6,12 +6,6 @@
 #include <signal.h>
 #include <string.h>
 
-#pragma weak nova_command_results
-#pragma weak nova_command_doctor
-#pragma weak nova_command_plugin
-#pragma weak nova_command_profile
-#pragma weak nova_command_config
-
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -84,11 +78,7 @@ int main(int argc, char **argv)
 	if (argv[1][0] == '-')
 		return nova_command_run(argc, argv);
 	for (size_t i = 0; i < NOVA_COUNT(commands); i++)
-		if (!strcmp(commands[i].name, argv[1])) {
-			if (commands[i].run)
-				return commands[i].run(argc - 1, argv + 1);
-			fprintf(stderr, "novacore: %s is not implemented\n", argv[1]);
-			return 2;
-		}
+		if (!strcmp(commands[i].name, argv[1]))
+			return commands[i].run(argc - 1, argv + 1);
 	return unknown(argv[1]);
 }

@@ -286,13 +286,6 @@ static void on_note(void *context, enum nova_level level, const char *text)
 /* --- dry run
  * ------------------------------------------------------------------------------------------ */
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static void print_step(FILE *out, const json_t *plan, const json_t *step)
 {
 	json_t *target = json_array_get(
@@ -307,10 +300,11 @@ static void print_step(FILE *out, const json_t *plan, const json_t *step)
 	        "%4lld  %-12s on %s (%s): %lld samples after %lld warm-up, about %s (%s)\n      "
 	        "%s\n",
 	        (long long)json_integer_value(json_object_get(step, "index")),
-	        text_of(step, "benchmark"), text_of(target, "name"), text_of(target, "plugin"),
+	        nova_json_text(step, "benchmark"), nova_json_text(target, "name"),
+	        nova_json_text(target, "plugin"),
 	        (long long)json_integer_value(json_object_get(step, "samples")),
 	        (long long)json_integer_value(json_object_get(step, "warmup")), estimate,
-	        text_of(step, "estimate_basis"), params ? params : "");
+	        nova_json_text(step, "estimate_basis"), params ? params : "");
 }
 
 static void print_plan(FILE *out, const json_t *plan)
@@ -322,7 +316,7 @@ static void print_plan(FILE *out, const json_t *plan)
 	size_t index;
 
 	fprintf(out, "Plan of profile %s, seed %lld; nothing has been done.\n",
-	        text_of(plan, "profile"),
+	        nova_json_text(plan, "profile"),
 	        (long long)json_integer_value(json_object_get(plan, "seed")));
 	json_array_foreach(steps, index, step)
 	{
@@ -452,9 +446,10 @@ static bool goal_missed(const json_t *result)
 	json_t *steps = json_object_get(result, "steps"), *step, *metric;
 	size_t i, j;
 
-	json_array_foreach(steps, i, step) json_array_foreach(
-	        json_object_get(step, "metrics"), j,
-	        metric) if (!strcmp(text_of(metric, "verdict"), "needs optimization")) return true;
+	json_array_foreach(steps, i, step)
+	        json_array_foreach(json_object_get(step, "metrics"), j,
+	                           metric) if (!strcmp(nova_json_text(metric, "verdict"),
+	                                               "needs optimization")) return true;
 	return false;
 }
 

@@ -50,13 +50,6 @@ bool nova_lead_wants_appliance(const json_t *target)
 	return json_is_true(json_object_get(target, "appliance"));
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static int64_t number_of(const json_t *object, const char *name)
 {
 	return json_integer_value(json_object_get(object, name));
@@ -90,7 +83,7 @@ static int begin_new(struct lead *lead)
 
 	nova_uuid7(run->id);
 	run->plan = json_deep_copy(lead->request->plan);
-	snprintf(run->profile, sizeof(run->profile), "%s", text_of(run->plan, "profile"));
+	snprintf(run->profile, sizeof(run->profile), "%s", nova_json_text(run->plan, "profile"));
 	snprintf(run->state, sizeof(run->state), "running");
 	run->seed = (uint64_t)number_of(run->plan, "seed");
 	run->started_utc_ns = run->anchor_utc_ns = nova_utc_ns();
@@ -163,7 +156,8 @@ static int put_step(struct lead *lead, const json_t *step, const char *state, co
 	                     "targets", names, "params", json_object_get(step, "params"));
 	canonical = nova_json_canonical(identity);
 	nova_sha256(canonical, strlen(canonical), record.hash);
-	snprintf(record.benchmark, sizeof(record.benchmark), "%s", text_of(step, "benchmark"));
+	snprintf(record.benchmark, sizeof(record.benchmark), "%s",
+	         nova_json_text(step, "benchmark"));
 	snprintf(record.state, sizeof(record.state), "%s", state);
 	code = nova_store_step_put(lead->store, lead->run.id, &record, &error);
 	if (code && !lead->store_code) {
@@ -264,11 +258,11 @@ static json_t *step_targets(struct lead *lead, const json_t *step, const struct 
 	{
 		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
 		                                 (size_t)json_integer_value(index));
-		json_t *target =
-		        nova_lead_target(lead->config, lead->registry, text_of(planned, "name"),
-		                         text_of(planned, "plugin"),
-		                         text_of(json_object_get(planned, "params"), "uri"),
-		                         lead->run.seed, guest, error);
+		json_t *target = nova_lead_target(
+		        lead->config, lead->registry, nova_json_text(planned, "name"),
+		        nova_json_text(planned, "plugin"),
+		        nova_json_text(json_object_get(planned, "params"), "uri"), lead->run.seed,
+		        guest, error);
 
 		if (!target) {
 			json_decref(made);
@@ -282,7 +276,7 @@ static json_t *step_targets(struct lead *lead, const json_t *step, const struct 
 static json_t *benchmark_packet(struct lead *lead, const json_t *step, struct nova_error *error)
 {
 	const struct nova_manifest *manifest = nova_registry_find(
-	        lead->registry, NOVA_KIND_BENCHMARK, text_of(step, "benchmark"), error);
+	        lead->registry, NOVA_KIND_BENCHMARK, nova_json_text(step, "benchmark"), error);
 
 	if (!manifest)
 		return NULL;
@@ -307,8 +301,8 @@ static json_t *describe(const json_t *planned, const json_t *opened)
 	        json_object_get(facts, "product"), "version", json_object_get(facts, "version"),
 	        "accel", json_object_get(facts, "accel"), "why",
 	        json_object_get(facts, "accel.why"), "simulated",
-	        !strcmp(text_of(facts, "simulated"), "true"), "capabilities", capabilities, "facts",
-	        facts);
+	        !strcmp(nova_json_text(facts, "simulated"), "true"), "capabilities", capabilities,
+	        "facts", facts);
 }
 
 /* Also notes in *where* what must match (accelerator), in *what* what is compared (versions). */
@@ -323,9 +317,10 @@ static void learn_targets(struct lead *lead, const json_t *step, const json_t *o
 		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"), at);
 		json_t *description =
 		        describe(planned, json_array_get(json_object_get(opened, "targets"), i));
-		NOVA_AUTOFREE char *accel = nova_format("accel.%s", text_of(planned, "name"));
+		NOVA_AUTOFREE char *accel =
+		        nova_format("accel.%s", nova_json_text(planned, "name"));
 		NOVA_AUTOFREE char *version =
-		        nova_format("hypervisor.%s", text_of(planned, "name"));
+		        nova_format("hypervisor.%s", nova_json_text(planned, "name"));
 
 		while (json_array_size(lead->run.targets) <= at)
 			json_array_append_new(
@@ -335,8 +330,8 @@ static void learn_targets(struct lead *lead, const json_t *step, const json_t *o
 			                 NULL));
 		json_object_set(lead->run.where, accel, json_object_get(description, "accel"));
 		json_object_set_new(lead->run.what, version,
-		                    json_sprintf("%s %s", text_of(description, "product"),
-		                                 text_of(description, "version")));
+		                    json_sprintf("%s %s", nova_json_text(description, "product"),
+		                                 nova_json_text(description, "version")));
 		json_array_set_new(lead->run.targets, at, description);
 	}
 	save_run(lead, NULL);
@@ -596,7 +591,7 @@ static uint32_t fit(struct lead *lead, uint32_t wanted, int64_t each_ns, int64_t
 	text = nova_format(
 	        "step %lld (%s): %u of %u replicates fit into run.budget (%.1f s each, %.0f s "
 	        "left for this step); --full lifts the budget",
-	        (long long)number_of(lead->step, "index"), text_of(lead->step, "benchmark"),
+	        (long long)number_of(lead->step, "index"), nova_json_text(lead->step, "benchmark"),
 	        fitting, wanted, (double)each_ns / 1e9, (double)share_ns / 1e9);
 	add_note(lead, text);
 	return fitting;
@@ -808,7 +803,7 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 		skip(lead, lead->step, lacks, NULL);
 		nova_lead_note(lead, NOVA_LOG_WARNING, "step %lld (%s) is skipped: %s",
 		               (long long)number_of(lead->step, "index"),
-		               text_of(lead->step, "benchmark"), lacks);
+		               nova_json_text(lead->step, "benchmark"), lacks);
 		lead->skipped++;
 	} else if (code) {
 		int exit_of_step = nova_code_exit(code);
@@ -816,7 +811,7 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 		state = code == NOVA_E_FAILED ? "lost" : "failed";
 		nova_lead_note(lead, NOVA_LOG_ERROR, "step %lld (%s): %s",
 		               (long long)number_of(lead->step, "index"),
-		               text_of(lead->step, "benchmark"), error.text);
+		               nova_json_text(lead->step, "benchmark"), error.text);
 		/* A host or hypervisor that cannot do it is 3; whatever else went wrong, 4. */
 		exit_of_step = exit_of_step == 3 || exit_of_step == 5 ? exit_of_step : 4;
 		if (*exit_code != 5 && (*exit_code != 3 || exit_of_step == 5))
@@ -868,12 +863,13 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 			                     (long long)json_integer_value(concurrency));
 		lead->step = step;
 		lead->value_count = 0;
-		lead->progress = (struct nova_run_progress){.step = (uint32_t)index,
-		                                            .steps = lead->progress.steps,
-		                                            .benchmark = text_of(step, "benchmark"),
-		                                            .target = text_of(planned, "name"),
-		                                            .params = params ? params : "",
-		                                            .left_ns = -1};
+		lead->progress =
+		        (struct nova_run_progress){.step = (uint32_t)index,
+		                                   .steps = lead->progress.steps,
+		                                   .benchmark = nova_json_text(step, "benchmark"),
+		                                   .target = nova_json_text(planned, "name"),
+		                                   .params = params ? params : "",
+		                                   .left_ns = -1};
 		code = run_step(lead, guest, exit_code);
 	}
 	/* Not one step that the targets can do: that is no success. */
@@ -895,8 +891,9 @@ static int take_locks(struct lead *lead, int *run_lock, json_t *locks, struct no
 		return nova_error_prefix(error, "run %s is being executed", lead->run.id);
 	json_array_foreach(targets, i, target)
 	{
-		const char *uri = text_of(json_object_get(target, "params"), "uri");
-		NOVA_AUTOFREE char *endpoint = nova_format("%s %s", text_of(target, "plugin"), uri);
+		const char *uri = nova_json_text(json_object_get(target, "params"), "uri");
+		NOVA_AUTOFREE char *endpoint =
+		        nova_format("%s %s", nova_json_text(target, "plugin"), uri);
 		char digest[65];
 		int fd;
 
@@ -908,7 +905,7 @@ static int take_locks(struct lead *lead, int *run_lock, json_t *locks, struct no
 			        error,
 			        "target %s is in use by another run (two runs disturb each "
 			        "other; wait for it, see novacore status)",
-			        text_of(target, "name"));
+			        nova_json_text(target, "name"));
 		json_array_append_new(locks, json_integer(fd));
 	}
 	return 0;

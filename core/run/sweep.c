@@ -25,17 +25,10 @@ struct sweep {
 	size_t count;
 };
 
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static bool same_endpoint(const json_t *left, const json_t *right)
 {
-	return !strcmp(text_of(left, "plugin"), text_of(right, "plugin")) &&
-	       !strcmp(text_of(left, "uri"), text_of(right, "uri"));
+	return !strcmp(nova_json_text(left, "plugin"), nova_json_text(right, "plugin")) &&
+	       !strcmp(nova_json_text(left, "uri"), nova_json_text(right, "uri"));
 }
 
 static bool wanted(const struct sweep *sweep, const json_t *target)
@@ -43,15 +36,16 @@ static bool wanted(const struct sweep *sweep, const json_t *target)
 	json_t *planned;
 	size_t i;
 
-	if (sweep->plugin && strcmp(sweep->plugin, text_of(target, "plugin")))
+	if (sweep->plugin && strcmp(sweep->plugin, nova_json_text(target, "plugin")))
 		return false;
 	if (!sweep->only)
 		return true;
 	json_array_foreach(
 	        sweep->only, i,
-	        planned) if (!strcmp(text_of(planned, "plugin"), text_of(target, "plugin")) &&
-	                     !strcmp(text_of(json_object_get(planned, "params"), "uri"),
-	                             text_of(target, "uri"))) return true;
+	        planned) if (!strcmp(nova_json_text(planned, "plugin"),
+	                             nova_json_text(target, "plugin")) &&
+	                     !strcmp(nova_json_text(json_object_get(planned, "params"), "uri"),
+	                             nova_json_text(target, "uri"))) return true;
 	return false;
 }
 
@@ -128,9 +122,9 @@ static int sweep_objects(struct lead *lead, const json_t *objects, uint32_t *lef
 static int open_target(struct lead *lead, const json_t *target, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *targets = json_array(), *shape = json_object(), *opened = NULL;
-	json_t *full =
-	        nova_lead_target(lead->config, lead->registry, text_of(target, "name"),
-	                         text_of(target, "plugin"), text_of(target, "uri"), 0, NULL, error);
+	json_t *full = nova_lead_target(
+	        lead->config, lead->registry, nova_json_text(target, "name"),
+	        nova_json_text(target, "plugin"), nova_json_text(target, "uri"), 0, NULL, error);
 	int code;
 
 	if (!full)
@@ -148,7 +142,7 @@ static int sweep_group(struct lead *lead, const struct group *group, uint32_t *l
 	int code;
 
 	nova_lead_note(lead, NOVA_LOG_INFO, "deleting %zu objects that dead runs left on %s", count,
-	               text_of(group->target, "name"));
+	               nova_json_text(group->target, "name"));
 	code = open_target(lead, group->target, error);
 	if (code)
 		*left += (uint32_t)count;

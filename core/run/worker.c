@@ -59,13 +59,6 @@ void nova_tellf(uint32_t level, const char *format, ...)
 /* --- open
  * ----------------------------------------------------------------------------------------- */
 
-static const char *member(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static void say_loading(uint32_t kind, const char *plugin, const char *stage)
 {
 	nova_tell(json_pack("{ss sI ss ss}", "is", "loading", "kind", (json_int_t)kind, "plugin",
@@ -101,12 +94,13 @@ static struct instance *load(uint32_t kind, uint32_t target, const json_t *what,
 {
 	const struct nova_plugin *plugin;
 	enum nova_refusal_reason reason = 0;
-	const char *name = member(what, "plugin");
+	const char *name = nova_json_text(what, "plugin");
 	struct instance *instance;
 
 	say_loading(kind, name, "load");
-	if (nova_plugin_load(member(what, "path"), kind, name, member(what, "sha256"),
-	                     nova_host_table(), &plugin, &reason, error)) {
+	if (nova_plugin_load(nova_json_text(what, "path"), kind, name,
+	                     nova_json_text(what, "sha256"), nova_host_table(), &plugin, &reason,
+	                     error)) {
 		if (reason)
 			nova_tell(json_pack("{ss sI ss sI ss}", "is", "refused", "kind",
 			                    (json_int_t)kind, "plugin", name, "reason",
@@ -142,7 +136,8 @@ static int open_targets(const json_t *packet, struct nova_error *error)
 		nova_worker.targets[nova_worker.target_count++] = instance;
 		code = nova_instance_open(instance, ops, error);
 		if (code)
-			return nova_error_prefix(error, "target %s", member(target, "name"));
+			return nova_error_prefix(error, "target %s",
+			                         nova_json_text(target, "name"));
 	}
 	return 0;
 }
@@ -352,8 +347,8 @@ static void do_sweep(const json_t *packet)
 	{
 		const char *id = json_string_value(json_object_get(object, "id"));
 
-		left += nova_lab_delete(instance, member(object, "kind"), member(object, "name"),
-		                        id, &error) != 0;
+		left += nova_lab_delete(instance, nova_json_text(object, "kind"),
+		                        nova_json_text(object, "name"), id, &error) != 0;
 	}
 	if (prefix && *prefix)
 		left += sweep_strays(instance, prefix, json_object_get(packet, "busy"), &error);
