@@ -299,7 +299,7 @@ static void print_step(FILE *out, const json_t *plan, const json_t *step)
 	fprintf(out,
 	        "%4lld  %-12s on %s (%s): %lld samples after %lld warm-up, about %s (%s)\n      "
 	        "%s\n",
-	        (long long)json_integer_value(json_object_get(step, "index")),
+	        (long long)json_integer_value(json_object_get(step, "index")) + 1,
 	        nova_json_text(step, "benchmark"), nova_json_text(target, "name"),
 	        nova_json_text(target, "plugin"),
 	        (long long)json_integer_value(json_object_get(step, "samples")),

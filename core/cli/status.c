@@ -102,7 +102,7 @@ static void print_runs(const json_t *runs)
 		       json_string_value(json_object_get(run, "started")));
 		json_array_foreach(json_object_get(run, "steps"), j, step)
 		        printf("  step %lld  %-12s %-8s %lld replicates done\n",
-		               (long long)json_integer_value(json_object_get(step, "index")),
+		               (long long)json_integer_value(json_object_get(step, "index")) + 1,
 		               json_string_value(json_object_get(step, "benchmark")),
 		               json_string_value(json_object_get(step, "state")),
 		               (long long)json_integer_value(json_object_get(step, "replicates")));

@@ -468,8 +468,8 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 	heading(table, nova_text_get(&line));
 	if (strcmp(state, "done") != 0) {
 		line.length = 0;
-		nova_text_addf(&line, "step %lld %s%s%s", nova_report_integer(step, "index"), state,
-		               why ? ": " : "", why ? why : "");
+		nova_text_addf(&line, "step %lld %s%s%s", nova_report_integer(step, "index") + 1,
+		               state, why ? ": " : "", why ? why : "");
 		print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
 	}
 	print_metrics(table, step);
@@ -498,7 +498,7 @@ static void print_skipped(const struct table *table, const json_t *result)
 		}
 		if (json_is_integer(json_object_get(one, "step")))
 			nova_text_addf(&line, "%sstep %lld", line.length ? ", " : "",
-			               nova_report_integer(one, "step"));
+			               nova_report_integer(one, "step") + 1);
 		nova_text_addf(&line, "%s%s%s%s", line.length ? ": " : "",
 		               nova_report_text(one, "why"), fix ? "; " : "", fix ? fix : "");
 		print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));

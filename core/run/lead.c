@@ -55,6 +55,12 @@ static int64_t number_of(const json_t *object, const char *name)
 	return json_integer_value(json_object_get(object, name));
 }
 
+/* For people, who count from 1; documents count from 0. */
+static long long step_number(const struct lead *lead)
+{
+	return number_of(lead->step, "index") + 1;
+}
+
 static int64_t op_timeout(const struct lead *lead)
 {
 	return nova_config_i64(lead->config, "run.op_timeout", 0);
@@ -591,8 +597,8 @@ static uint32_t fit(struct lead *lead, uint32_t wanted, int64_t each_ns, int64_t
 	text = nova_format(
 	        "step %lld (%s): %u of %u replicates fit into run.budget (%.1f s each, %.0f s "
 	        "left for this step); --full lifts the budget",
-	        (long long)number_of(lead->step, "index"), nova_json_text(lead->step, "benchmark"),
-	        fitting, wanted, (double)each_ns / 1e9, (double)share_ns / 1e9);
+	        step_number(lead), nova_json_text(lead->step, "benchmark"), fitting, wanted,
+	        (double)each_ns / 1e9, (double)share_ns / 1e9);
 	add_note(lead, text);
 	return fitting;
 }
@@ -802,15 +808,13 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 		state = "skipped";
 		skip(lead, lead->step, lacks, NULL);
 		nova_lead_note(lead, NOVA_LOG_WARNING, "step %lld (%s) is skipped: %s",
-		               (long long)number_of(lead->step, "index"),
-		               nova_json_text(lead->step, "benchmark"), lacks);
+		               step_number(lead), nova_json_text(lead->step, "benchmark"), lacks);
 		lead->skipped++;
 	} else if (code) {
 		int exit_of_step = nova_code_exit(code);
 
 		state = code == NOVA_E_FAILED ? "lost" : "failed";
-		nova_lead_note(lead, NOVA_LOG_ERROR, "step %lld (%s): %s",
-		               (long long)number_of(lead->step, "index"),
+		nova_lead_note(lead, NOVA_LOG_ERROR, "step %lld (%s): %s", step_number(lead),
 		               nova_json_text(lead->step, "benchmark"), error.text);
 		/* A host or hypervisor that cannot do it is 3; whatever else went wrong, 4. */
 		exit_of_step = exit_of_step == 3 || exit_of_step == 5 ? exit_of_step : 4;
