@@ -166,7 +166,7 @@ static void says_what_was_left_out_and_what_to_do_next(void **state)
 	NOVA_AUTOFREE char *text = render(result, "table", NULL);
 
 	(void)state;
-	assert_contains(text, "Left out\n  migration, step 1: needs a second target; add --pair "
+	assert_contains(text, "Left out\n  migration, step 2: needs a second target; add --pair "
 	                      "local");
 	assert_lacks(text, "migration on local");
 	assert_contains(text, "step 2 failed: the worker was killed");
