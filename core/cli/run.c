@@ -93,6 +93,7 @@ struct list {
 struct command {
 	const char *profile, *plugin, *uri, *config, *resume, *format, *output;
 	struct list targets, benchmarks, settings;
+	struct list owned; /* settings that were made here */
 	uint64_t seed;
 	bool dry_run, fail_on_goal, quiet, verbose;
 	struct nova_settings loaded;
@@ -139,7 +140,8 @@ static int take_option(struct command *command, int option)
 	case OPTION_SEED: return parse_seed(optarg, &command->seed);
 	case OPTION_FULL: add(&command->settings, "run.full=true"); return -1;
 	case OPTION_MAX_VMS:
-		add(&command->settings, nova_format("limits.max_vms=%s", optarg));
+		add(&command->owned, nova_format("limits.max_vms=%s", optarg));
+		add(&command->settings, command->owned.items[command->owned.count - 1]);
 		return -1;
 	case OPTION_DRY_RUN: command->dry_run = true; return -1;
 	case OPTION_RESUME: command->resume = optarg; return -1;
@@ -561,6 +563,9 @@ int nova_command_run(int argc, char **argv)
 	free(command.targets.items);
 	free(command.benchmarks.items);
 	free(command.settings.items);
+	for (size_t i = 0; i < command.owned.count; i++)
+		free((char *)(uintptr_t)command.owned.items[i]);
+	free(command.owned.items);
 	return code ? nova_complain(&error) : exit_code;
 }
 
