@@ -378,14 +378,13 @@ int task_kill(struct sim *sim, int64_t pid)
 
 void event_send(struct sim *sim, const char *name, uint32_t kind, int64_t t_ns)
 {
-	int64_t late_ns = sim->is_virtual ? 0 : sim->host->now_ns() - t_ns;
 	struct nova_event event = {
 	        .struct_size = sizeof(event),
 	        .kind = kind,
 	        .source = NOVA_SOURCE_MODEL,
 	        .name = name,
 	        .t_ns = t_ns,
-	        .resolution_ns = late_ns > 1 ? late_ns : 1,
+	        .resolution_ns = 1, /* it happened when it was due, however late this is sent */
 	};
 
 	sim->host->event(sim->instance, &event);

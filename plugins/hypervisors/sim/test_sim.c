@@ -475,6 +475,7 @@ static void a_hang_ends_when_it_is_cancelled(void **state)
 		assert_int_equal(nova_testhost_call(host, 50, vm_create, "vm-1", &SHAPE),
 		                 NOVA_E_TIMEOUT);
 		assert_true(nova_testhost_ended(host));
+		assert_non_null(nova_testhost_fact(host, NOVA_FIELD_ID, ""));
 		/* What a hung creation did is unknown: here it left a VM, for the sweep to find. */
 		assert_int_equal(nova_testhost_call(host, 5000, vm_list, "vm-"), NOVA_DONE);
 		assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 1);
@@ -664,6 +665,7 @@ static void the_agent_goes_and_comes_back_after_a_restore(void **state)
 		back = nova_testhost_wait(host, from, "vm-1", NOVA_EVENT_READY, 5000);
 		assert_non_null(gone);
 		assert_non_null(back);
+		assert_non_null(nova_testhost_wait(host, from, "vm-1", NOVA_EVENT_RUNNING, 0));
 		assert_int_equal(back->t_ns - gone->t_ns, total);
 		assert_int_equal(snapshot(host, "vm-1", NOVA_SNAPSHOT_DELETE), NOVA_DONE);
 		assert_int_equal(snapshot(host, "vm-1", NOVA_SNAPSHOT_DELETE), NOVA_E_NOT_FOUND);

@@ -216,8 +216,10 @@ static int begin(struct sim *sim, nova_op op, struct vm *vm, enum operation oper
 
 static int finish_create(struct sim *sim, struct task *task, struct vm *vm)
 {
+	(void)sim;
+	(void)task;
 	vm->exists = 1;
-	return sim->host->put_fact(task->op, NOVA_FIELD_ID, "", vm->id);
+	return NOVA_DONE;
 }
 
 static int create(struct sim *sim, nova_op op, const char *name, const struct nova_shape *shape)
@@ -231,6 +233,7 @@ static int create(struct sim *sim, nova_op op, const char *name, const struct no
 		pthread_mutex_unlock(&sim->lock);
 		return status;
 	}
+	sim->host->put_fact(op, NOVA_FIELD_ID, "", vm->id);
 	return begin(sim, op, vm, CREATE, 0, NULL, finish_create);
 }
 
@@ -426,6 +429,7 @@ static int finish_snapshot(struct sim *sim, struct task *task, struct vm *vm)
 	unready(sim, vm, task->due_ns);
 	vm->state = NOVA_STATE_RUNNING;
 	vm->life = ++sim->counter;
+	event_send(sim, vm->name, NOVA_EVENT_RUNNING, task->due_ns);
 	if (!was_ready)
 		return NOVA_DONE;
 	return event_at(sim, vm, NOVA_EVENT_READY, task->due_ns + task->stage_ns[0],
