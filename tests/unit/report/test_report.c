@@ -169,7 +169,7 @@ static void says_what_was_left_out_and_what_to_do_next(void **state)
 	assert_contains(text, "Left out\n  migration, step 2: needs a second target; add --pair "
 	                      "local");
 	assert_lacks(text, "migration on local");
-	assert_contains(text, "step 2 failed: the worker was killed");
+	assert_contains(text, "step 3 failed: the worker was killed");
 	assert_contains(text, "3 pass, 1 acceptable, 1 needs optimization, 1 inconclusive, 1 "
 	                      "without a goal");
 	assert_contains(text, "--set run.samples=N");
