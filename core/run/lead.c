@@ -83,6 +83,32 @@ static int save_run(struct lead *lead, struct nova_error *error)
 	return !lead->recorded ? 0 : nova_store_run_put(lead->store, &lead->run, error);
 }
 
+static void add_plugin(json_t *what, const char *kind, const json_t *plugin, const char *name)
+{
+	NOVA_AUTOFREE char *key = nova_format("plugin.%s/%s", kind, name);
+
+	json_object_set_new(what, key,
+	                    json_sprintf("%s, %.12s", nova_json_text(plugin, "version"),
+	                                 nova_json_text(plugin, "sha256")));
+}
+
+/* What of the plan must match for a comparison, and what of it is compared. */
+static void add_plan_facts(struct nova_run_record *run)
+{
+	json_t *revisions = json_object(), *metric, *item;
+	const char *name;
+	size_t i;
+
+	json_object_foreach(json_object_get(run->plan, "metrics"), name, metric)
+	        json_object_set(revisions, name, json_object_get(metric, "revision"));
+	json_object_set_new(run->where, "metric_revisions", revisions);
+	json_object_set_new(run->where, "shape", json_copy(json_object_get(run->plan, "shape")));
+	json_array_foreach(json_object_get(run->plan, "targets"), i, item)
+	        add_plugin(run->what, "hypervisor", item, nova_json_text(item, "plugin"));
+	json_array_foreach(json_object_get(run->plan, "steps"), i, item)
+	        add_plugin(run->what, "benchmark", item, nova_json_text(item, "benchmark"));
+}
+
 static int begin_new(struct lead *lead)
 {
 	struct nova_run_record *run = &lead->run;
@@ -96,6 +122,7 @@ static int begin_new(struct lead *lead)
 	run->anchor_monotonic_ns = nova_now_ns();
 	read_boot_id(run->boot_id);
 	nova_machine_facts(&run->where, &run->what);
+	add_plan_facts(run);
 	run->targets = json_array();
 	run->skipped = json_array();
 	return 0;
