@@ -597,6 +597,8 @@ static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, b
 		*error = lead->store_error;
 		return lead->store_code;
 	}
+	lead->attempted += lead->counts[0];
+	lead->succeeded += lead->counts[NOVA_SAMPLE_OK];
 	if (code)
 		state = lead->interrupted ? "superseded" : "failed";
 	else if (warm_up)
@@ -768,10 +770,13 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
 	NOVA_AUTOJSON json_t *opened = NULL;
 	struct step_plan plan = {0};
 	struct tally tally = {0};
-	int code = open_step(lead, guest, &opened, error);
+	int code;
 
+	lead->opening = true;
+	code = open_step(lead, guest, &opened, error);
 	if (code)
 		return code;
+	lead->opening = false;
 	learn_targets(lead, lead->step, opened);
 	*lacks = nova_strdup(nova_wire_text(opened, "lacks"));
 	if (*lacks)
@@ -807,48 +812,92 @@ static int work_step(struct lead *lead, const struct nova_guest *guest, char **l
 	return code;
 }
 
+/*
+ * What a step's failure means for the exit code: while it was being opened, what the host, the
+ * configuration or the hypervisor said; later, a step that failed.
+ */
+static void blame(const struct lead *lead, int code, int *exit_code)
+{
+	static const int order[] = {5, 2, 3, 4};
+	int of_step = lead->opening ? nova_code_exit(code) : 4;
+
+	for (size_t i = 0; i < NOVA_COUNT(order); i++)
+		if (*exit_code == order[i] || of_step == order[i]) {
+			*exit_code = order[i];
+			return;
+		}
+	*exit_code = 4;
+}
+
+/* What the step left, because its worker died or a call failed. */
+static void sweep_step(struct lead *lead, int *exit_code)
+{
+	struct nova_error ignored = {0};
+	uint32_t found, left;
+
+	nova_sweep_journal(lead, lead->targets, NULL, false, &found, &left, &ignored);
+	if (left && !*exit_code)
+		*exit_code = 4;
+}
+
+/* A step in which not one VM got through has measured nothing. */
+static int check_success(const struct lead *lead, struct nova_error *error)
+{
+	if (!lead->attempted || lead->succeeded)
+		return 0;
+	return nova_error_set(error, NOVA_E_UNKNOWN,
+	                      "not one of %u VMs got through; the messages above say why",
+	                      lead->attempted);
+}
+
+static void end_step(struct lead *lead, int code, const char *lacks, const struct nova_error *error,
+                     int *exit_code)
+{
+	const char *state = lacks                   ? "skipped"
+	                    : !code                 ? "done"
+	                    : code == NOVA_E_FAILED ? "lost"
+	                                            : "failed";
+	const char *why = lacks ? lacks : code ? error->text : NULL;
+
+	json_object_set_new(lead->step, "ended", json_integer((json_int_t)nova_utc_ns()));
+	if (lacks) {
+		skip(lead, lead->step, lacks, NULL);
+		lead->skipped++;
+	}
+	if (code)
+		blame(lead, code, exit_code);
+	if (why)
+		nova_lead_note(lead, lacks ? NOVA_LOG_WARNING : NOVA_LOG_ERROR,
+		               "step %lld (%s)%s: %s", step_number(lead),
+		               nova_json_text(lead->step, "benchmark"), lacks ? " is skipped" : "",
+		               why);
+	put_step(lead, lead->step, state, why);
+}
+
 /* 0 if the run may go on, else the code that ends it. */
 static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit_code)
 {
 	NOVA_AUTOFREE char *lacks = NULL;
-	struct nova_error error = {0}, ignored = {0};
-	const char *state = "done";
-	uint32_t found, left;
+	struct nova_error error = {0};
 	int code;
 
+	lead->attempted = lead->succeeded = 0;
 	json_object_set_new(lead->step, "started", json_integer((json_int_t)nova_utc_ns()));
 	json_object_set_new(lead->step, "ended", json_integer(0));
 	if (put_step(lead, lead->step, "running", NULL))
 		return lead->store_code;
 	code = work_step(lead, guest, &lacks, &error);
 	nova_talk_close(lead);
-	if (code)
-		nova_sweep_journal(lead, NULL, NULL, false, &found, &left, &ignored);
+	sweep_step(lead, exit_code);
 	if (lead->store_code)
 		return lead->store_code;
 	if (lead->interrupted) {
 		put_step(lead, lead->step, "planned", NULL);
 		return NOVA_E_INTERRUPTED;
 	}
-	json_object_set_new(lead->step, "ended", json_integer((json_int_t)nova_utc_ns()));
-	if (lacks) {
-		state = "skipped";
-		skip(lead, lead->step, lacks, NULL);
-		nova_lead_note(lead, NOVA_LOG_WARNING, "step %lld (%s) is skipped: %s",
-		               step_number(lead), nova_json_text(lead->step, "benchmark"), lacks);
-		lead->skipped++;
-	} else if (code) {
-		int exit_of_step = nova_code_exit(code);
-
-		state = code == NOVA_E_FAILED ? "lost" : "failed";
-		nova_lead_note(lead, NOVA_LOG_ERROR, "step %lld (%s): %s", step_number(lead),
-		               nova_json_text(lead->step, "benchmark"), error.text);
-		/* A host or hypervisor that cannot do it is 3; whatever else went wrong, 4. */
-		exit_of_step = exit_of_step == 3 || exit_of_step == 5 ? exit_of_step : 4;
-		if (*exit_code != 5 && (*exit_code != 3 || exit_of_step == 5))
-			*exit_code = exit_of_step;
-	}
-	put_step(lead, lead->step, state, lacks ? lacks : code ? error.text : NULL);
+	if (!code && !lacks)
+		code = check_success(lead, &error);
+	end_step(lead, code, lacks, &error, exit_code);
 	return lead->store_code;
 }
 

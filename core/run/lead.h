@@ -91,6 +91,8 @@ struct lead {
 	struct nova_replicate at;
 	bool in_replicate;
 	uint32_t counts[4];
+	uint32_t attempted, succeeded; /* VMs of the step, in this process */
+	bool opening;                  /* the step has not come to its first replicate */
 	struct nova_run_progress progress;
 	double *values; /* of progress.metric */
 	size_t value_count;

@@ -285,7 +285,7 @@ static void do_replicate(const json_t *packet)
 		nova_tellf(NOVA_LOG_WARNING,
 		           "%u objects could not be deleted; novacore clean tries again", left);
 	nova_tell(json_pack("{ss sI ss sb}", "is", "replicated", "code", (json_int_t)code, "text",
-	                    error.text, "tainted", tainted() || left));
+	                    error.text, "tainted", tainted()));
 }
 
 /* "novacore-<installation>-<run>-<n>": does its run stand in `busy`? */
