@@ -77,9 +77,10 @@ static bool is_sum(const char *name, size_t i)
 	return strspn(name + group, "0123456789") == length - group - tail;
 }
 
-static void put_record(struct kvm *self, nova_op op, virDomainStatsRecordPtr record, pid_t pid)
+static void put_record(struct kvm *self, nova_op op, virDomainStatsRecordPtr record, int64_t cpu,
+                       int64_t rss)
 {
-	int64_t totals[SUMS], cpu = 0, rss = resident(pid), given;
+	int64_t totals[SUMS], given;
 	bool seen[SUMS] = {false};
 	unsigned long long number;
 	for (int i = 0; i < record->nparams; i++)
@@ -92,13 +93,10 @@ static void put_record(struct kvm *self, nova_op op, virDomainStatsRecordPtr rec
 	for (size_t j = 0; j < SUMS; j++)
 		if (seen[j])
 			self->host->put_i64(op, sums[j].field, totals[j]);
-	bool known = process_time(pid, &cpu);
-	if (!known &&
-	    virTypedParamsGetULLong(record->params, record->nparams, "cpu.time", &number) == 1) {
+	if (!cpu &&
+	    virTypedParamsGetULLong(record->params, record->nparams, "cpu.time", &number) == 1)
 		cpu = (int64_t)number;
-		known = true;
-	}
-	if (known)
+	if (cpu)
 		self->host->put_i64(op, NOVA_FIELD_CPU_NS, cpu);
 	if (virTypedParamsGetULLong(record->params, record->nparams, "balloon.current", &number) ==
 	    1) {
@@ -112,19 +110,25 @@ static void put_record(struct kvm *self, nova_op op, virDomainStatsRecordPtr rec
 		self->host->put_i64(op, NOVA_FIELD_RESIDENT_BYTES, rss);
 }
 
+/*
+ * libvirt is not asked for what the kernel says better: for the CPU figures it would first ask
+ * every QEMU on this host what it can do.
+ */
 static int put_stats(struct kvm *self, nova_op op, virDomainPtr domain)
 {
 	virDomainPtr list[] = {domain, NULL};
 	virDomainStatsRecordPtr *records = NULL;
-	int count =
-	        virDomainListGetStats(list,
-	                              VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON |
-	                                      VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_INTERFACE,
-	                              &records, 0);
+	unsigned groups =
+	        VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_INTERFACE;
+	pid_t pid = kvm_pid(self, virDomainGetName(domain));
+	int64_t cpu = 0;
+	if (!process_time(pid, &cpu))
+		groups |= VIR_DOMAIN_STATS_CPU_TOTAL;
+	int count = virDomainListGetStats(list, groups, &records, 0);
 	if (count < 0)
 		return kvm_fail(self, op, "get the statistics of VM", virDomainGetName(domain));
 	if (count > 0)
-		put_record(self, op, records[0], kvm_pid(self, virDomainGetName(domain)));
+		put_record(self, op, records[0], cpu, resident(pid));
 	virDomainStatsRecordListFree(records);
 	return NOVA_DONE;
 }
