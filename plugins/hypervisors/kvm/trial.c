@@ -160,8 +160,8 @@ static char *make_key(struct kvm *self, const char *kernel)
 	uname(&host);
 	if (kernel)
 		stat(kernel, &status);
-	return kvm_format("QEMU %lu; %s %lld %lld; %s; Linux %s", qemu,
-	                  kernel ? kernel : "boot sector", (long long)status.st_size,
+	return kvm_format("%s %lu; %s %lld %lld; %s; Linux %s", kvm_text(self, "emulator", "QEMU"),
+	                  qemu, kernel ? kernel : "boot sector", (long long)status.st_size,
 	                  (long long)status.st_mtime, cpu, host.release);
 }
 
