@@ -1097,7 +1097,8 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	                    .store = request->store,
 	                    .registry = request->registry,
 	                    .config = request->config,
-	                    .watch = request->watch};
+	                    .watch = request->watch,
+	                    .stop_by_ns = INT64_MAX};
 	int code;
 
 	memset(outcome, 0, sizeof(*outcome));

@@ -82,7 +82,8 @@ struct lead {
 	int signals;     /* signalfd */
 	int interrupted; /* 0, SIGINT or SIGTERM */
 	unsigned interrupts;
-	int store_code; /* the store failed: stop */
+	int64_t stop_by_ns; /* when a stop must have come to its end; INT64_MAX: none was asked */
+	int store_code;     /* the store failed: stop */
 	struct nova_error store_error;
 	size_t skipped; /* steps */
 	/* the step and replicate that run */

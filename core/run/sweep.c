@@ -249,7 +249,8 @@ int nova_run_sweep(const struct nova_sweep_request *request, uint32_t *found, ui
 	                    .registry = request->registry,
 	                    .config = request->config,
 	                    .watch = request->watch,
-	                    .short_id = "sweep"};
+	                    .short_id = "sweep",
+	                    .stop_by_ns = INT64_MAX};
 	int code;
 
 	lead.signals = nova_signals_take(error);

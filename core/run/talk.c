@@ -273,6 +273,9 @@ static void on_signals(struct lead *lead)
 		               "stopping: VMs of this run are being deleted, results so far are "
 		               "kept (once "
 		               "more to stop at once)");
+		lead->stop_by_ns = nova_now_ns() +
+		                   nova_config_i64(lead->config, "run.op_timeout", 0) +
+		                   10 * NOVA_SECOND_NS;
 		nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);
 	}
 }
@@ -357,7 +360,8 @@ int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_
 			snprintf(stage, sizeof(stage), "%s", worker->loading_stage);
 			loading_since = nova_now_ns();
 		}
-		if (nova_now_ns() > deadline_ns || loading_hangs(lead, loading_since))
+		if (nova_now_ns() > deadline_ns || nova_now_ns() > lead->stop_by_ns ||
+		    loading_hangs(lead, loading_since))
 			nova_spawn_kill(worker, WORKER_HUNG);
 		if (lead->store_code && !lead->interrupts++)
 			nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);

@@ -3,7 +3,7 @@
  * Programs in a guest, through its agent. The agent returns output only at the end and in one
  * message, which libvirt limits and reads in quadratic time; so a shell in the guest redirects the
  * output to files and becomes the program, and the files are fetched when it has ended: small ones
- * at once, large ones in chunks. A guest without /bin/sh gets the agent's own capture.
+ * at once, large ones in chunks. The guest needs a /bin/sh.
  */
 #include "kvm.h"
 
