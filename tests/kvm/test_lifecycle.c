@@ -212,10 +212,10 @@ static void sets_knobs_and_reads_them_back(void **state)
 	assert_string_equal(nova_testhost_fact(lab.host, NOVA_FIELD_KNOB, "vm.cpu.pin"), "none");
 	assert_non_null(nova_testhost_fact(lab.host, NOVA_FIELD_KNOB_DOC, "vm.cpu.pin"));
 	static const char *const changes[][2] = {
-	        {"vm.cpu.pin", "0"},      {"vm.cpu.mode", "maximum"},  {"vm.disk.bus", "ide"},
-	        {"vm.disk.bus", "sata"},  {"vm.disk.bus", "virtio"},   {"vm.disk.cache", "none"},
-	        {"vm.disk.io", "native"}, {"vm.disk.iothreads", "0"},  {"vm.disk.iothreads", "1"},
-	        {"vm.disk.queues", "2"},  {"vm.disk.discard", "unmap"}};
+	        {"vm.cpu.pin", "0"},         {"vm.cpu.mode", "maximum"}, {"vm.disk.bus", "sata"},
+	        {"vm.disk.bus", "virtio"},   {"vm.disk.cache", "none"},  {"vm.disk.io", "native"},
+	        {"vm.disk.iothreads", "0"},  {"vm.disk.iothreads", "1"}, {"vm.disk.queues", "2"},
+	        {"vm.disk.discard", "unmap"}};
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		const char *knob = changes[i][0], *value = changes[i][1];
 		if (strcmp(knob, "vm.disk.bus") == 0) /* threads serve virtio disks only */

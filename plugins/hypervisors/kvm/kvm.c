@@ -31,7 +31,7 @@ static const struct nova_parameter
         trial_timeout = PARAMETER(.type = NOVA_PARAM_DURATION, .name = "trial_timeout",
                                   .fallback = "10s", .minimum = "1s", .maximum = "300s",
                                   .doc = "how long that kernel may take to reach user space"),
-        machine = PARAMETER(.type = NOVA_PARAM_CHOICE, .name = "machine", .fallback = "pc",
+        machine = PARAMETER(.type = NOVA_PARAM_CHOICE, .name = "machine", .fallback = "q35",
                             .choices = machines, .doc = "QEMU machine type"),
         emulator = PARAMETER(.type = NOVA_PARAM_PATH, .name = "emulator",
                              .doc = "QEMU binary; default: the one that libvirt finds"),

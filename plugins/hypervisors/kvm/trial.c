@@ -474,7 +474,7 @@ int kvm_accelerator(struct kvm *self, nova_op op)
 	 * measurement. */
 	emulator = kvm_text(self, "emulator", self->emulator);
 	text = virConnectGetDomainCapabilities(self->connection, emulator, "x86_64",
-	                                       kvm_text(self, "machine", "pc"),
+	                                       kvm_text(self, "machine", "q35"),
 	                                       self->accelerated ? "kvm" : "qemu", 0);
 	if (!text)
 		return kvm_fail(self, op, "ask what QEMU can do at", self->uri);

@@ -117,7 +117,7 @@ static int fill(struct kvm *self, nova_op op, const char *name, const struct nov
 	char *port;
 	*spec = (struct kvm_spec){.name = name,
 	                          .type = self->accelerated ? "kvm" : "qemu",
-	                          .machine = kvm_text(self, "machine", "pc"),
+	                          .machine = kvm_text(self, "machine", "q35"),
 	                          .emulator = kvm_text(self, "emulator", self->emulator),
 	                          .boot = shape->boot,
 	                          .vcpus = shape->vcpus,
