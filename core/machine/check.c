@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/kvm.h>
 #include <pwd.h>
 #include <signal.h>
@@ -112,8 +113,29 @@ static void check_program(json_t *findings, const char *program, const char *pac
 	                  nova_text_get(&result.output));
 }
 
+/* libvirt loads it by name when the driver kvm opens; without it there is no embedded mode. */
+static void check_libvirt(json_t *findings)
+{
+	static const char *const patterns[] = {
+	        "/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so",
+	        "/usr/lib*/libvirt/connection-driver/libvirt_driver_qemu.so"};
+	glob_t found = {0};
+
+	for (size_t i = 0; i < NOVA_COUNT(patterns); i++)
+		glob(patterns[i], i ? GLOB_APPEND : 0, NULL, &found);
+	if (found.gl_pathc)
+		nova_machine_find(findings, "libvirt", false, NULL, "its QEMU driver is there: %s",
+		                  found.gl_pathv[0]);
+	else
+		nova_machine_find(findings, "libvirt", false,
+		                  "install it: apt-get install libvirt-daemon-driver-qemu",
+		                  "libvirt's QEMU driver is needed to run VMs (driver kvm)");
+	globfree(&found);
+}
+
 static void check_programs(json_t *findings)
 {
+	check_libvirt(findings);
 	check_program(findings, "qemu-system-x86_64", "qemu-system-x86", "to run VMs (driver kvm)");
 	check_program(findings, "qemu-img", "qemu-utils", "for VMs' disks (driver kvm)");
 	if (geteuid() != 0)
