@@ -68,8 +68,8 @@ static char **worker_environment(void)
 
 static int start(struct worker *worker, int packets, int log, struct nova_error *error)
 {
-	char binary[4096];
-	ssize_t length = readlink("/proc/self/exe", binary, sizeof(binary) - 1);
+	/* This very program, even if another version has been installed in its place meanwhile. */
+	static const char binary[] = "/proc/self/exe";
 	char *argv[] = {(char *)(uintptr_t) "novacore", (char *)(uintptr_t) "worker", NULL};
 	NOVA_AUTOFREE char **environment = worker_environment();
 	posix_spawn_file_actions_t files;
@@ -77,9 +77,6 @@ static int start(struct worker *worker, int packets, int log, struct nova_error 
 	sigset_t none, all;
 	int code;
 
-	if (length < 0)
-		return nova_error_errno(error, "cannot find this program's own file");
-	binary[length] = 0;
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&files);
