@@ -10,13 +10,6 @@
 #include "core/config/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__lsan_default_suppressions(void);
-
-/* libconfig 1.5 leaks the string that it was reading when it met a syntax error. */
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libconfig.so\n";
-}
 
 #define NAMED(text) .name = (char *)(text), .doc = (char *)"what it is for"
 
