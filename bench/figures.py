@@ -82,7 +82,9 @@ def ratio(logs):
 
 
 def result(what, value, interval, n, unit, method, bar=None, met=None, reason=None):
-    verdict = "reported" if bar is None else "met" if met else "missed"
+    """`met` True or False, or None where the interval lies on both sides of the bar."""
+    verdict = ("reported" if bar is None else "undecided" if met is None else
+               "met" if met else "missed")
     return {"what": what, "value": value, "interval": interval, "level": LEVEL, "n": n, "unit": unit,
             "method": method, "bar": bar, "verdict": verdict, "reason": reason}
 
