@@ -117,7 +117,6 @@ def measure(options):
                        "median, order statistics"),
     ], "tables": {"what each reports (medians of %d VMs a side)" % n: rows}, "notes": [
         "order seed %d; both on one libvirt daemon of an ordinary user" % seed,
-        "the loop slept a second %d times in %d lives while the guest was already up; it has no "
-        "event: `running` is the return of a second virsh, `first` the next look" % (
-            sum(polled), n)],
+        "the loop slept a second %d times in %d lives; it has no event: `running` is the return of "
+        "a second virsh, `first` the next look" % (sum(polled), n)],
         "details": {"seed": seed, "target": lives.target_of(outcome), "blocks": blocks}}
