@@ -8,7 +8,10 @@ if [ "$(id -u)" != 0 ]; then
   exit 77
 fi
 if [ -z "${NOVACORE_TEST_INSIDE:-}" ]; then
-  NOVACORE_TEST_INSIDE=1 exec unshare --mount --propagation private bash "$0" "$@"
+  # In a chroot / is no mount point: nothing can be made private, and nothing needs to be.
+  propagation=private
+  unshare --mount --propagation private true 2>/dev/null || propagation=unchanged
+  NOVACORE_TEST_INSIDE=1 exec unshare --mount --propagation $propagation bash "$0" "$@"
 fi
 . "$(dirname "$0")/lib.sh"
 
