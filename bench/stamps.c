@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <testhost.h>
+#include <novacore/testhost.h>
 
 #define GAP_NS                                                                                     \
 	INT64_C(5000000) /* shorter ones are noise, not events: a pause lasts 40 ms and more */

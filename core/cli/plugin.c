@@ -4,6 +4,7 @@
  * measures, takes and needs. All of it comes from manifests: nothing is loaded.
  */
 #include "core/cli/cli.h"
+#include "core/cli/plugin_actions.h"
 #include "core/cli/profiles.h"
 
 #include <stdlib.h>
@@ -12,6 +13,9 @@
 static const char help[] =
         "usage: novacore plugin list [--kind KIND] [--refused] [--format table|json]\n"
         "       novacore plugin info NAME|KIND/NAME [--format table|json|markdown]\n"
+        "       novacore plugin new KIND NAME [DIR]\n"
+        "       novacore plugin check FILE\n"
+        "       novacore plugin keygen|sign|verify FILE\n"
         "\n"
         "Plugins are what novacore can measure (benchmark), drive (hypervisor), suggest "
         "(optimizer)\n"
@@ -20,6 +24,9 @@ static const char help[] =
         "  list   every plugin, and those that were found but refused, each with a stable code\n"
         "         and what to do about it\n"
         "  info   one plugin: its parameters and how to set them, its metrics, what it needs\n"
+        "  new    a project for a plugin of your own, ready to build\n"
+        "  check  put a plugin through the contract, each check in a process of its own\n"
+        "  keygen, sign, verify   keys and signatures: whose code may run\n"
         "\n"
         "  --kind KIND           list: only benchmark, hypervisor, optimizer or profile\n"
         "  --refused             list: only what was refused\n"
@@ -497,8 +504,22 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 	return -1;
 }
 
+/* Actions with files of their own, and their own --help. */
+static const struct {
+	const char *name;
+	int (*act)(int argc, char **argv);
+} actions[] = {{"new", nova_plugin_new},
+               {"check", nova_plugin_check},
+               {"keygen", nova_plugin_keygen},
+               {"sign", nova_plugin_sign},
+               {"verify", nova_plugin_verify}};
+
 int nova_command_plugin(int argc, char **argv)
 {
+	for (size_t i = 0; argc > 1 && i < NOVA_COUNT(actions); i++)
+		if (!strcmp(argv[1], actions[i].name))
+			return actions[i].act(argc - 1, argv + 1);
+
 	struct arguments arguments = {0};
 	struct nova_registry *registry;
 	struct nova_error error = {0};

@@ -8,6 +8,8 @@
 #     [SUMMARY "one line"]                kind profile without SOURCES
 #     [VERSION 1.2] [LICENSE MIT]         the same; default: the project's version, MIT
 #     [INSTALL_HINTS libvirt.so.0=libvirt0 …]   package to name when a library is missing
+#     [COMPONENT name]                    to install it with; default: the profiles together as
+#                                         `profiles`, every other plugin as <kind>-<name>
 #     [NO_INSTALL] [OUTPUT_ROOT dir]      for tests: built elsewhere than the other plugins
 #
 #   kind: benchmark | hypervisor | optimizer | profile
@@ -69,18 +71,18 @@ endfunction()
 
 # Installs the .so and, after `cmake --install --strip` has stripped it, its manifest with the digest
 # of what now lies there.
-function(_novacore_install_plugin target kind name manifest)
+function(_novacore_install_plugin target kind name manifest component)
   set(folder lib/novacore/plugins/${NOVACORE_ABI_MAJOR}/${kind})
-  install(TARGETS ${target} LIBRARY DESTINATION ${folder} COMPONENT plugins)
+  install(TARGETS ${target} LIBRARY DESTINATION ${folder} COMPONENT ${component})
   install(CODE "
     set(installed \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${folder}/${name}\")
     execute_process(COMMAND \"$<TARGET_FILE:novacore-manifest>\" --rehash \"\${installed}.so\"
       --from \"${manifest}\" --output \"\${installed}.manifest\" COMMAND_ERROR_IS_FATAL ANY)
-    message(STATUS \"Installing: \${installed}.manifest\")" COMPONENT plugins)
+    message(STATUS \"Installing: \${installed}.manifest\")" COMPONENT ${component})
 endfunction()
 
 function(novacore_add_plugin kind name)
-  cmake_parse_arguments(ARG "NO_INSTALL" "PROFILE;SUMMARY;VERSION;LICENSE;OUTPUT_ROOT"
+  cmake_parse_arguments(ARG "NO_INSTALL" "PROFILE;SUMMARY;VERSION;LICENSE;OUTPUT_ROOT;COMPONENT"
     "SOURCES;PACKAGES;LIBRARIES;INSTALL_HINTS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "novacore_add_plugin(${kind} ${name}): what is ${ARG_UNPARSED_ARGUMENTS}?")
@@ -99,6 +101,12 @@ function(novacore_add_plugin kind name)
   endif()
   if(NOT ARG_LICENSE)
     set(ARG_LICENSE MIT)
+  endif()
+  if(NOT ARG_COMPONENT)
+    set(ARG_COMPONENT ${kind}-${name})
+    if(kind STREQUAL "profile")
+      set(ARG_COMPONENT profiles)
+    endif()
   endif()
   if(NOT ARG_OUTPUT_ROOT)
     set(ARG_OUTPUT_ROOT ${CMAKE_BINARY_DIR}/lib/novacore/plugins)
@@ -150,6 +158,8 @@ function(novacore_add_plugin kind name)
     BYPRODUCTS ${folder}/${name}.manifest VERBATIM)
   add_dependencies(${target} novacore-manifest)
   if(NOT ARG_NO_INSTALL)
-    _novacore_install_plugin(${target} ${kind} ${name} ${folder}/${name}.manifest)
+    _novacore_install_plugin(${target} ${kind} ${name} ${folder}/${name}.manifest
+      ${ARG_COMPONENT})
+    set_target_properties(${target} PROPERTIES NOVACORE_COMPONENT ${ARG_COMPONENT})
   endif()
 endfunction()

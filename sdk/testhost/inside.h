@@ -3,7 +3,7 @@
 #ifndef NOVACORE_TESTHOST_INSIDE_H
 #define NOVACORE_TESTHOST_INSIDE_H
 
-#include "testhost.h"
+#include <novacore/testhost.h>
 
 /* Parameter values, checked, with defaults filled in. */
 struct parameters {

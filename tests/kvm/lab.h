@@ -3,7 +3,7 @@
 #ifndef NOVACORE_TESTS_KVM_LAB_H
 #define NOVACORE_TESTS_KVM_LAB_H
 
-#include <testhost.h>
+#include <novacore/testhost.h>
 
 #include <stdarg.h>
 #include <stddef.h>

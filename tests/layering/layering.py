@@ -43,8 +43,10 @@ def resolve(tree, path, quoted, angled):
             return beside
     name = os.path.normpath(name)
     if name.startswith("novacore/"):
-        own_tools = os.path.exists(os.path.join(tree, "sdk/tools/include", name))
-        return ("sdk/tools/include/" if own_tools else "sdk/include/") + name
+        for part in ("tools/", "testhost/", "helpers/", "validator/"):
+            if os.path.exists(os.path.join(tree, "sdk", part, "include", name)):
+                return "sdk/" + part + "include/" + name
+        return "sdk/include/" + name
     return name if name.startswith(OURS) else None
 
 
@@ -72,7 +74,10 @@ def judge(path, target):
     if path.startswith("sdk/"):
         return None if target.startswith("sdk/") else "the sdk includes only itself, not " + target
     own = "/".join(path.split("/")[:3]) + "/"
-    if target.startswith("sdk/include/novacore/") or target.startswith(own):
+    shipped = ("sdk/include/novacore/", "sdk/helpers/include/novacore/")
+    if target.startswith(shipped) or target.startswith(own):
+        return None
+    if os.path.basename(path).startswith("test_") and target.startswith("sdk/testhost/include/"):
         return None
     return "a plugin includes only its own folder and <novacore/…>, not " + target
 

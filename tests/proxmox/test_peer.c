@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "peer.h"
-#include "testhost.h"
+#include <novacore/testhost.h>
 
 #define SECRET   "11111111-2222-3333-4444-555555555555"
 #define TOKEN_ID "token_id=bench@pve!novacore"

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "testhost.h"
+#include <novacore/testhost.h>
 
 const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
 

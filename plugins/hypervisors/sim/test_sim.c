@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "sim.h"
-#include "testhost.h"
+#include <novacore/testhost.h>
 
 const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
 

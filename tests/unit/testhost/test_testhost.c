@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "testhost.h"
+#include <novacore/testhost.h>
 
 /* A driver whose only op of interest, vm_create, behaves as the VM's name says. */
 struct fake {

@@ -26,6 +26,10 @@
 
 #include <novacore/sdk.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct nova_testhost;
 
 /* How long an op may take to end after it was cancelled at its deadline, ms. */
@@ -108,5 +112,84 @@ uint32_t nova_testhost_complaints(struct nova_testhost *host);
 const char *nova_testhost_complaint(struct nova_testhost *host, uint32_t index);
 /* 1 if a line was logged that contains `part`. */
 int nova_testhost_logged(struct nova_testhost *host, const char *part);
+
+/*
+ * --- benchmarks --------------------------------------------------------------------------------
+ *
+ * nova_testhost_start calls `probe` and `create` with a lab of its own: as many simulated targets
+ * as the plugin needs (at least one), where nothing runs. Each call takes 1 ms of the test host's
+ * clock and succeeds; a VM that was started sends RUNNING, FIRST, USERSPACE and READY 1, 2, 3 and
+ * 4 ms later; `exec` prints nothing and exits with 0. The clock of a benchmark's host table and lab
+ * is simulated too: it jumps to the next thing that happens, so no test waits. What should go
+ * otherwise is scripted before it is asked for.
+ *
+ *	nova_testhost_script(host, "vm_create", NOVA_E_FAILED, 0, 1);   // fails once
+ *	nova_testhost_script(host, "event.ready", NOVA_E_TIMEOUT, 0, 0); // never comes
+ *	nova_testhost_script(host, "vm_delete", NOVA_DONE, 2000000, 0);  // takes 2 ms each time
+ *	nova_testhost_script_exec(host, "sysbench", "events per second: 12.5\n", 0);
+ */
+
+/*
+ * How calls of a lab function ("vm_create", "vm_power", "vm_delete", "vm_query", "snapshot",
+ * "exec", "migrate", "net_create"), or events ("event.running", "event.first", "event.userspace",
+ * "event.ready", "event.stopped"), go from now on: `status` and `latency_ns` (0: 1 ms) for the next
+ * `times` of them, 0: for all. Scripts of one name are used up in their order. NOVA_E_INVALID: no
+ * such name.
+ */
+int nova_testhost_script(struct nova_testhost *host, const char *name, int status,
+                         int64_t latency_ns, uint32_t times);
+/* What every program whose argv[0] ends in `program` prints and exits with (minus a signal's number
+ * if it was ended by one), in VMs and natively. */
+void nova_testhost_script_exec(struct nova_testhost *host, const char *program, const char *output,
+                               int status);
+/* `can` says no, because of `why`. */
+void nova_testhost_deny(struct nova_testhost *host, const char *capability, const char *why);
+/* One replicate; `setup` before the first. Leftovers are deleted as novacore would. */
+int nova_testhost_replicate(struct nova_testhost *host, uint32_t index, uint32_t side);
+/* VMs and networks that replicates have left for the host to delete. */
+uint32_t nova_testhost_leftovers(struct nova_testhost *host);
+
+/* What was measured, in order. NULL beyond the last. Its text is the host's copy. */
+uint32_t nova_testhost_sample_count(struct nova_testhost *host);
+const struct nova_sample *nova_testhost_sample(struct nova_testhost *host, uint32_t index);
+/* The `index`th sample of a metric, from 0. */
+const struct nova_sample *nova_testhost_sample_of(struct nova_testhost *host, const char *metric,
+                                                  uint32_t index);
+/* How many attempts of that status the benchmark has counted (NOVA_SAMPLE_*). */
+uint32_t nova_testhost_attempts(struct nova_testhost *host, uint32_t status);
+
+/*
+ * --- optimizers --------------------------------------------------------------------------------
+ *
+ * What `examine` is shown: nothing but what the test sets. Values are copied; the same key again
+ * replaces it.
+ */
+void nova_testhost_set_fact(struct nova_testhost *host, const char *key, const char *value);
+void nova_testhost_set_knob(struct nova_testhost *host, const char *object, const char *knob,
+                            const char *value);
+void nova_testhost_set_metric(struct nova_testhost *host, const char *name, double value);
+int nova_testhost_examine(struct nova_testhost *host, int64_t timeout_ms);
+uint32_t nova_testhost_proposal_count(struct nova_testhost *host);
+/* NULL beyond the last; a deep copy. */
+const struct nova_proposal *nova_testhost_proposal(struct nova_testhost *host, uint32_t index);
+
+/*
+ * --- profiles ----------------------------------------------------------------------------------
+ */
+
+/* Calls `adapt`; its settings are nova_testhost_fact(host, NOVA_FIELD_FACT, key).
+ * NOVA_E_UNSUPPORTED: the profile has none. */
+int nova_testhost_adapt(struct nova_testhost *host, const char *workload, int64_t timeout_ms);
+
+/* --- for a test program without a test library ------------------------------------------------ */
+
+/* Ends the program with exit code 1, and says where and what, unless `condition` holds. */
+#define NOVA_TESTHOST_EXPECT(condition)                                                            \
+	((condition) ? (void)0 : nova_testhost_expected(#condition, __FILE__, __LINE__))
+void nova_testhost_expected(const char *condition, const char *file, int line);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
