@@ -7,6 +7,8 @@
 #include "core/cli/plugin_actions.h"
 #include "core/cli/profiles.h"
 
+#include <novacore/tools/reference.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,64 +299,24 @@ static void print_metrics(const struct nova_manifest *plugin)
 	grid_print(&grid, stdout);
 }
 
-/* "integer, 1 … 1000; default 10" */
-static char *describe_values(const struct nova_spec *spec)
+/* What the plugin's manual page takes from the manifest: the same printer as novacore-manifest's.
+ */
+static int info_markdown(const struct nova_manifest *plugin)
 {
-	NOVA_AUTOFREE char *values = values_of(spec);
-	const char *fallback = default_of(spec);
-	struct nova_text text = {0};
+	struct nova_error error = {0};
+	config_t config;
+	int result = 0;
 
-	nova_text_addf(&text, "%s%s", nova_param_type_name(spec->type),
-	               spec->flags & NOVA_PARAM_EACH   ? ", one step each"
-	               : spec->flags & NOVA_PARAM_LIST ? ", list"
-	                                               : "");
-	if (strcmp(values, "any") != 0)
-		nova_text_addf(&text, ": %s", values);
-	if (spec->flags & NOVA_PARAM_REQUIRED)
-		nova_text_add(&text, "; required");
-	else if (fallback)
-		nova_text_addf(&text, "; default %s", fallback);
-	return text.data;
-}
-
-static void parameters_markdown(const struct nova_manifest *plugin)
-{
-	GRID_AUTO struct grid grid = {.columns = 3};
-
-	printf("\n### Parameters, %s.%s.NAME\n\n", nova_kind_name(plugin->kind), plugin->name);
-	add_cells(&grid, (const char *const[]){"NAME", "VALUE", "MEANING"});
-	for (size_t i = 0; i < plugin->spec_count; i++) {
-		NOVA_AUTOFREE char *values = describe_values(&plugin->specs[i]);
-		add_cells(&grid, (const char *const[]){plugin->specs[i].name, values,
-		                                       plugin->specs[i].doc});
+	config_init(&config);
+	if (config_read_file(&config, plugin->manifest_path)) {
+		nova_reference_print(&config, stdout);
+	} else {
+		nova_error_set(&error, NOVA_E_IO, "%s:%d: %s", plugin->manifest_path,
+		               config_error_line(&config), config_error_text(&config));
+		result = nova_complain(&error);
 	}
-	grid_print_markdown(&grid, stdout);
-}
-
-static void metrics_markdown(const struct nova_manifest *plugin)
-{
-	GRID_AUTO struct grid grid = {.columns = 3};
-
-	puts("\n### Metrics\n");
-	add_cells(&grid, (const char *const[]){"NAME", "UNIT", "MEANING"});
-	for (size_t i = 0; i < plugin->metric_count; i++) {
-		const struct nova_manifest_metric *metric = &plugin->metrics[i];
-		NOVA_AUTOFREE char *unit =
-		        nova_format("%s, %s is better, revision %u", nova_unit_name(metric->unit),
-		                    nova_better_name(metric->better), metric->revision);
-		add_cells(&grid, (const char *const[]){metric->name, unit, metric->doc});
-	}
-	grid_print_markdown(&grid, stdout);
-}
-
-/* The summary in the first line, then what the plugin's manual page ends with. */
-static void info_markdown(const struct nova_manifest *plugin)
-{
-	puts(plugin->summary);
-	if (plugin->spec_count)
-		parameters_markdown(plugin);
-	if (plugin->metric_count)
-		metrics_markdown(plugin);
+	config_destroy(&config);
+	return result;
 }
 
 static void print_settings(const struct nova_manifest *plugin)
@@ -420,7 +382,7 @@ static int info(const struct arguments *arguments, const struct nova_registry *r
 	if (arguments->json)
 		print_json(plugin_json(plugin));
 	else if (arguments->markdown)
-		info_markdown(plugin);
+		return info_markdown(plugin);
 	else
 		info_table(plugin);
 	return 0;

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
 # novacore_add_plugin(<kind> <name>
-#     SOURCES a.c …                       not needed for a plain profile
-#     [PACKAGES libvirt …]                pkg-config names, linked
-#     [LIBRARIES m …]                     linked as they are
+#     SOURCES a.c b.cpp …                 not needed for a plain profile
+#     [TEST test.c …]                     a program of these, the plugin's sources and the test host,
+#                                         run by ctest as <kind>_<name>
+#     [MANUAL name.md]                    its manual page; default: <name>.md, if that is there
+#     [PACKAGES libvirt …]                pkg-config names, linked to plugin and test
+#     [LIBRARIES m …]                     linked as they are, to both; NovacoreSDK::helpers
+#     [TEST_PACKAGES cmocka …]            linked to the test alone
 #     [PROFILE hpc.conf]                  kind profile: its settings, embedded as text
 #     [SUMMARY "one line"]                kind profile without SOURCES
 #     [VERSION 1.2] [LICENSE MIT]         the same; default: the project's version, MIT
@@ -18,9 +22,12 @@
 # its entry in a throw-away process, <name>.manifest beside it. A profile without SOURCES is made
 # whole from its PROFILE file; without SUMMARY the first comment of that file, after the SPDX line,
 # is the summary. With SOURCES, they see `extern const char nova_profile_settings[];`.
-
-set(NOVACORE_ABI_MAJOR 1)
-set(NOVACORE_PLUGIN_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
+#
+# The page is installed as novacore-<kind>-<name>(7), with tables of parameters and metrics from the
+# manifest; where lowdown is missing, the file itself is installed as documentation.
+#
+# Works within novacore's own build and, after find_package(NovacoreSDK), anywhere. There, if novacore
+# is installed beside the SDK, ctest also puts the plugin through `novacore plugin check`.
 
 # Text of a file as C string literals, one per line, in `out`.
 function(_novacore_c_text file out)
@@ -65,30 +72,88 @@ function(_novacore_profile_source name file summary version license whole out)
     set(template profile)
   endif()
   set(source ${CMAKE_CURRENT_BINARY_DIR}/${name}_${template}.c)
-  configure_file(${NOVACORE_PLUGIN_CMAKE_DIR}/${template}.c.in ${source} @ONLY)
+  configure_file(${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${template}.c.in ${source} @ONLY)
   set(${out} ${source} PARENT_SCOPE)
 endfunction()
 
 # Installs the .so and, after `cmake --install --strip` has stripped it, its manifest with the digest
 # of what now lies there.
 function(_novacore_install_plugin target kind name manifest component)
-  set(folder lib/novacore/plugins/${NOVACORE_ABI_MAJOR}/${kind})
+  set(folder lib/novacore/plugins/1/${kind})
   install(TARGETS ${target} LIBRARY DESTINATION ${folder} COMPONENT ${component})
   install(CODE "
     set(installed \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${folder}/${name}\")
-    execute_process(COMMAND \"$<TARGET_FILE:novacore-manifest>\" --rehash \"\${installed}.so\"
+    execute_process(COMMAND \"$<TARGET_FILE:NovacoreSDK::manifest>\" --rehash \"\${installed}.so\"
       --from \"${manifest}\" --output \"\${installed}.manifest\" COMMAND_ERROR_IS_FATAL ANY)
     message(STATUS \"Installing: \${installed}.manifest\")" COMPONENT ${component})
 endfunction()
 
-function(novacore_add_plugin kind name)
-  cmake_parse_arguments(ARG "NO_INSTALL" "PROFILE;SUMMARY;VERSION;LICENSE;OUTPUT_ROOT;COMPONENT"
-    "SOURCES;PACKAGES;LIBRARIES;INSTALL_HINTS" ${ARGN})
+# What plugin and test are compiled and linked with alike.
+function(_novacore_use target packages libraries)
+  target_link_libraries(${target} PRIVATE NovacoreSDK::headers)
+  if(TARGET novacore_flags)
+    target_link_libraries(${target} PRIVATE novacore_flags)
+  endif()
+  if(packages)
+    find_package(PkgConfig REQUIRED)
+  endif()
+  foreach(package IN LISTS packages)
+    if(NOT TARGET PkgConfig::${package})
+      pkg_check_modules(${package} REQUIRED IMPORTED_TARGET GLOBAL ${package})
+    endif()
+    target_link_libraries(${target} PRIVATE PkgConfig::${package})
+  endforeach()
+  target_link_libraries(${target} PRIVATE ${libraries})
+endfunction()
+
+function(_novacore_test kind name tests sources packages libraries)
+  set(test test_${kind}_${name})
+  add_executable(${test} ${tests} ${sources})
+  set_target_properties(${test} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  _novacore_use(${test} "${packages}" "${libraries}")
+  target_link_libraries(${test} PRIVATE NovacoreSDK::testhost)
+  add_test(NAME ${kind}_${name} COMMAND ${test})
+  set_tests_properties(${kind}_${name} PROPERTIES TIMEOUT 60 LABELS unit SKIP_RETURN_CODE 77)
+endfunction()
+
+# novacore-<kind>-<name>(7), made after the plugin, of a Markdown file and the manifest.
+function(_novacore_manual kind name file manifest component)
+  set(page novacore-${kind}-${name})
+  include(GNUInstallDirs)
+  cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  if(NOT EXISTS ${file})
+    message(FATAL_ERROR "novacore_add_plugin(${kind} ${name}): there is no MANUAL ${file}")
+  endif()
+  find_program(LOWDOWN_EXECUTABLE lowdown)
+  if(NOT LOWDOWN_EXECUTABLE)
+    install(FILES ${file} DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${page} COMPONENT ${component})
+    return()
+  endif()
+  if(TARGET novacore_flags)
+    set(origin "novacore ${PROJECT_VERSION}")
+  else()
+    set(origin "${PROJECT_NAME} ${PROJECT_VERSION}")
+  endif()
+  set(folder ${CMAKE_BINARY_DIR}/share/man/man7)
+  set(script ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/page.sh)
+  add_custom_command(OUTPUT ${folder}/${page}.7
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${folder}
+    COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0
+      sh ${script} ${LOWDOWN_EXECUTABLE} ${origin} ${page} 7 ${file}
+      $<TARGET_FILE:NovacoreSDK::manifest> ${manifest} > ${folder}/${page}.7.new
+    COMMAND ${CMAKE_COMMAND} -E rename ${folder}/${page}.7.new ${folder}/${page}.7
+    DEPENDS ${script} ${file} plugin_${kind}_${name} VERBATIM)
+  add_custom_target(manual_${kind}_${name} ALL DEPENDS ${folder}/${page}.7)
+  install(FILES ${folder}/${page}.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7 COMPONENT ${component})
+endfunction()
+
+function(_novacore_check_arguments kind name)
   if(ARG_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "novacore_add_plugin(${kind} ${name}): what is ${ARG_UNPARSED_ARGUMENTS}?")
   endif()
   if(NOT kind MATCHES "^(benchmark|hypervisor|optimizer|profile)$")
-    message(FATAL_ERROR "novacore_add_plugin: `${kind}` is no kind of plugin")
+    message(FATAL_ERROR "novacore_add_plugin: `${kind}` is no kind of plugin; there are benchmark, "
+      "hypervisor, optimizer and profile")
   endif()
   if(NOT name MATCHES "^[a-z0-9][a-z0-9-]*$")
     message(FATAL_ERROR "novacore_add_plugin: `${name}` must match [a-z0-9][a-z0-9-]*")
@@ -96,8 +161,21 @@ function(novacore_add_plugin kind name)
   if(ARG_PROFILE AND NOT kind STREQUAL "profile")
     message(FATAL_ERROR "novacore_add_plugin(${kind} ${name}): only a profile takes PROFILE")
   endif()
+  if(NOT ARG_SOURCES AND NOT ARG_PROFILE)
+    message(FATAL_ERROR "novacore_add_plugin(${kind} ${name}): it has no SOURCES")
+  endif()
+endfunction()
+
+function(novacore_add_plugin kind name)
+  cmake_parse_arguments(ARG "NO_INSTALL"
+    "PROFILE;SUMMARY;VERSION;LICENSE;OUTPUT_ROOT;COMPONENT;MANUAL"
+    "SOURCES;TEST;TEST_PACKAGES;PACKAGES;LIBRARIES;INSTALL_HINTS" ${ARGN})
+  _novacore_check_arguments("${kind}" "${name}")
   if(NOT ARG_VERSION)
     set(ARG_VERSION ${PROJECT_VERSION})
+  endif()
+  if(NOT ARG_VERSION)
+    set(ARG_VERSION 0) # a project need not have one
   endif()
   if(NOT ARG_LICENSE)
     set(ARG_LICENSE MIT)
@@ -111,6 +189,9 @@ function(novacore_add_plugin kind name)
   if(NOT ARG_OUTPUT_ROOT)
     set(ARG_OUTPUT_ROOT ${CMAKE_BINARY_DIR}/lib/novacore/plugins)
   endif()
+  if(NOT ARG_MANUAL AND NOT ARG_NO_INSTALL AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.md)
+    set(ARG_MANUAL ${name}.md)
+  endif()
   if(ARG_PROFILE)
     set(whole FALSE)
     if(NOT ARG_SOURCES)
@@ -122,26 +203,16 @@ function(novacore_add_plugin kind name)
   endif()
 
   set(target plugin_${kind}_${name})
-  set(folder ${ARG_OUTPUT_ROOT}/${NOVACORE_ABI_MAJOR}/${kind})
+  set(folder ${ARG_OUTPUT_ROOT}/1/${kind})
+  set(map ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   add_library(${target} MODULE ${ARG_SOURCES})
   set_target_properties(${target} PROPERTIES
     PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${folder}
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     SKIP_BUILD_RPATH ON INSTALL_RPATH ""
-    LINK_DEPENDS "${NOVACORE_PLUGIN_CMAKE_DIR}/plugin.map;$<TARGET_FILE:novacore-manifest>")
-  target_link_libraries(${target} PRIVATE novacore_sdk_headers)
-  if(TARGET novacore_flags)
-    target_link_libraries(${target} PRIVATE novacore_flags)
-  endif()
-  foreach(package IN LISTS ARG_PACKAGES)
-    if(NOT TARGET PkgConfig::${package})
-      pkg_check_modules(${package} REQUIRED IMPORTED_TARGET GLOBAL ${package})
-    endif()
-    target_link_libraries(${target} PRIVATE PkgConfig::${package})
-  endforeach()
-  target_link_libraries(${target} PRIVATE ${ARG_LIBRARIES})
-  target_link_options(${target} PRIVATE -Wl,-z,now -Wl,-z,relro
-    -Wl,--version-script=${NOVACORE_PLUGIN_CMAKE_DIR}/plugin.map)
+    LINK_DEPENDS "${map};$<TARGET_FILE:NovacoreSDK::manifest>")
+  _novacore_use(${target} "${ARG_PACKAGES}" "${ARG_LIBRARIES}")
+  target_link_options(${target} PRIVATE -Wl,-z,now -Wl,-z,relro -Wl,--version-script=${map})
   # clang leaves its sanitizers' symbols to the program, so they are undefined in a library.
   if(NOT (NOVACORE_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang"))
     target_link_options(${target} PRIVATE -Wl,-z,defs)
@@ -154,12 +225,24 @@ function(novacore_add_plugin kind name)
   # Client libraries leak on purpose at exit; that is not what a manifest is about.
   add_custom_command(TARGET ${target} POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0
-      $<TARGET_FILE:novacore-manifest> $<TARGET_FILE:${target}> ${hints}
+      $<TARGET_FILE:NovacoreSDK::manifest> $<TARGET_FILE:${target}> ${hints}
     BYPRODUCTS ${folder}/${name}.manifest VERBATIM)
-  add_dependencies(${target} novacore-manifest)
+  add_dependencies(${target} NovacoreSDK::manifest)
   if(NOT ARG_NO_INSTALL)
     _novacore_install_plugin(${target} ${kind} ${name} ${folder}/${name}.manifest
       ${ARG_COMPONENT})
     set_target_properties(${target} PROPERTIES NOVACORE_COMPONENT ${ARG_COMPONENT})
+  endif()
+  if(ARG_MANUAL AND NOT NOVACORE_SANITIZE AND NOT NOVACORE_FUZZ)
+    _novacore_manual(${kind} ${name} ${ARG_MANUAL} ${folder}/${name}.manifest ${ARG_COMPONENT})
+  endif()
+  if(ARG_TEST)
+    _novacore_test(${kind} ${name} "${ARG_TEST}" "${ARG_SOURCES}"
+      "${ARG_PACKAGES};${ARG_TEST_PACKAGES}" "${ARG_LIBRARIES}")
+  endif()
+  if(NovacoreSDK_PROGRAM)
+    add_test(NAME ${kind}_${name}_check
+      COMMAND ${NovacoreSDK_PROGRAM} plugin check $<TARGET_FILE:${target}>)
+    set_tests_properties(${kind}_${name}_check PROPERTIES TIMEOUT 300)
   endif()
 endfunction()

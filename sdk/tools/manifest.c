@@ -6,6 +6,7 @@
  */
 #include <novacore/tools/describe.h>
 #include <novacore/tools/note.h>
+#include <novacore/tools/reference.h>
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,6 +27,7 @@
 static const char help[] =
         "usage: novacore-manifest PLUGIN.so [--output FILE] [--hint LIBRARY=PACKAGE]…\n"
         "       novacore-manifest --rehash PLUGIN.so --from MANIFEST [--output FILE]\n"
+        "       novacore-manifest --markdown MANIFEST\n"
         "\n"
         "Writes the manifest of a plugin, by default PLUGIN.manifest beside it.\n"
         "\n"
@@ -35,10 +37,13 @@ static const char help[] =
         "  --rehash                take everything from a manifest, renew only the digest: after\n"
         "                          strip(1). Runs no code of the plugin\n"
         "  --from MANIFEST         the manifest to renew\n"
+        "  --markdown MANIFEST     print what a manual page takes from it: the summary, the "
+        "tables\n"
+        "                          of parameters and metrics\n"
         "  --help                  this text\n";
 
 struct request {
-	const char *plugin, *output, *from;
+	const char *plugin, *output, *from, *markdown;
 	const char *hints[MAX_HINTS];
 	size_t hint_count;
 };
@@ -338,6 +343,24 @@ static int make(const struct request *request)
 	return result;
 }
 
+static int print_markdown(const char *path)
+{
+	config_t config;
+	int result = -1;
+
+	config_init(&config);
+	if (!config_read_file(&config, path))
+		complain("%s:%d: %s", path, config_error_line(&config), config_error_text(&config));
+	else
+		result = 0;
+	if (!result)
+		nova_reference_print(&config, stdout);
+	config_destroy(&config);
+	if (fflush(stdout) || ferror(stdout))
+		return complain("cannot write to standard output");
+	return result;
+}
+
 /* Runs make() in a child: constructors and the entry are somebody else's code. */
 static int make_in_child(const struct request *request)
 {
@@ -371,10 +394,13 @@ static int make_in_child(const struct request *request)
 
 static int parse(int argc, char **argv, struct request *request)
 {
-	static const struct option options[] = {
-	        {"output", required_argument, NULL, 'o'}, {"hint", required_argument, NULL, 'h'},
-	        {"from", required_argument, NULL, 'f'},   {"rehash", no_argument, NULL, 'r'},
-	        {"help", no_argument, NULL, '?' + 256},   {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+	                                        {"hint", required_argument, NULL, 'h'},
+	                                        {"from", required_argument, NULL, 'f'},
+	                                        {"rehash", no_argument, NULL, 'r'},
+	                                        {"markdown", required_argument, NULL, 'm'},
+	                                        {"help", no_argument, NULL, '?' + 256},
+	                                        {NULL, 0, NULL, 0}};
 	int option, rehash = 0;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -385,6 +411,8 @@ static int parse(int argc, char **argv, struct request *request)
 			request->output = optarg;
 		} else if (option == 'f') {
 			request->from = optarg;
+		} else if (option == 'm') {
+			request->markdown = optarg;
 		} else if (option == 'r') {
 			rehash = 1;
 		} else if (option == 'h' && request->hint_count < MAX_HINTS &&
@@ -396,7 +424,9 @@ static int parse(int argc, char **argv, struct request *request)
 			return complain("see novacore-manifest --help");
 		}
 	}
-	if (optind + 1 != argc || rehash != (request->from != NULL))
+	if (request->markdown && optind == argc && !rehash && !request->from && !request->output)
+		return 0;
+	if (request->markdown || optind + 1 != argc || rehash != (request->from != NULL))
 		return complain("wrong arguments; see novacore-manifest --help");
 	request->plugin = argv[optind];
 	return 0;
@@ -409,6 +439,8 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &request))
 		return 2;
+	if (request.markdown)
+		return print_markdown(request.markdown) ? 1 : 0;
 	size_t length = strlen(request.plugin);
 	if (length < 4 || strcmp(request.plugin + length - 3, ".so")) {
 		complain("%s: a plugin's file is called <name>.so", request.plugin);

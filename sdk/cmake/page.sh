@@ -1,18 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Makes a manual page of a Markdown file: page.sh LOWDOWN VERSION NAME SECTION FILE [NOVACORE KIND/NAME]
-# prints man(7). With a plugin, its summary, parameters and metrics come from its manifest, else the
-# summary is the first paragraph of the file. The file's title becomes NAME, its "## X" sections.
+# Makes a manual page of a Markdown file: page.sh LOWDOWN SOURCE NAME SECTION FILE [GENERATOR MANIFEST]
+# prints man(7). SOURCE stands at its foot ("novacore 1.2"). With a manifest, and novacore-manifest
+# to read it, summary, parameters and metrics come from there, else the summary is the first
+# paragraph of the file. The file's title becomes NAME, its "## X" sections.
 set -eu
-lowdown=$1 version=$2 name=$3 section=$4 file=$5 facts=
+lowdown=$1 source=$2 name=$3 section=$4 file=$5 facts=
 case $name in
 novacore) see='novacore-run(1), novacore-doctor(1), novacore-plugin(1)' ;;
 *) see='novacore(1)' ;;
 esac
 if [ $# -gt 5 ]; then
-  # A tree whose owner this user has no reason to trust has no usable plugins, but still a page.
-  facts=$(ASAN_OPTIONS=detect_leaks=0 "$6" plugin info "$7" --format markdown) ||
-    echo "page.sh: $name has no reference: $7 is not usable here" >&2
+  facts=$("$6" --markdown "$7")
   see="$see, novacore-plugin(1)"
 fi
 
@@ -40,7 +39,7 @@ From the manifest, as `novacore plugin info` prints it.\
 
 # \fC (typewriter) is no font of a terminal, justified tables have holes, and a paragraph directly
 # after a heading is none. No date: two builds of a version are the same.
-markdown | "$lowdown" -s -Tman -M title="$name" -M section="$section" -M source="novacore $version" \
+markdown | "$lowdown" -s -Tman -M title="$name" -M section="$section" -M source="$source" \
   -M volume=novacore -M date= | awk '
     /^\.(PP|LP)$/ && heading { next }
     { gsub(/\\fC/, "\\fB") }
