@@ -6,8 +6,12 @@
 # paragraph of the file. The file's title becomes NAME, its "## X" sections.
 set -eu
 lowdown=$1 source=$2 name=$3 section=$4 file=$5 facts=
-case $name in
-novacore) see='novacore-run(1), novacore-doctor(1), novacore-plugin(1)' ;;
+case $name.$section in
+novacore.1) see='novacore-run(1), novacore-doctor(1), novacore-plugin(1)' ;;
+novacore-plugin.1) see='novacore(1), novacore-plugin(3)' ;;
+novacore-manifest.1) see='novacore-plugin(1), novacore-plugin(3)' ;;
+novacore-plugin.3) see='novacore-plugin(1), novacore-manifest(1), novacore-benchmark(3), novacore-hypervisor(3), novacore-optimizer(3), novacore-profile(3)' ;;
+*.3) see='novacore-plugin(1), novacore-plugin(3)' ;;
 *) see='novacore(1)' ;;
 esac
 if [ $# -gt 5 ]; then

@@ -40,7 +40,13 @@ static const char help[] =
         "  --markdown MANIFEST     print what a manual page takes from it: the summary, the "
         "tables\n"
         "                          of parameters and metrics\n"
-        "  --help                  this text\n";
+        "  --help                  this text\n"
+        "\n"
+        "examples:\n"
+        "  novacore-manifest hello.so\n"
+        "  novacore-manifest --markdown hello.manifest\n"
+        "  novacore-manifest driver.so --hint libvirt.so.0=libvirt0\n"
+        "  strip hello.so && novacore-manifest --rehash hello.so --from hello.manifest\n";
 
 struct request {
 	const char *plugin, *output, *from, *markdown;

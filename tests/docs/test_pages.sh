@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Every command, action and option has its place in a manual page, every page describes only what
-# there is, and all of them are well formed. test_pages.sh NOVACORE SOURCE MANUAL
+# there is, and all of them are well formed. test_pages.sh NOVACORE SOURCE MANUAL MANIFEST
 source=$(readlink -f "$2")
 manual=$(readlink -f "$3")
+manifest=$(readlink -f "$4")
 . "$(dirname "$0")/../run/lib.sh"
 export LC_ALL=C.UTF-8
 command -v mandoc >/dev/null || { echo 'skipped: mandoc is not installed (./dev deps)'; exit 77; }
@@ -26,6 +27,7 @@ sed -n '/^COMMANDS/,/^OPTIONS/s/^ \{5,7\}\([a-z]*\)$/\1/p' "$scratch/novacore.tx
 diff "$scratch/commands" "$scratch/described" || fail 'novacore(1) describes other commands'
 for page in "$manual"/man1/novacore-*.1; do
   name=$(basename "$page" .1)
+  [ "$name" != novacore-manifest ] || continue
   grep -qx "${name#novacore-}" "$scratch/commands" || fail "$name(1) is about no command"
 done
 
@@ -43,6 +45,14 @@ while read -r command; do
     grep -qE "^ {5,7}$action\$" "$scratch/$command.txt" || fail "novacore-$command(1) does not describe $action"
   done
 done <"$scratch/commands"
+
+note 'the same for the program novacore-manifest'
+expect 0 "$manifest" --help
+cp "$scratch/out" "$scratch/manifest.help"
+text "$manual/man1/novacore-manifest.1" >"$scratch/manifest.txt"
+[ "$(options_of_help "$scratch/manifest.help" | wc -l)" -ge 4 ] || fail 'novacore-manifest --help shows no options'
+difference=$(compare "$scratch/manifest.help" "$scratch/manifest.txt")
+[ -z "$difference" ] || fail "options of novacore-manifest (< only --help, > only its page): $difference"
 
 note 'an option that is left out is seen'
 sed 's/--dry-run/--dry-ran/' "$scratch/run.txt" >"$scratch/wrong.txt"
