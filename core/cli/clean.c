@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char help[] =
-        "Usage: novacore clean [--plugin DRIVER] [--dry-run]\n"
+        "usage: novacore clean [--plugin DRIVER] [--dry-run]\n"
         "\n"
         "Deletes VMs and networks that runs of this installation made and could not delete, "
         "because they\n"
@@ -17,6 +17,7 @@ static const char help[] =
         "knows\n"
         "(after a lost database) are looked for on that driver's default target and deleted too.\n"
         "\n"
+        "examples:\n"
         "  novacore clean --dry-run\n"
         "  novacore clean --plugin kvm\n"
         "\n"

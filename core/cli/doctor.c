@@ -9,12 +9,13 @@
 #include <string.h>
 
 static const char help[] =
-        "Usage: novacore doctor [--format table|json]\n"
+        "usage: novacore doctor [--format table|json]\n"
         "\n"
         "Checks what runs need of this host: virtualisation, QEMU, the appliance's parts, "
         "permissions,\n"
         "memory, disk, plugins, the store. Changes nothing, and names the fix of each finding.\n"
         "\n"
+        "examples:\n"
         "  novacore doctor\n"
         "  novacore doctor --format json | jq '.findings[] | select(.ok | not)'\n"
         "\n"

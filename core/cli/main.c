@@ -28,10 +28,12 @@ static const struct {
 static void print_help(FILE *out)
 {
 	fprintf(out,
-	        "Usage: novacore [COMMAND] [OPTION]…\n\n"
+	        "usage: novacore [COMMAND] [OPTION]…\n\n"
 	        "Measures hypervisors and judges what it measured.\n\n"
+	        "examples:\n"
 	        "  novacore --profile hpc --plugin kvm     the hpc suite on this host's KVM/QEMU\n"
-	        "  novacore doctor                         is everything there that it needs?\n\n"
+	        "  novacore doctor                         is everything there that it needs?\n"
+	        "  novacore plugin new benchmark hello     a plugin of your own, ready to build\n\n"
 	        "Commands:\n");
 	for (size_t i = 0; i < NOVA_COUNT(commands); i++)
 		if (commands[i].doc)

@@ -48,7 +48,7 @@ static const char help[] =
         "  novacore plugin info lifecycle           what it measures and which parameters it "
         "takes\n"
         "  novacore plugin info profile/hpc         the settings of a profile\n"
-        "  novacore run --plugin kvm --set benchmark.lifecycle.concurrency=5\n";
+        "  novacore run --plugin kvm --set benchmark.lifecycle.concurrency=4\n";
 
 struct arguments {
 	const char *action, *name;

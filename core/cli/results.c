@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const char help[] =
-        "Usage: novacore results list [--format table|json] [--output FILE]\n"
+        "usage: novacore results list [--format table|json] [--output FILE]\n"
         "       novacore results show RUN [--format table|json|csv|junit] [--output FILE]\n"
         "       novacore results export RUN [--format json|csv|junit|table] [--output FILE]\n"
         "       novacore results import FILE…\n"
@@ -21,6 +21,7 @@ static const char help[] =
         "(- is\n"
         "standard input); importing the same result again changes nothing.\n"
         "\n"
+        "examples:\n"
         "  novacore results list\n"
         "  novacore results show last --verbose\n"
         "  novacore results export last --output r.json\n"

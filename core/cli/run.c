@@ -14,15 +14,16 @@
 #include <unistd.h>
 
 static const char help[] =
-        "Usage: novacore [run] [--profile PROFILE] --plugin DRIVER [OPTION]…\n"
+        "usage: novacore [run] [--profile PROFILE] --plugin DRIVER [OPTION]…\n"
         "       novacore run --resume ID\n"
         "\n"
         "Runs the profile's suite, keeps every sample, and prints what was measured.\n"
         "\n"
+        "examples:\n"
         "  novacore --profile hpc --plugin kvm               on this host, libvirt embedded\n"
         "  novacore --profile dev --plugin kvm --uri qemu:///system\n"
         "  novacore --profile dev --plugin sim --set hypervisor.sim.clock=virtual --seed 7\n"
-        "  novacore --plugin kvm --benchmark lifecycle --set lifecycle.concurrency=1,5\n"
+        "  novacore --plugin kvm --benchmark lifecycle --set lifecycle.concurrency=1,4\n"
         "  novacore --profile hpc --plugin kvm --dry-run     what it would do, and how long\n"
         "  novacore run --resume last                        finish what was interrupted\n"
         "\n"

@@ -6,12 +6,13 @@
 
 #include <string.h>
 
-static const char help[] = "Usage: novacore status [--format table|json]\n"
+static const char help[] = "usage: novacore status [--format table|json]\n"
                            "\n"
                            "Shows each run that is being executed now and how far it is, and those "
                            "that ended early and can\n"
                            "be resumed.\n"
                            "\n"
+                           "examples:\n"
                            "  novacore status\n"
                            "  novacore status --format json | jq .runs[0].state\n"
                            "\n"
