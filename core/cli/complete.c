@@ -330,15 +330,24 @@ static void offer_goal(const struct completion *completion)
 	offer(completion, "goal", "", "exit 1 if a goal was missed");
 }
 
+static void offer_wrappers(const struct completion *completion)
+{
+	offer(completion, "gdb --args", "", "a debugger");
+	offer(completion, "valgrind", "", "a checker of memory");
+	offer(completion, "strace -f -o strace.txt", "", "a tracer of system calls");
+	offer(completion, "perf record -g -o perf.data", "", "a profiler");
+}
+
 static const struct {
 	const char *option;
 	void (*offer)(const struct completion *completion);
 } values[] = {
-        {"profile", offer_profiles},   {"from", offer_profiles},        {"plugin", offer_drivers},
-        {"target", offer_targets},     {"benchmark", offer_benchmarks}, {"set", offer_settings},
-        {"kind", offer_kinds},         {"format", offer_formats},       {"resume", offer_runs},
-        {"workload", offer_workloads}, {"fail-on", offer_goal},         {"config", offer_files},
-        {"output", offer_files},       {"log-file", offer_files},       {"kernel", offer_files}};
+        {"profile", offer_profiles},   {"from", offer_profiles},          {"plugin", offer_drivers},
+        {"target", offer_targets},     {"benchmark", offer_benchmarks},   {"set", offer_settings},
+        {"kind", offer_kinds},         {"format", offer_formats},         {"resume", offer_runs},
+        {"workload", offer_workloads}, {"fail-on", offer_goal},           {"config", offer_files},
+        {"output", offer_files},       {"log-file", offer_files},         {"kernel", offer_files},
+        {"trace", offer_files},        {"worker-wrapper", offer_wrappers}};
 
 static const struct {
 	const char *command, *action;

@@ -26,6 +26,8 @@ static const char help[] =
         "  novacore --plugin kvm --benchmark lifecycle --set lifecycle.concurrency=1,4\n"
         "  novacore --profile hpc --plugin kvm --dry-run     what it would do, and how long\n"
         "  novacore run --resume last                        finish what was interrupted\n"
+        "  novacore --plugin sim --benchmark mine --worker-wrapper 'gdb --args'\n"
+        "  novacore --plugin mine --trace calls.jsonl        what was asked of the driver\n"
         "\n"
         "  --profile NAME        environment profile (novacore profile list)\n"
         "  --plugin NAME         driver of the target \"local\" (novacore plugin list)\n"
@@ -43,7 +45,15 @@ static const char help[] =
         "  --resume ID           finish an interrupted run (\"last\", or the beginning of its id)\n"
         "  --format FORMAT       table (default), json, csv, junit\n"
         "  --output FILE         instead of standard output\n"
-        "  --fail-on goal        exit 1 if a goal was missed\n" NOVA_COMMON_HELP "\n"
+        "  --fail-on goal        exit 1 if a goal was missed\n"
+        "  --worker-wrapper COMMAND\n"
+        "                        run the workers under it (gdb --args, valgrind, strace -f -o "
+        "F),\n"
+        "                        without deadlines for loading, opening, a replicate and "
+        "closing,\n"
+        "                        and without limits.worker_memory; run.op_timeout stays\n"
+        "  --trace FILE          add each call, with what came of it, to FILE as JSON "
+        "lines\n" NOVA_COMMON_HELP "\n"
         "Ctrl-C stops cleanly: VMs are deleted, results are kept, the run can be resumed.\n"
         "Exit codes: 0 fine, 1 a goal missed (--fail-on), 2 wrong usage or configuration, 3 host "
         "or\n"
@@ -65,26 +75,31 @@ enum {
 	OPTION_RESUME,
 	OPTION_FORMAT,
 	OPTION_OUTPUT,
-	OPTION_FAIL_ON
+	OPTION_FAIL_ON,
+	OPTION_WORKER_WRAPPER,
+	OPTION_TRACE
 };
 
-static const struct option options[] = {{"profile", required_argument, NULL, OPTION_PROFILE},
-                                        {"plugin", required_argument, NULL, OPTION_PLUGIN},
-                                        {"uri", required_argument, NULL, OPTION_URI},
-                                        {"target", required_argument, NULL, OPTION_TARGET},
-                                        {"benchmark", required_argument, NULL, OPTION_BENCHMARK},
-                                        {"set", required_argument, NULL, OPTION_SET},
-                                        {"config", required_argument, NULL, OPTION_CONFIG},
-                                        {"seed", required_argument, NULL, OPTION_SEED},
-                                        {"full", no_argument, NULL, OPTION_FULL},
-                                        {"max-vms", required_argument, NULL, OPTION_MAX_VMS},
-                                        {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
-                                        {"resume", required_argument, NULL, OPTION_RESUME},
-                                        {"format", required_argument, NULL, OPTION_FORMAT},
-                                        {"output", required_argument, NULL, OPTION_OUTPUT},
-                                        {"fail-on", required_argument, NULL, OPTION_FAIL_ON},
-                                        NOVA_COMMON_OPTIONS,
-                                        {NULL, 0, NULL, 0}};
+static const struct option options[] = {
+        {"profile", required_argument, NULL, OPTION_PROFILE},
+        {"plugin", required_argument, NULL, OPTION_PLUGIN},
+        {"uri", required_argument, NULL, OPTION_URI},
+        {"target", required_argument, NULL, OPTION_TARGET},
+        {"benchmark", required_argument, NULL, OPTION_BENCHMARK},
+        {"set", required_argument, NULL, OPTION_SET},
+        {"config", required_argument, NULL, OPTION_CONFIG},
+        {"seed", required_argument, NULL, OPTION_SEED},
+        {"full", no_argument, NULL, OPTION_FULL},
+        {"max-vms", required_argument, NULL, OPTION_MAX_VMS},
+        {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+        {"resume", required_argument, NULL, OPTION_RESUME},
+        {"format", required_argument, NULL, OPTION_FORMAT},
+        {"output", required_argument, NULL, OPTION_OUTPUT},
+        {"fail-on", required_argument, NULL, OPTION_FAIL_ON},
+        {"worker-wrapper", required_argument, NULL, OPTION_WORKER_WRAPPER},
+        {"trace", required_argument, NULL, OPTION_TRACE},
+        NOVA_COMMON_OPTIONS,
+        {NULL, 0, NULL, 0}};
 
 struct list {
 	const char **items; /* NULL-terminated once something was added */
@@ -95,6 +110,8 @@ struct command {
 	const char *profile, *plugin, *uri, *config, *resume, *format, *output;
 	struct list targets, benchmarks, settings;
 	struct list owned; /* settings that were made here */
+	const char *worker_wrapper, *trace;
+	char **wrapper; /* its words */
 	uint64_t seed;
 	bool dry_run, fail_on_goal, quiet, verbose;
 	struct nova_settings loaded;
@@ -148,6 +165,8 @@ static int take_option(struct command *command, int option)
 	case OPTION_RESUME: command->resume = optarg; return -1;
 	case OPTION_FORMAT: command->format = optarg; return -1;
 	case OPTION_OUTPUT: command->output = optarg; return -1;
+	case OPTION_WORKER_WRAPPER: command->worker_wrapper = optarg; return -1;
+	case OPTION_TRACE: command->trace = optarg; return -1;
 	case OPTION_FAIL_ON:
 		if (strcmp(optarg, "goal"))
 			return usage("--fail-on takes \"goal\" (regressions need baselines, which "
@@ -497,13 +516,15 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 	                                   .store = command->store,
 	                                   .plan = plan,
 	                                   .resume = command->resume,
+	                                   .wrapper = command->wrapper,
+	                                   .trace = command->trace,
 	                                   .watch = {on_progress, on_note, command}};
 	struct nova_run_outcome outcome;
 	struct nova_error reporting = {0};
 	bool missed = false;
 	int code, exit_code;
 
-	live = isatty(STDERR_FILENO);
+	live = isatty(STDERR_FILENO) && !command->wrapper; /* which writes there, too */
 	nova_log_around(line_hide, line_show);
 	code = nova_run_execute(&request, &outcome, error);
 	line_hide();
@@ -523,8 +544,12 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 static int act(struct command *command, struct nova_error *error, int *exit_code)
 {
 	NOVA_AUTOJSON json_t *plan = NULL;
-	int code;
+	int code = 0;
 
+	if (command->worker_wrapper)
+		code = nova_wrapper_parse(command->worker_wrapper, &command->wrapper, error);
+	if (code)
+		return code;
 	if (command->resume) {
 		code = load_resumed(command, error);
 	} else {
@@ -567,6 +592,7 @@ int nova_command_run(int argc, char **argv)
 	for (size_t i = 0; i < command.owned.count; i++)
 		free((char *)(uintptr_t)command.owned.items[i]);
 	free(command.owned.items);
+	nova_wrapper_free(command.wrapper);
 	return code ? nova_complain(&error) : exit_code;
 }
 
@@ -574,10 +600,9 @@ int nova_command_worker(int argc, char **argv)
 {
 	struct stat packets;
 
-	(void)argv;
-	if (argc > 1 || fstat(3, &packets) || !S_ISSOCK(packets.st_mode)) {
+	if (fstat(3, &packets) || !S_ISSOCK(packets.st_mode)) {
 		fputs("novacore: worker is started by novacore run, not by hand\n", stderr);
 		return 2;
 	}
-	return nova_worker_main(3);
+	return argc > 1 ? nova_worker_wrapped(argv + 1) : nova_worker_main(3);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A created plugin in a worker: its host table, its parameters, its pump thread. */
-#include "core/run/worker.h"
+#include "core/run/trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,8 +34,10 @@ static void host_done(nova_op number, int32_t status)
 	int64_t at_ns = nova_now_ns(); /* before any lock: it ends what is measured */
 	struct op *op = nova_op_hold(number);
 
-	if (!op)
-		return; /* late: the op was given up */
+	if (!op) { /* the op was given up, or never was */
+		nova_trace_late(number, "done", NULL);
+		return;
+	}
 	nova_op_done(op, status, at_ns);
 	nova_op_release(op);
 }
@@ -64,11 +66,13 @@ static int host_error(nova_op number, int32_t code, const char *text)
 
 static int host_errorf(nova_op op, int32_t code, const char *format, ...)
 {
-	char text[1400];
+	/* Not cut here: half a secret would not be known for one. */
+	NOVA_AUTOFREE char *text = NULL;
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
 	va_end(arguments);
 	return host_error(op, code, text);
 }
@@ -102,12 +106,14 @@ static int host_cancelled(nova_op number)
 static int put(nova_op number, const struct value *value)
 {
 	struct op *op = nova_op_hold(number);
+	int code = op ? nova_op_put(op, value) : NOVA_E_NOT_FOUND;
 
-	if (!op)
-		return NOVA_E_NOT_FOUND;
-	nova_op_put(op, value);
 	nova_op_release(op);
-	return NOVA_DONE;
+	if (code == NOVA_E_NOT_FOUND)
+		nova_trace_late(number, "put",
+		                json_pack("{so}", "field",
+		                          nova_trace_name(NOVA_TRACE_FIELD, value->field)));
+	return code;
 }
 
 static int host_put_i64(nova_op op, uint32_t field, int64_t number)
@@ -156,7 +162,6 @@ static int host_event(nova_op number, const struct nova_event *event)
 	struct nova_event e = {0};
 	struct vm *vm;
 
-	(void)number;
 	memcpy(&e, event, event->struct_size < sizeof(e) ? event->struct_size : sizeof(e));
 	if (!e.name)
 		return NOVA_E_INVALID;
@@ -165,6 +170,8 @@ static int host_event(nova_op number, const struct nova_event *event)
 	if (vm)
 		nova_vm_stamp(vm, &(struct stamp){e.kind, e.source, e.t_ns, e.resolution_ns});
 	nova_unlock();
+	if (nova_trace_on)
+		nova_trace_event(nova_instance_find(number), &e, vm);
 	return vm ? NOVA_DONE : NOVA_E_NOT_FOUND;
 }
 
@@ -413,12 +420,15 @@ static void learn(struct instance *instance, const struct op *op)
 int nova_instance_open(struct instance *instance, const struct nova_hypervisor *driver,
                        struct nova_error *error)
 {
+	struct nova_trace_span span;
 	struct op *op;
 	int code;
 
 	memcpy(&instance->driver, driver,
 	       driver->struct_size < sizeof(*driver) ? driver->struct_size : sizeof(*driver));
+	span = nova_trace_plugin("create", instance->kind, instance->plugin);
 	code = instance->driver.create(&instance->host, instance->op->number, &instance->self);
+	nova_trace_plugin_end(&span, code, instance->op->error.text);
 	if (code != NOVA_DONE) {
 		instance->self = NULL;
 		*error = instance->op->error;
@@ -459,7 +469,12 @@ void nova_instance_close(struct instance *instance)
 		pthread_join(instance->pump, NULL);
 		instance->pumping = false;
 	}
-	if (instance->driver.destroy)
+	if (instance->driver.destroy) {
+		struct nova_trace_span span =
+		        nova_trace_plugin("destroy", instance->kind, instance->plugin);
+
 		instance->driver.destroy(instance->self);
+		nova_trace_plugin_end(&span, 0, NULL);
+	}
 	instance->self = NULL;
 }

@@ -3,7 +3,7 @@
  * The façade that benchmarks call. It names VMs and has them journaled before they are created,
  * applies the limits, keeps each VM's stamps, and deletes what a replicate leaves behind.
  */
-#include "core/run/worker.h"
+#include "core/run/trace.h"
 
 #include <errno.h>
 #include <math.h>
@@ -366,7 +366,9 @@ static int exec_here(const struct nova_exec *exec, int64_t deadline_ns)
 	                           .deadline_ns = op->deadline_ns};
 	int code;
 
-	op->started_ns = nova_now_ns();
+	nova_op_set_exec(op, exec);
+	nova_trace_op_begin(op);
+	op->called_ns = op->started_ns = nova_now_ns();
 	code = nova_child_run(&child, &result, &op->error);
 	op->returned_ns = nova_now_ns();
 	put_bytes(op, NOVA_FIELD_STDOUT, &result.output);
@@ -378,6 +380,7 @@ static int exec_here(const struct nova_exec *exec, int64_t deadline_ns)
 	nova_child_result_free(&result);
 	nova_op_done(op, code, op->returned_ns);
 	nova_op_forget(op);
+	nova_trace_op_end(op);
 	remember(op, 0);
 	return code;
 }
@@ -856,5 +859,5 @@ static const struct nova_lab lab_table = {
 
 const struct nova_lab *nova_lab_table(void)
 {
-	return &lab_table;
+	return nova_trace_on ? nova_trace_lab(&lab_table) : &lab_table;
 }

@@ -7,6 +7,7 @@
 #include "core/run/lead.h"
 
 #include "core/machine/machine.h"
+#include "core/run/trace.h"
 
 #include <ctype.h>
 #include <signal.h>
@@ -219,6 +220,24 @@ static void add_note(struct lead *lead, const char *text)
 	save_run(lead, NULL);
 }
 
+/* Whoever reads the result must know that something stood between it and what was measured. */
+static void note_wrapper(struct lead *lead)
+{
+	NOVA_AUTOTEXT struct nova_text command = {0};
+	NOVA_AUTOFREE char *text = NULL;
+
+	if (!lead->request->wrapper)
+		return;
+	for (char *const *word = lead->request->wrapper; *word; word++)
+		nova_text_addf(&command, "%s%s", command.length ? " " : "", *word);
+	nova_utf8_repair(command.data);
+	json_object_set_new(lead->run.where, "worker_wrapper", json_string(command.data));
+	text = nova_format("the workers ran under \"%s\" (--worker-wrapper): times include it, "
+	                   "and it had no deadline",
+	                   command.data);
+	add_note(lead, text);
+}
+
 /* --- targets
  * ------------------------------------------------------------------------------------------ */
 
@@ -251,6 +270,17 @@ static void set_seed(const struct nova_config *config, const struct nova_manifes
 			json_object_set_new(params, "seed", json_integer((json_int_t)seed));
 }
 
+/* So that the worker knows what of its parameters it must never tell. */
+static json_t *secret_names(const struct nova_manifest *manifest)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < manifest->spec_count; i++)
+		if (manifest->specs[i].type == NOVA_PARAM_SECRET)
+			json_array_append_new(names, json_string(manifest->specs[i].name));
+	return names;
+}
+
 json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
                          const char *name, const char *plugin, const char *uri, uint64_t seed,
                          const struct nova_guest *guest, struct nova_error *error)
@@ -277,8 +307,9 @@ json_t *nova_lead_target(const struct nova_config *config, const struct nova_reg
 		    !json_object_get(params, spec))
 			json_object_set_new(params, spec, json_string(guest->initrd));
 	}
-	return json_pack("{ss ss ss ss so}", "name", name, "plugin", plugin, "path", manifest->path,
-	                 "sha256", manifest->sha256, "params", params);
+	return json_pack("{ss ss ss ss so so}", "name", name, "plugin", plugin, "path",
+	                 manifest->path, "sha256", manifest->sha256, "params", params, "secrets",
+	                 secret_names(manifest));
 }
 
 static json_t *step_targets(struct lead *lead, const json_t *step, const struct nova_guest *guest,
@@ -1078,6 +1109,8 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	if (!code)
 		code = record(lead, outcome, error);
 	if (!code)
+		note_wrapper(lead);
+	if (!code)
 		code = nova_sweep_journal(lead, json_object_get(lead->run.plan, "targets"), NULL,
 		                          false, &found, &left, error);
 	if (!code)
@@ -1107,10 +1140,16 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	if (lead.signals < 0)
 		return error->code;
 	code = request->resume ? begin_again(&lead, error) : begin_new(&lead);
+	if (!code && request->trace) {
+		lead.trace = nova_trace_open(request->trace, lead.run.id, error);
+		code = lead.trace < 0 ? lead.trace : 0;
+	}
 	if (!code) {
 		snprintf(lead.short_id, sizeof(lead.short_id), "%s", nova_lead_short(lead.run.id));
 		code = lead_run(&lead, outcome, error);
 	}
+	if (lead.trace > 0)
+		close(lead.trace);
 	nova_signals_return(lead.signals);
 	nova_run_record_clear(&lead.run);
 	free(lead.prefix);

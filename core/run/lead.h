@@ -3,6 +3,8 @@
  * The parent's side of a run. Internal to core/run.
  *
  *   spawn.c  a worker process: start, watch, end; reaping of every orphan
+ *   wrapper.c  the same under a debugger
+ *   trace.c  the file of --trace
  *   talk.c   one conversation with a worker: store what it says, until the awaited packet comes
  *   lead.c   the steps of a run, in order; budget, resume, outcome
  *   sweep.c  deletes what dead runs left
@@ -33,8 +35,10 @@ enum worker_end {
 
 struct worker {
 	pid_t pid;
-	int fd;  /* packets */
-	int log; /* its stdout and stderr */
+	int fd;        /* packets */
+	int log;       /* its stdout and stderr; -1 under a wrapper, which has ours */
+	bool wrapped;  /* by a debugger or the like: it may take all the time it wants */
+	bool terminal; /* which has the terminal until it ends */
 	enum worker_end end;
 	int status; /* as from waitpid, once it has ended */
 	bool reaped;
@@ -51,7 +55,8 @@ struct worker {
 int nova_signals_take(struct nova_error *error);
 void nova_signals_return(int fd);
 
-int nova_spawn(struct worker *worker, struct nova_error *error);
+/* `wrapper` may be NULL, `trace` (a descriptor above NOVA_TRACE_FD) 0. */
+int nova_spawn(struct worker *worker, char *const *wrapper, int trace, struct nova_error *error);
 /* Reaps every child that has ended: the worker, and orphans (QEMUs of dead workers). */
 void nova_reap(struct worker *worker);
 /* Reads its log; each line is logged at debug level. */
@@ -79,6 +84,7 @@ struct lead {
 	char *prefix;      /* "novacore-<installation>-<run>-" */
 	char *directory;   /* files of this run */
 	struct worker worker;
+	int trace;       /* the file of --trace, 0 without */
 	int signals;     /* signalfd */
 	int interrupted; /* 0, SIGINT or SIGTERM */
 	unsigned interrupts;

@@ -4,11 +4,13 @@
  * memory), its turn, its deadline, its cancellation, what it puts. The only file that calls a
  * driver's ops.
  */
-#include "core/run/worker.h"
+#include "core/run/trace.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BUCKETS        1024
 #define GRACE_NS       (5 * NOVA_SECOND_NS)
@@ -187,19 +189,33 @@ void nova_op_set_migrate(struct op *op, const struct nova_migrate *migrate, cons
 /* --- results -----------------------------------------------------------------------------------
  */
 
-void nova_op_put(struct op *op, const struct value *value)
+/* Under the lock. An op is not done if not all of what it put is there: see `end`. */
+static int take_no_more(struct op *op)
+{
+	op->overflowed = true;
+	if (!op->error.code)
+		nova_error_set(&op->error, NOVA_E_FAILED, "%s put more than %d MiB of results",
+		               op->instance->plugin, (int)(BYTES_HELD_MAX >> 20));
+	return NOVA_E_FULL;
+}
+
+int nova_op_put(struct op *op, const struct value *value)
 {
 	struct value *to;
+	int code = 0;
 
 	nova_lock();
-	op->bytes_held += value->count + sizeof(*value);
-	if (op->bytes_held > BYTES_HELD_MAX) {
-		nova_error_set(&op->error, NOVA_E_FAILED,
-		               "the driver put more than %d MiB of results",
-		               (int)(BYTES_HELD_MAX >> 20));
+	/* Nobody else looks at the values before it has ended, or changes them after. */
+	if (op->ended)
+		code = NOVA_E_NOT_FOUND;
+	else if (value->count > BYTES_HELD_MAX ||
+	         op->bytes_held + value->count + sizeof(*value) > BYTES_HELD_MAX)
+		code = take_no_more(op);
+	if (code) {
 		nova_unlock();
-		return;
+		return code;
 	}
+	op->bytes_held += value->count + sizeof(*value);
 	op->values = nova_grow(op->values, op->value_count, sizeof(*op->values));
 	to = &op->values[op->value_count++];
 	*to = *value;
@@ -215,6 +231,7 @@ void nova_op_put(struct op *op, const struct value *value)
 	if (value->field == NOVA_FIELD_RETURNED_NS)
 		op->returned_ns = value->i64;
 	nova_unlock();
+	return NOVA_DONE;
 }
 
 const struct value *nova_op_value(const struct op *op, uint32_t field, uint32_t index,
@@ -254,6 +271,11 @@ static const struct {
         [OP_MIGRATE] = {"migrate", true},
         [OP_MIGRATE_FINISH] = {"migrate_finish", true},
 };
+
+const char *nova_op_name(enum op_kind kind)
+{
+	return op_facts[kind].name;
+}
 
 static int lacks(struct op *op)
 {
@@ -297,7 +319,8 @@ static void end(struct op *op, int status, int64_t at_ns)
 	if (op->ended)
 		return;
 	op->ended = true;
-	op->status = status;
+	op->status = status == NOVA_DONE && op->overflowed ? NOVA_E_FAILED : status;
+	op->ended_ns = at_ns;
 	if (!op->returned_ns)
 		op->returned_ns = at_ns;
 	pthread_cond_broadcast(&op->changed);
@@ -306,16 +329,24 @@ static void end(struct op *op, int status, int64_t at_ns)
 /* For host->done. */
 void nova_op_done(struct op *op, int status, int64_t at_ns)
 {
+	bool late;
+
 	nova_lock();
+	late = op->ended;
 	end(op, status > 0 ? NOVA_E_INTERNAL : status, at_ns);
 	nova_unlock();
+	if (late)
+		nova_trace_late(op->number, "done", NULL);
 }
 
 static void call(struct op *op)
 {
 	int64_t returned_ns;
+	bool late;
 	int status;
 
+	if (nova_trace_on)
+		op->thread = syscall(SYS_gettid);
 	op->called_ns = nova_now_ns();
 	op->started_ns = op->called_ns;
 	status = dispatch(op);
@@ -323,8 +354,11 @@ static void call(struct op *op)
 		return;
 	returned_ns = nova_now_ns(); /* before the lock: waiting for it is not the driver's time */
 	nova_lock();
+	late = op->ended;
 	end(op, status > 0 ? NOVA_E_INTERNAL : status, returned_ns);
 	nova_unlock();
+	if (late)
+		nova_trace_late(op->number, "return", NULL);
 }
 
 /* A PARALLEL driver may block: it is called on a thread that can be abandoned. */
@@ -404,13 +438,17 @@ static void give_up(struct op *op)
 	op->given_up = true;
 	nova_unlock();
 	if (instance->driver.cancel && instance->self) {
+		struct nova_trace_span span;
+
 		take_turn(instance);
-		instance->driver.cancel(instance->self, op->number);
+		span = nova_trace_plugin("cancel", instance->kind, instance->plugin);
+		nova_trace_plugin_end(&span, instance->driver.cancel(instance->self, op->number),
+		                      NULL);
 		give_turn(instance);
 	}
 	nova_lock();
 	if (!wait_ended(op, nova_now_ns() + GRACE_NS, true)) {
-		instance->tainted = true;
+		instance->tainted = op->abandoned = true;
 		end(op, timed_out ? NOVA_E_TIMEOUT : NOVA_E_INTERRUPTED, nova_now_ns());
 	}
 	/* A call that ended well in its grace has ended well. */
@@ -443,6 +481,7 @@ int nova_op_run(struct op *op, bool always)
 	struct instance *instance = op->instance;
 	bool in_time;
 
+	nova_trace_op_begin(op);
 	if (instance->thread_model == NOVA_THREADS_PARALLEL) {
 		if (call_aside(op)) {
 			nova_lock();
@@ -467,6 +506,7 @@ int nova_op_run(struct op *op, bool always)
 		        op_facts[op->kind].name, op->ref_name ? op->ref_name : instance->plugin,
 		        nova_code_name(op->status));
 	nova_unlock();
+	nova_trace_op_end(op);
 	if (op_facts[op->kind].changes)
 		audit(op);
 	return op->status;

@@ -71,6 +71,10 @@ struct nova_run_request {
 	struct nova_store *store;
 	json_t *plan;       /* for a new run; borrowed */
 	const char *resume; /* a run's id, or NULL */
+	/* From nova_wrapper_parse: the workers of steps run under it, and their deadlines and
+	 * limits of memory are off. NULL: as they are. */
+	char *const *wrapper;
+	const char *trace; /* a file for every call (docs/trace.md), or NULL */
 	struct nova_run_watch watch;
 };
 
@@ -110,5 +114,14 @@ bool nova_run_alive(const char *id);
 
 /* The whole life of a worker; `fd` is the socket to the parent. */
 int nova_worker_main(int fd);
+/*
+ * The command of --worker-wrapper as words: quotes and backslashes as in a shell, nothing else of
+ * one. NOVA_E_INVALID: no command, or a quote without end; NOVA_E_UNAVAILABLE: no such program.
+ * `*words` is NULL-terminated and the caller's in any case: nova_wrapper_free.
+ */
+int nova_wrapper_parse(const char *text, char ***words, struct nova_error *error);
+void nova_wrapper_free(char **words);
+/* In the new process: becomes WRAPPER… novacore worker. Returns an exit code if it cannot. */
+int nova_worker_wrapped(char *const *wrapper);
 
 #endif

@@ -66,11 +66,48 @@ static char **worker_environment(void)
 	return copy;
 }
 
-static int start(struct worker *worker, int packets, int log, struct nova_error *error)
+/*
+ * A worker's own output is its log. A wrapper talks to the user: it has our standard input (unless
+ * that is a terminal that is not ours to give) and error, and our standard output only where no
+ * result is written to it.
+ */
+static void set_standard_files(posix_spawn_file_actions_t *files, const struct worker *worker,
+                               int log)
+{
+	if (!worker->wrapped) {
+		posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+		posix_spawn_file_actions_adddup2(files, log, 1);
+		posix_spawn_file_actions_adddup2(files, log, 2);
+		return;
+	}
+	if (isatty(STDIN_FILENO) && !worker->terminal)
+		posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+	if (!isatty(STDOUT_FILENO))
+		posix_spawn_file_actions_adddup2(files, STDERR_FILENO, STDOUT_FILENO);
+}
+
+/* "novacore worker", and behind it the wrapper that it is to become. The array is the caller's. */
+static char **worker_command(char *const *wrapper)
+{
+	size_t count = 0;
+	char **argv;
+
+	while (wrapper && wrapper[count])
+		count++;
+	argv = nova_alloc((count + 3) * sizeof(*argv));
+	argv[0] = (char *)(uintptr_t) "novacore";
+	argv[1] = (char *)(uintptr_t) "worker";
+	for (size_t i = 0; i < count; i++)
+		argv[i + 2] = wrapper[i];
+	return argv;
+}
+
+static int start(struct worker *worker, char *const *wrapper, int packets, int log, int trace,
+                 struct nova_error *error)
 {
 	/* This very program, even if another version has been installed in its place meanwhile. */
 	static const char binary[] = "/proc/self/exe";
-	char *argv[] = {(char *)(uintptr_t) "novacore", (char *)(uintptr_t) "worker", NULL};
+	NOVA_AUTOFREE char **argv = worker_command(wrapper);
 	NOVA_AUTOFREE char **environment = worker_environment();
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
@@ -80,11 +117,10 @@ static int start(struct worker *worker, int packets, int log, struct nova_error 
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&files);
-	/* The highest target first: dup2 must not overwrite what is still to be copied. */
 	posix_spawn_file_actions_adddup2(&files, packets, NOVA_WIRE_FD);
-	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, log, 1);
-	posix_spawn_file_actions_adddup2(&files, log, 2);
+	if (trace)
+		posix_spawn_file_actions_adddup2(&files, trace, NOVA_TRACE_FD);
+	set_standard_files(&files, worker, log);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 	                                              POSIX_SPAWN_SETPGROUP);
@@ -99,7 +135,7 @@ static int start(struct worker *worker, int packets, int log, struct nova_error 
 	return 0;
 }
 
-/* Descriptors for a child must not be 0…3, or dup2 onto themselves would keep close-on-exec. */
+/* Descriptors for a child must not be 0…4, or dup2 onto themselves would keep close-on-exec. */
 static int raise_fd(int fd)
 {
 	int raised = fcntl(fd, F_DUPFD_CLOEXEC, 10);
@@ -109,12 +145,14 @@ static int raise_fd(int fd)
 	return raised >= 0 ? raised : fd;
 }
 
-int nova_spawn(struct worker *worker, struct nova_error *error)
+int nova_spawn(struct worker *worker, char *const *wrapper, int trace, struct nova_error *error)
 {
 	int packets[2], log[2], code;
 
 	memset(worker, 0, sizeof(*worker));
 	worker->fd = worker->log = -1;
+	worker->wrapped = wrapper;
+	worker->terminal = wrapper && tcgetpgrp(STDIN_FILENO) == getpgrp();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, packets))
 		return nova_error_errno(error, "cannot make a socket for a worker");
 	if (pipe2(log, O_CLOEXEC)) {
@@ -124,7 +162,7 @@ int nova_spawn(struct worker *worker, struct nova_error *error)
 	}
 	packets[1] = raise_fd(packets[1]);
 	log[1] = raise_fd(log[1]);
-	code = start(worker, packets[1], log[1], error);
+	code = start(worker, wrapper, packets[1], log[1], trace, error);
 	close(packets[1]);
 	close(log[1]);
 	if (code) {
@@ -209,6 +247,18 @@ void nova_spawn_kill(struct worker *worker, enum worker_end why)
 	kill(worker->pid, SIGKILL);
 }
 
+/* The terminal is the foreground's: a process group that has ended cannot give it back. */
+static void return_terminal(void)
+{
+	sigset_t output, before;
+
+	sigemptyset(&output);
+	sigaddset(&output, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &output, &before);
+	tcsetpgrp(STDIN_FILENO, getpgrp());
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void nova_spawn_finish(struct worker *worker, int64_t grace_ns)
 {
 	int64_t until = nova_now_ns() + grace_ns;
@@ -231,6 +281,8 @@ void nova_spawn_finish(struct worker *worker, int64_t grace_ns)
 		close(worker->fd);
 	if (worker->log >= 0)
 		close(worker->log);
+	if (worker->terminal)
+		return_terminal();
 	nova_text_free(&worker->tail);
 	worker->fd = worker->log = -1;
 	worker->pid = 0;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LOOK_NS     (250 * INT64_C(1000000)) /* memory and progress are looked at this often */
@@ -288,7 +289,7 @@ static void look_around(struct lead *lead, int64_t *next_look)
 	if (nova_now_ns() < *next_look)
 		return;
 	*next_look = nova_now_ns() + LOOK_NS;
-	if (worker->pid > 0 && !worker->reaped) {
+	if (worker->pid > 0 && !worker->reaped && !worker->wrapped) {
 		worker->resident = nova_resident_bytes(worker->pid);
 		if (worker->resident > worker->resident_max)
 			nova_spawn_kill(worker, WORKER_TOO_LARGE);
@@ -321,6 +322,19 @@ static json_t *next_packet(struct lead *lead, const char *awaited, bool *closed)
 		handle(lead, packet);
 	}
 	return found;
+}
+
+/* Ctrl-C went to the wrapper, which had the terminal; it was meant for the run. */
+static void look_for_interrupt(struct lead *lead)
+{
+	const struct worker *worker = &lead->worker;
+	bool by_signal = WIFSIGNALED(worker->status) && WTERMSIG(worker->status) == SIGINT;
+
+	if (!worker->terminal || lead->interrupted ||
+	    !(by_signal || (WIFEXITED(worker->status) && WEXITSTATUS(worker->status) == 130)))
+		return;
+	lead->interrupted = SIGINT;
+	lead->interrupts++;
 }
 
 /* Loading and probing have a deadline of their own, each. */
@@ -360,8 +374,9 @@ int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_
 			snprintf(stage, sizeof(stage), "%s", worker->loading_stage);
 			loading_since = nova_now_ns();
 		}
-		if (nova_now_ns() > deadline_ns || nova_now_ns() > lead->stop_by_ns ||
-		    loading_hangs(lead, loading_since))
+		if (nova_now_ns() > lead->stop_by_ns ||
+		    (!worker->wrapped &&
+		     (nova_now_ns() > deadline_ns || loading_hangs(lead, loading_since))))
 			nova_spawn_kill(worker, WORKER_HUNG);
 		if (lead->store_code && !lead->interrupts++)
 			nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);
@@ -369,6 +384,7 @@ int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_
 		if (was_reaped && (closed || !fds[0].revents)) {
 			NOVA_AUTOFREE char *epitaph = nova_spawn_epitaph(worker);
 
+			look_for_interrupt(lead);
 			return nova_error_set(error, NOVA_E_FAILED, "%s", epitaph);
 		}
 	}
@@ -411,8 +427,12 @@ static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets
 	                   duration(lead, "run.op_timeout"), "ready_timeout_ns",
 	                   duration(lead, "run.ready_timeout"), "max_vms",
 	                   (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0));
-	if (benchmark)
+	if (benchmark) {
 		json_object_set(packet, "benchmark", benchmark);
+		json_object_set(packet, "step", json_object_get(lead->step, "index"));
+	}
+	if (lead->trace)
+		json_object_set_new(packet, "trace", json_true());
 	return packet;
 }
 
@@ -426,7 +446,9 @@ int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const 
 	*opened = NULL;
 	lead->refusal = 0;
 	lead->targets = targets;
-	code = nova_spawn(&lead->worker, error);
+	/* Sweeping needs no debugger, and must come to its end. */
+	code = nova_spawn(&lead->worker, benchmark ? lead->request->wrapper : NULL, lead->trace,
+	                  error);
 	if (code)
 		return code;
 	lead->worker.resident_max =
@@ -460,5 +482,11 @@ void nova_talk_close(struct lead *lead)
 		if (!nova_talk_send(lead, json_pack("{ss}", "is", "close"), NULL))
 			nova_talk(lead, "closed", until, &packet, &error);
 	}
+	/* valgrind --error-exitcode and the like */
+	if (worker->wrapped && worker->end == WORKER_ENDED && worker->reaped && worker->status)
+		nova_lead_note(lead, NOVA_LOG_WARNING, "the worker's wrapper ended with %s %d",
+		               WIFSIGNALED(worker->status) ? "signal" : "status",
+		               WIFSIGNALED(worker->status) ? WTERMSIG(worker->status)
+		                                           : WEXITSTATUS(worker->status));
 	nova_spawn_finish(worker, NOVA_SECOND_NS);
 }

@@ -15,7 +15,7 @@ struct field {
 
 struct kind {
 	const char *name;
-	struct field fields[12];
+	struct field fields[13];
 };
 
 /* Parent to worker, then worker to parent. A name stands once: both directions share the table. */
@@ -31,7 +31,9 @@ static const struct kind kinds[] = {
           {"directory", TEXT},
           {"op_timeout_ns", INTEGER},
           {"ready_timeout_ns", INTEGER},
-          {"max_vms", INTEGER}}},
+          {"max_vms", INTEGER},
+          {"step", INTEGER | OPTIONAL},
+          {"trace", FLAG | OPTIONAL}}},
         {"replicate", {{"index", INTEGER}, {"side", INTEGER}}},
         {"go", {{"number", INTEGER}, {"code", INTEGER}}}, /* the name is journaled: create it */
         {"stop", {{NULL, 0}}},                            /* Ctrl-C: end what runs, clean up */

@@ -13,6 +13,8 @@
 
 /* The descriptor on which a worker finds its parent. */
 #define NOVA_WIRE_FD 3
+/* And, if calls are traced, the file. */
+#define NOVA_TRACE_FD 4
 
 /* Checks one packet. NOVA_E_PROTOCOL names what is wrong. `*packet` is the caller's. */
 int nova_wire_parse(const char *bytes, size_t count, json_t **packet, struct nova_error *error);

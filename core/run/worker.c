@@ -4,7 +4,7 @@
  * main thread reads packets; a second thread opens, replicates, sweeps and closes, so that a "stop"
  * is heard while a replicate runs.
  */
-#include "core/run/worker.h"
+#include "core/run/trace.h"
 
 #include "core/plugin/plugin.h"
 #include "core/run/run.h"
@@ -69,13 +69,16 @@ static void say_loading(uint32_t kind, const char *plugin, const char *stage)
 static int probe(const struct nova_plugin *plugin, struct instance *instance,
                  struct nova_error *error)
 {
+	struct nova_trace_span span;
 	struct op *op;
 	int code;
 
 	if (!NOVA_HAS(plugin, struct nova_plugin, probe) || !plugin->probe)
 		return 0;
 	op = nova_op_new(instance, 0, nova_now_ns() + 5 * NOVA_SECOND_NS);
+	span = nova_trace_plugin("probe", instance->kind, instance->plugin);
 	code = plugin->probe(&instance->host, op->number);
+	nova_trace_plugin_end(&span, code, op->error.text);
 	if (code == NOVA_PENDING || code > 0)
 		nova_error_set(&op->error, code = NOVA_E_INTERNAL,
 		               "probe of %s did not end at once", instance->plugin);
@@ -96,11 +99,16 @@ static struct instance *load(uint32_t kind, uint32_t target, const json_t *what,
 	enum nova_refusal_reason reason = 0;
 	const char *name = nova_json_text(what, "plugin");
 	struct instance *instance;
+	struct nova_trace_span span;
+	int code;
 
 	say_loading(kind, name, "load");
-	if (nova_plugin_load(nova_json_text(what, "path"), kind, name,
-	                     nova_json_text(what, "sha256"), nova_host_table(), &plugin, &reason,
-	                     error)) {
+	span = nova_trace_plugin("load", kind, name);
+	code = nova_plugin_load(nova_json_text(what, "path"), kind, name,
+	                        nova_json_text(what, "sha256"), nova_host_table(), &plugin, &reason,
+	                        error);
+	nova_trace_plugin_end(&span, code, error->text);
+	if (code) {
 		if (reason)
 			nova_tell(json_pack("{ss sI ss sI ss}", "is", "refused", "kind",
 			                    (json_int_t)kind, "plugin", name, "reason",
@@ -146,6 +154,7 @@ static int open_benchmark(const json_t *packet, uint32_t *width, struct nova_err
 {
 	const json_t *what = json_object_get(packet, "benchmark");
 	const struct nova_benchmark *ops;
+	struct nova_trace_span span;
 	const void *pointer;
 	int code;
 
@@ -160,8 +169,10 @@ static int open_benchmark(const json_t *packet, uint32_t *width, struct nova_err
 	nova_worker.lab = *nova_lab_table();
 	nova_worker.lab.targets = nova_worker.target_count;
 	say_loading(NOVA_KIND_BENCHMARK, nova_worker.benchmark->plugin, "open");
+	span = nova_trace_plugin("create", NOVA_KIND_BENCHMARK, nova_worker.benchmark->plugin);
 	code = nova_worker.ops.create(&nova_worker.benchmark->host, &nova_worker.lab,
 	                              nova_worker.benchmark->op->number, &nova_worker.self);
+	nova_trace_plugin_end(&span, code, nova_worker.benchmark->op->error.text);
 	if (code) {
 		*error = nova_worker.benchmark->op->error;
 		nova_worker.self = NULL;
@@ -206,6 +217,36 @@ static char *find_lack(void)
 	return lack;
 }
 
+/* As they stand in a URL, too. */
+static void learn_secret(const char *secret)
+{
+	NOVA_AUTOTEXT struct nova_text quoted = {0};
+
+	nova_secret_add(secret);
+	for (const char *c = secret; c && *c; c++)
+		if (strchr("-._~", *c) || (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') ||
+		    (*c >= 'A' && *c <= 'Z'))
+			nova_text_add_bytes(&quoted, c, 1);
+		else
+			nova_text_addf(&quoted, "%%%02X", (unsigned char)*c);
+	nova_secret_add(quoted.data);
+}
+
+/* What plugins say is to be printed, stored and traced without them. */
+static void learn_secrets(const json_t *packet)
+{
+	json_t *target, *name, *value, *item;
+	size_t i, j, k;
+
+	json_array_foreach(json_object_get(packet, "targets"), i, target)
+	        json_array_foreach(json_object_get(target, "secrets"), j, name)
+	{
+		value = json_object_get(json_object_get(target, "params"), json_string_value(name));
+		learn_secret(json_string_value(value));
+		json_array_foreach(value, k, item) learn_secret(json_string_value(item));
+	}
+}
+
 static void do_open(const json_t *packet)
 {
 	NOVA_AUTOFREE char *lack = NULL;
@@ -222,6 +263,8 @@ static void do_open(const json_t *packet)
 	nova_worker.ready_timeout_ns = nova_wire_i64(packet, "ready_timeout_ns");
 	nova_worker.max_vms = (uint64_t)nova_wire_i64(packet, "max_vms");
 	nova_worker.shape = json_incref(json_object_get(packet, "shape"));
+	learn_secrets(packet);
+	nova_trace_start(packet);
 	code = open_targets(packet, &error);
 	if (!code)
 		code = open_benchmark(packet, &width, &error);
@@ -251,14 +294,23 @@ static bool tainted(void)
 
 static int replicate(uint32_t index)
 {
-	nova_run run = nova_worker.benchmark->op->number;
+	const struct instance *benchmark = nova_worker.benchmark;
+	nova_run run = benchmark->op->number;
+	struct nova_trace_span span;
 	int code = 0;
 
-	if (!set_up && nova_worker.ops.setup)
+	if (!set_up && nova_worker.ops.setup) {
+		span = nova_trace_plugin("setup", NOVA_KIND_BENCHMARK, benchmark->plugin);
 		code = nova_worker.ops.setup(nova_worker.self, run);
+		nova_trace_plugin_end(&span, code, benchmark->op->error.text);
+	}
 	set_up = !code;
-	return code ? code
-	            : nova_worker.ops.replicate(nova_worker.self, run, index, nova_worker.side);
+	if (code)
+		return code;
+	span = nova_trace_plugin("replicate", NOVA_KIND_BENCHMARK, benchmark->plugin);
+	code = nova_worker.ops.replicate(nova_worker.self, run, index, nova_worker.side);
+	nova_trace_plugin_end(&span, code, benchmark->op->error.text);
+	return code;
 }
 
 static void do_replicate(const json_t *packet)
@@ -356,15 +408,28 @@ static void do_sweep(const json_t *packet)
 	                    error.text, "left", (json_int_t)left));
 }
 
+static void close_benchmark(void)
+{
+	const struct instance *benchmark = nova_worker.benchmark;
+	struct nova_trace_span span;
+
+	if (!benchmark || !nova_worker.self)
+		return;
+	if (set_up && nova_worker.ops.teardown) {
+		span = nova_trace_plugin("teardown", NOVA_KIND_BENCHMARK, benchmark->plugin);
+		nova_worker.ops.teardown(nova_worker.self, benchmark->op->number);
+		nova_trace_plugin_end(&span, 0, NULL);
+	}
+	if (nova_worker.ops.destroy && !tainted()) {
+		span = nova_trace_plugin("destroy", NOVA_KIND_BENCHMARK, benchmark->plugin);
+		nova_worker.ops.destroy(nova_worker.self);
+		nova_trace_plugin_end(&span, 0, NULL);
+	}
+}
+
 static void do_close(void)
 {
-	if (nova_worker.benchmark && nova_worker.self) {
-		if (set_up && nova_worker.ops.teardown)
-			nova_worker.ops.teardown(nova_worker.self,
-			                         nova_worker.benchmark->op->number);
-		if (nova_worker.ops.destroy && !tainted())
-			nova_worker.ops.destroy(nova_worker.self);
-	}
+	close_benchmark();
 	for (uint32_t t = nova_worker.target_count; t-- > 0;)
 		nova_instance_close(nova_worker.targets[t]);
 	/* Not exit(): client libraries' threads may still run. */

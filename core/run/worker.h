@@ -7,6 +7,7 @@
  *   op.c        one call in flight: deadline, cancellation, results
  *   lab.c       nova_lab, the façade that benchmarks call
  *   beat.c      receives the heartbeats of guests
+ *   trace.c     tells of all of this, if asked to
  *
  * One lock, `nova_worker.lock`, guards every field of ops, VMs and instances that more than one
  * thread touches; it is never held while a plugin or the parent is called.
@@ -80,14 +81,18 @@ struct op {
 	size_t block_count;
 	/* state, under the lock */
 	bool ended, given_up;
+	bool abandoned; /* it did not end in its grace either */
 	int status;
 	int64_t deadline_ns;
-	int64_t called_ns;               /* this host's clock */
+	int64_t called_ns, ended_ns;     /* this host's clock */
 	int64_t started_ns, returned_ns; /* the driver's clock */
 	struct nova_error error; /* the first one wins; later texts are appended as causes */
 	struct value *values;
 	size_t value_count;
 	uint64_t bytes_held;
+	bool overflowed; /* more was put than is held */
+	uint64_t trace;  /* its number in the trace, or 0 */
+	long thread;     /* that called the driver */
 	pthread_cond_t changed;
 };
 
@@ -210,7 +215,9 @@ int nova_op_run(struct op *op, bool always);
 void nova_op_done(struct op *op, int status, int64_t at_ns);
 /* Takes it out of the table: whatever is still said about it is ignored. */
 void nova_op_forget(struct op *op);
-void nova_op_put(struct op *op, const struct value *value);
+/* NOVA_E_NOT_FOUND: it has ended. */
+int nova_op_put(struct op *op, const struct value *value);
+const char *nova_op_name(enum op_kind kind);
 /* The `index`th value of a field, or NULL. Call under the lock, or after the op has ended. */
 const struct value *nova_op_value(const struct op *op, uint32_t field, uint32_t index,
                                   uint32_t *count);
