@@ -44,7 +44,8 @@ string(REGEX REPLACE "/$" "" up "${up}")
 configure_file(cmake/novacore-sdk.pc.in ${made}/novacore-sdk.pc @ONLY)
 install(FILES ${made}/novacore-sdk.pc DESTINATION ${pkgconfigdir} COMPONENT sdk)
 
-install(DIRECTORY template/ DESTINATION ${templatedir} COMPONENT sdk)
+install(DIRECTORY template/ DESTINATION ${templatedir} COMPONENT sdk
+  PATTERN .clang-format EXCLUDE)
 # `novacore plugin new` of the build tree finds them where an installed one does.
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/share/novacore)
 file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/template ${CMAKE_BINARY_DIR}/share/novacore/template

@@ -237,8 +237,9 @@ function(novacore_add_plugin kind name)
     _novacore_manual(${kind} ${name} ${ARG_MANUAL} ${folder}/${name}.manifest ${ARG_COMPONENT})
   endif()
   if(ARG_TEST)
-    _novacore_test(${kind} ${name} "${ARG_TEST}" "${ARG_SOURCES}"
-      "${ARG_PACKAGES};${ARG_TEST_PACKAGES}" "${ARG_LIBRARIES}")
+    list(APPEND ARG_TEST_PACKAGES ${ARG_PACKAGES})
+    _novacore_test(${kind} ${name} "${ARG_TEST}" "${ARG_SOURCES}" "${ARG_TEST_PACKAGES}"
+      "${ARG_LIBRARIES}")
   endif()
   if(NovacoreSDK_PROGRAM)
     add_test(NAME ${kind}_${name}_check

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: @LICENSE@ */
+/*
+ * A driver whose VMs are entries of a list: they can be created, started, stopped, listed and
+ * deleted, and run nothing. Replace each op's middle by a call to your hypervisor; what is around it
+ * (names, states, events, errors) stays. Contract of every op: <novacore/hypervisor.h>.
+ *
+ * Thread model PER_INSTANCE: one call at a time, so nothing here needs a lock; in return no op may
+ * block. A driver whose calls take time is PARALLEL and locks, or returns NOVA_PENDING and waits in
+ * `pump`.
+ */
+#include <novacore/sdk.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct vm {
+	struct vm *next;
+	uint32_t state; /* NOVA_STATE_* */
+	char name[];
+};
+
+/* One target: what the `self` of every op points to. */
+struct target {
+	const struct nova_host *host;
+	nova_op instance;
+	struct vm *vms;
+};
+
+/* --- the target ------------------------------------------------------------------------------ */
+
+static int create(const struct nova_host *host, nova_op instance, void **self)
+{
+	struct target *target = calloc(1, sizeof(*target));
+
+	if (!target)
+		return host->error(instance, NOVA_E_MEMORY, "out of memory");
+	target->host = host;
+	target->instance = instance;
+	*self = target;
+	return NOVA_DONE;
+}
+
+static void destroy(void *self)
+{
+	struct target *target = self;
+	struct vm *vm;
+
+	while ((vm = target->vms)) {
+		target->vms = vm->next;
+		free(vm);
+	}
+	free(target);
+}
+
+static int connect(void *self, nova_op op)
+{
+	struct target *target = self;
+	const char *uri = target->host->param_text(target->instance, "uri", 0);
+
+	/* Here a session would be opened. An error says what failed, on what, and what to do. */
+	if (strncmp(uri, "@NAME@:", sizeof("@NAME@:") - 1) != 0)
+		return target->host->errorf(op, NOVA_E_INVALID,
+		                            "%s is no target of @NAME@; write @NAME@:NAME", uri);
+	return NOVA_DONE;
+}
+
+/* What this target is, and what it can do; what it cannot, with the reason. */
+static int describe(void *self, nova_op op)
+{
+	const struct nova_host *host = ((struct target *)self)->host;
+	static const char *const able[] = {NOVA_CAN_CREATE, NOVA_CAN_START, NOVA_CAN_DIRECT,
+	                                   NOVA_CAN_DISK, NULL};
+
+	host->put_fact(op, NOVA_FIELD_FACT, "product", "@NAME@");
+	host->put_fact(op, NOVA_FIELD_FACT, "version", "0.1");
+	/* Its figures say nothing of any hypervisor. Remove this line once they do. */
+	host->put_fact(op, NOVA_FIELD_FACT, "simulated", "true");
+	for (const char *const *can = able; *can; can++)
+		host->put_fact(op, NOVA_FIELD_CAPABILITY, *can, NULL);
+	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_READY, "its VMs run no program");
+	return NOVA_DONE;
+}
+
+/* --- VMs ------------------------------------------------------------------------------------- */
+
+/* The place that points to the VM of that name, or to NULL. */
+static struct vm **find(struct target *target, const char *name)
+{
+	struct vm **at = &target->vms;
+
+	while (*at && strcmp((*at)->name, name) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static int vm_create(void *self, nova_op op, const char *name, const struct nova_shape *shape)
+{
+	struct target *target = self;
+	const struct nova_host *host = target->host;
+	size_t bytes = strlen(name) + 1;
+	struct vm *vm;
+
+	(void)shape; /* vCPUs, memory, disk, what to boot, knobs */
+	if (*find(target, name))
+		return host->errorf(op, NOVA_E_EXISTS, "there is a VM %s already", name);
+	vm = calloc(1, sizeof(*vm) + bytes);
+	if (!vm)
+		return host->error(op, NOVA_E_MEMORY, "out of memory");
+	memcpy(vm->name, name, bytes);
+	vm->state = NOVA_STATE_OFF;
+	vm->next = target->vms;
+	target->vms = vm;
+	/* The hypervisor's own identity of the VM: as soon as it is known, even if the rest fails. */
+	return host->put_fact(op, NOVA_FIELD_ID, "", name);
+}
+
+/* Tells of a VM what is true from now on. Where the hypervisor has a stamp of its own, use that. */
+static void tell(struct target *target, const struct vm *vm, uint32_t kind)
+{
+	const struct nova_event event = {.struct_size = sizeof(event),
+	                                 .kind = kind,
+	                                 .source = NOVA_SOURCE_API,
+	                                 .name = vm->name,
+	                                 .t_ns = target->host->now_ns(),
+	                                 .resolution_ns = 1000};
+
+	target->host->event(target->instance, &event);
+}
+
+static int vm_power(void *self, nova_op op, const struct nova_ref *ref, uint32_t action)
+{
+	struct target *target = self;
+	struct vm *vm = *find(target, ref->name);
+
+	if (!vm)
+		return target->host->errorf(op, NOVA_E_NOT_FOUND, "there is no VM %s", ref->name);
+	if (action == NOVA_POWER_START && vm->state != NOVA_STATE_OFF)
+		return target->host->errorf(op, NOVA_E_BUSY, "VM %s runs already", ref->name);
+	if (action != NOVA_POWER_START && action != NOVA_POWER_OFF)
+		return target->host->errorf(op, NOVA_E_UNSUPPORTED,
+		                            "VMs of @NAME@ are started and switched off, no more");
+	if (action == NOVA_POWER_OFF && vm->state == NOVA_STATE_OFF)
+		return NOVA_DONE; /* off is off */
+	vm->state = action == NOVA_POWER_START ? NOVA_STATE_RUNNING : NOVA_STATE_OFF;
+	tell(target, vm, action == NOVA_POWER_START ? NOVA_EVENT_RUNNING : NOVA_EVENT_STOPPED);
+	return NOVA_DONE;
+}
+
+/* In any state; what is not there is deleted. */
+static int vm_delete(void *self, nova_op op, const struct nova_ref *ref)
+{
+	struct vm **at = find(self, ref->name), *vm = *at;
+
+	(void)op;
+	if (vm) {
+		*at = vm->next;
+		free(vm);
+	}
+	return NOVA_DONE;
+}
+
+/* How novacore finds what a dead run has left: never tell of a VM without the prefix. */
+static int vm_list(void *self, nova_op op, const char *prefix)
+{
+	struct target *target = self;
+
+	for (struct vm *vm = target->vms; vm; vm = vm->next)
+		if (!strncmp(vm->name, prefix, strlen(prefix)))
+			target->host->put_fact(op, NOVA_FIELD_VM, vm->name, vm->name);
+	return NOVA_DONE;
+}
+
+static int vm_query(void *self, nova_op op, const struct nova_ref *ref, uint32_t what)
+{
+	struct target *target = self;
+	struct vm *vm = *find(target, ref->name);
+
+	if (!vm)
+		return target->host->errorf(op, NOVA_E_NOT_FOUND, "there is no VM %s", ref->name);
+	if (what != NOVA_QUERY_STATE)
+		return target->host->error(op, NOVA_E_UNSUPPORTED, "@NAME@ knows only states");
+	return target->host->put_i64(op, NOVA_FIELD_STATE, vm->state);
+}
+
+/* --- the plugin ------------------------------------------------------------------------------ */
+
+static const struct nova_parameter uri = {.struct_size = sizeof(uri), .type = NOVA_PARAM_TEXT,
+	.name = "uri", .fallback = "@NAME@:local", .doc = "The target: @NAME@:NAME"};
+static const struct nova_parameter *const parameters[] = {&uri, NULL};
+
+static const struct nova_hypervisor ops = {.struct_size = sizeof(ops), .create = create,
+	.destroy = destroy, .connect = connect, .describe = describe, .vm_create = vm_create,
+	.vm_power = vm_power, .vm_delete = vm_delete, .vm_list = vm_list, .vm_query = vm_query};
+static const struct nova_plugin plugin = {.struct_size = sizeof(plugin), .ops = &ops,
+	.kind = NOVA_KIND_HYPERVISOR, .thread_model = NOVA_THREADS_PER_INSTANCE, .name = "@NAME@",
+	.version = "0.1", .license = "@LICENSE@", .parameters = parameters,
+	.summary = "VMs that exist in memory only"};
+NOVA_PLUGIN(NOVA_KIND_HYPERVISOR, plugin)
