@@ -116,11 +116,11 @@ static void drop(struct value *value)
 
 static void add(struct value *value, const char *text, size_t length)
 {
-	char *one = memory(NULL, length + 1);
+	char *one = th_memory(NULL, length + 1);
 
 	memcpy(one, text, length);
 	one[length] = 0;
-	value->texts = memory(value->texts, (value->count + 1) * sizeof(*value->texts));
+	value->texts = th_memory(value->texts, (value->count + 1) * sizeof(*value->texts));
 	value->texts[value->count++] = one;
 }
 
@@ -164,8 +164,8 @@ static struct value *find(const struct parameters *all, const char *name, size_t
 	return NULL;
 }
 
-int parameters_read(struct parameters *all, const struct nova_plugin *plugin,
-                    const char *const *given, char *refusal, size_t room)
+int th_parameters_read(struct parameters *all, const struct nova_plugin *plugin,
+                       const char *const *given, char *refusal, size_t room)
 {
 	const struct nova_parameter *const *declared = plugin->parameters;
 	struct value *value;
@@ -175,7 +175,7 @@ int parameters_read(struct parameters *all, const struct nova_plugin *plugin,
 	memset(all, 0, sizeof(*all));
 	all->plugin = plugin;
 	for (; declared && *declared; declared++) {
-		all->values = memory(all->values, (all->count + 1) * sizeof(*all->values));
+		all->values = th_memory(all->values, (all->count + 1) * sizeof(*all->values));
 		value = &all->values[all->count++];
 		memset(value, 0, sizeof(*value));
 		value->parameter = *declared;
@@ -206,7 +206,7 @@ int parameters_read(struct parameters *all, const struct nova_plugin *plugin,
 	return NOVA_DONE;
 }
 
-void parameters_free(struct parameters *all)
+void th_parameters_free(struct parameters *all)
 {
 	for (uint32_t i = 0; i < all->count; i++)
 		drop(&all->values[i]);
@@ -214,16 +214,17 @@ void parameters_free(struct parameters *all)
 	memset(all, 0, sizeof(*all));
 }
 
-const char *parameters_text(const struct parameters *all, const char *name, uint32_t index)
+const char *th_parameters_text(const struct parameters *all, const char *name, uint32_t index)
 {
 	const struct value *value = name ? find(all, name, strlen(name)) : NULL;
 
 	return value && index < value->count ? value->texts[index] : NULL;
 }
 
-int parameters_i64(const struct parameters *all, const char *name, uint32_t index, int64_t *value)
+int th_parameters_i64(const struct parameters *all, const char *name, uint32_t index,
+                      int64_t *value)
 {
-	const char *text = parameters_text(all, name, index);
+	const char *text = th_parameters_text(all, name, index);
 	const struct value *entry;
 	double wide;
 	uint32_t type;
@@ -244,9 +245,9 @@ int parameters_i64(const struct parameters *all, const char *name, uint32_t inde
 	return NOVA_DONE;
 }
 
-int parameters_f64(const struct parameters *all, const char *name, uint32_t index, double *value)
+int th_parameters_f64(const struct parameters *all, const char *name, uint32_t index, double *value)
 {
-	const char *text = parameters_text(all, name, index);
+	const char *text = th_parameters_text(all, name, index);
 	uint32_t type;
 
 	if (!text)

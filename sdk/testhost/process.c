@@ -26,7 +26,7 @@ static char **environment(const char *const *additions)
 		ours++;
 	while (additions && additions[more])
 		more++;
-	all = memory(NULL, (ours + more + 1) * sizeof(*all));
+	all = th_memory(NULL, (ours + more + 1) * sizeof(*all));
 	for (size_t i = 0; i < ours; i++) {
 		size_t name = strcspn(environ[i], "=") + 1, j = 0;
 
@@ -82,7 +82,7 @@ static int talk(const struct nova_exec *exec, int *in, const int out[2], int64_t
 	ssize_t count;
 
 	while (polls[0].fd >= 0 || polls[1].fd >= 0) {
-		if (clock_ns() >= deadline_ns)
+		if (th_clock_ns() >= deadline_ns)
 			return NOVA_E_TIMEOUT;
 		if (cancelled(op))
 			return NOVA_E_CANCELLED;
@@ -127,7 +127,7 @@ static int reap(pid_t pid, int outcome, int64_t deadline_ns, int (*cancelled)(no
 	while ((found = waitpid(pid, ended, WNOHANG)) != pid) {
 		if (found < 0 && errno != EINTR)
 			return NOVA_E_INTERNAL;
-		if (outcome == NOVA_DONE && (clock_ns() >= deadline_ns || cancelled(op))) {
+		if (outcome == NOVA_DONE && (th_clock_ns() >= deadline_ns || cancelled(op))) {
 			outcome = cancelled(op) ? NOVA_E_CANCELLED : NOVA_E_TIMEOUT;
 			kill(-pid, SIGKILL);
 		}
@@ -144,9 +144,9 @@ static void close_all(int pipes[3][2])
 	}
 }
 
-int process_run(const struct nova_exec *exec, int64_t deadline_ns, int (*cancelled)(nova_op),
-                nova_op op, void (*output)(void *, uint32_t, const void *, uint64_t), void *context,
-                int32_t *status)
+int th_process_run(const struct nova_exec *exec, int64_t deadline_ns, int (*cancelled)(nova_op),
+                   nova_op op, void (*output)(void *, uint32_t, const void *, uint64_t),
+                   void *context, int32_t *status)
 {
 	int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
 	int outcome, ended = 0, error;

@@ -17,54 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct result {
-	uint32_t field;
-	int64_t i64;
-	double f64;
-	char *key, *text; /* text: a fact's, or bytes */
-	uint64_t bytes;
-	char type; /* i f b t */
-};
-
-struct call {
-	struct nova_testhost *host;
-	nova_op op;
-	int64_t deadline_ns;
-	int open, cancelled, expired, done, done_status, ended;
-	char *error;
-	struct result *results;
-	uint32_t result_count;
-	pthread_cond_t changed;
-};
-
-/* Who may enter the plugin: one at a time unless it is PARALLEL. */
-struct gate {
-	int busy, waiting;
-};
-
-struct nova_testhost {
-	const struct nova_plugin *plugin;
-	struct parameters parameters;
-	uint64_t instance;
-	struct call *creation;
-	void *self;
-	struct gate own_gate, *gate; /* gate NULL: PARALLEL */
-	struct call **calls;         /* all there were */
-	struct call **open_calls;    /* those of them that have not ended */
-	uint32_t call_count, open_count;
-	int64_t next_ns; /* when the watch thread looks again */
-	struct nova_event **events;
-	size_t event_count;
-	char **complaints, **lines;
-	uint32_t complaint_count, line_count;
-	char *directories[4];
-	char scratch[PATH_MAX];
-	pthread_t pump_thread, watch_thread;
-	int running, stopping;
-	pthread_cond_t changed; /* events, the gate, deadlines, stopping */
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t th_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct gate serial_gate; /* of all SERIAL plugins together: more than they ask for */
 static struct call **numbers;   /* op - 1 → call; NULL once its host is freed */
 static uint64_t number_count;
@@ -73,7 +26,7 @@ static _Thread_local char refusal[512];
 
 /* --- small helpers ------------------------------------------------------------------------ */
 
-int64_t clock_ns(void)
+int64_t th_clock_ns(void)
 {
 	struct timespec t;
 
@@ -81,7 +34,7 @@ int64_t clock_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-void *memory(void *old, size_t bytes)
+void *th_memory(void *old, size_t bytes)
 {
 	void *fresh = realloc(old, bytes);
 
@@ -90,18 +43,19 @@ void *memory(void *old, size_t bytes)
 	return fresh;
 }
 
-char *copy(const char *text)
+char *th_copy(const char *text)
 {
-	return text ? strcpy(memory(NULL, strlen(text) + 1), text) : NULL;
+	return text ? strcpy(th_memory(NULL, strlen(text) + 1), text) : NULL;
 }
 
 /* Room for one more element; grows by doubling, so `count` alone says when. */
-static void *grow(void *array, size_t count, size_t size)
+void *th_grow(void *array, size_t count, size_t size)
 {
-	return (count & (count - 1)) == 0 ? memory(array, (count ? 2 * count : 1) * size) : array;
+	return (count & (count - 1)) == 0 ? th_memory(array, (count ? 2 * count : 1) * size)
+	                                  : array;
 }
 
-static void init_condition(pthread_cond_t *condition)
+void th_init_condition(pthread_cond_t *condition)
 {
 	pthread_condattr_t attributes;
 
@@ -112,15 +66,14 @@ static void init_condition(pthread_cond_t *condition)
 }
 
 /* Waits under the lock until signalled or `until_ns`. */
-static void wait_until(pthread_cond_t *condition, int64_t until_ns)
+void th_wait_until(pthread_cond_t *condition, int64_t until_ns)
 {
 	struct timespec t = {until_ns / 1000000000, until_ns % 1000000000};
 
-	pthread_cond_timedwait(condition, &lock, &t);
+	pthread_cond_timedwait(condition, &th_lock, &t);
 }
 
-__attribute__((format(printf, 2, 3))) static void complain(struct nova_testhost *host,
-                                                           const char *format, ...)
+void th_complain(struct nova_testhost *host, const char *format, ...)
 {
 	char text[512];
 	va_list arguments;
@@ -131,38 +84,101 @@ __attribute__((format(printf, 2, 3))) static void complain(struct nova_testhost 
 	fprintf(stderr, "testhost: %s\n", text);
 	if (!host)
 		return;
-	host->complaints = grow(host->complaints, host->complaint_count, sizeof(*host->complaints));
-	host->complaints[host->complaint_count++] = copy(text);
+	host->complaints =
+	        th_grow(host->complaints, host->complaint_count, sizeof(*host->complaints));
+	host->complaints[host->complaint_count++] = th_copy(text);
 }
 
 /* Under the lock. NULL for a number that never was, or whose host is gone. */
-static struct call *find(nova_op op)
+struct call *th_find_call(nova_op op)
 {
 	return op > 0 && op <= number_count ? numbers[op - 1] : NULL;
 }
 
-static struct nova_testhost *find_instance(uint64_t instance)
+struct nova_testhost *th_find_instance(uint64_t instance)
 {
-	struct call *call = find(instance);
+	struct call *call = th_find_call(instance);
 
 	return call ? call->host : NULL;
 }
 
 static struct call *new_call(struct nova_testhost *host, int64_t deadline_ns)
 {
-	struct call *call = memory(NULL, sizeof(*call));
+	struct call *call = th_memory(NULL, sizeof(*call));
 
 	memset(call, 0, sizeof(*call));
 	call->host = host;
 	call->deadline_ns = deadline_ns;
 	call->open = 1;
-	init_condition(&call->changed);
-	numbers = grow(numbers, number_count, sizeof(*numbers));
+	th_init_condition(&call->changed);
+	numbers = th_grow(numbers, number_count, sizeof(*numbers));
 	numbers[number_count++] = call;
 	call->op = number_count;
-	host->calls = grow(host->calls, host->call_count, sizeof(*host->calls));
+	host->calls = th_grow(host->calls, host->call_count, sizeof(*host->calls));
 	host->calls[host->call_count++] = call;
 	return call;
+}
+
+void th_keep(struct nova_testhost *host, void *pointer)
+{
+	host->kept = th_grow(host->kept, host->kept_count, sizeof(*host->kept));
+	host->kept[host->kept_count++] = pointer;
+}
+
+/* Texts that a test was given live on: a longer one is another one. */
+void th_add_error(struct call *call, const char *text)
+{
+	size_t before = call->error ? strlen(call->error) + 2 : 0;
+	char *all = th_memory(NULL, before + strlen(text) + 1);
+
+	if (before) {
+		memcpy(all, call->error, before - 2);
+		memcpy(all + before - 2, "; ", 2);
+		th_keep(call->host, call->error);
+	}
+	strcpy(all + before, text);
+	call->error = all;
+}
+
+void th_add_result(struct results *results, const struct result *given)
+{
+	struct result *result;
+
+	results->all = th_grow(results->all, results->count, sizeof(*results->all));
+	result = &results->all[results->count++];
+	*result = *given;
+	result->key = th_copy(given->key);
+	if (given->type == 't')
+		result->text = th_copy(given->text);
+	if (given->type == 'b') {
+		result->text = th_memory(NULL, given->bytes + 1);
+		if (given->bytes)
+			memcpy(result->text, given->text, given->bytes);
+		result->text[given->bytes] = 0;
+	}
+}
+
+const struct result *th_find_result(const struct results *results, uint32_t field, uint32_t index,
+                                    uint32_t *count)
+{
+	const struct result *found = NULL;
+
+	*count = 0;
+	for (uint32_t i = 0; i < results->count; i++)
+		if (results->all[i].field == field && (*count)++ == index)
+			found = &results->all[i];
+	return found;
+}
+
+void th_free_results(struct results *results)
+{
+	for (uint32_t i = 0; i < results->count; i++) {
+		free(results->all[i].key);
+		free(results->all[i].text);
+	}
+	free(results->all);
+	results->all = NULL;
+	results->count = 0;
 }
 
 /* --- the table ---------------------------------------------------------------------------- */
@@ -171,40 +187,36 @@ static void table_done(nova_op op, int32_t status)
 {
 	struct call *call;
 
-	pthread_mutex_lock(&lock);
-	call = find(op);
+	pthread_mutex_lock(&th_lock);
+	call = th_find_call(op);
 	if (!call)
-		complain(NULL, "done(%llu): no such op", (unsigned long long)op);
+		th_complain(NULL, "done(%llu): no such op", (unsigned long long)op);
 	else if (status > 0)
-		complain(call->host, "done() with status %d: NOVA_DONE or NOVA_E_*", status);
+		th_complain(call->host, "done() with status %d: NOVA_DONE or NOVA_E_*", status);
 	else if (call->done)
-		complain(call->host, "done() twice for op %llu", (unsigned long long)op);
+		th_complain(call->host, "done() twice for op %llu", (unsigned long long)op);
 	else {
 		call->done = 1;
 		call->done_status = status;
 		pthread_cond_broadcast(&call->changed);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 }
 
 static int table_error(nova_op op, int32_t code, const char *text)
 {
 	struct call *call;
-	size_t before;
 
-	pthread_mutex_lock(&lock);
-	call = find(op);
+	pthread_mutex_lock(&th_lock);
+	call = th_find_call(op);
 	if (!call || !text || code >= 0) {
-		complain(call ? call->host : NULL, "error(%llu, %d, \"%s\"): wrong argument",
-		         (unsigned long long)op, code, text ? text : "(null)");
+		th_complain(call ? call->host : NULL, "error(%llu, %d, \"%s\"): wrong argument",
+		            (unsigned long long)op, code, text ? text : "(null)");
 	} else {
-		before = call->error ? strlen(call->error) + 2 : 0;
-		call->error = memory(call->error, before + strlen(text) + 1);
-		if (before)
-			memcpy(call->error + before - 2, "; ", 2);
-		strcpy(call->error + before, text);
+		th_add_error(call, text);
+		call->said++;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return code;
 }
 
@@ -224,10 +236,10 @@ static int64_t table_deadline(nova_op op)
 	struct call *call;
 	int64_t deadline_ns;
 
-	pthread_mutex_lock(&lock);
-	call = find(op);
+	pthread_mutex_lock(&th_lock);
+	call = th_find_call(op);
 	deadline_ns = call ? call->deadline_ns : 0;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return deadline_ns;
 }
 
@@ -236,44 +248,34 @@ static int table_cancelled(nova_op op)
 	struct call *call;
 	int cancelled;
 
-	pthread_mutex_lock(&lock);
-	call = find(op);
+	pthread_mutex_lock(&th_lock);
+	call = th_find_call(op);
 	cancelled = !call || call->cancelled;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return cancelled;
 }
 
 static int put(nova_op op, const struct result *given)
 {
 	struct call *call;
-	struct result *result;
 	int status = NOVA_DONE;
 
-	pthread_mutex_lock(&lock);
-	call = find(op);
+	pthread_mutex_lock(&th_lock);
+	call = th_find_call(op);
 	if (!call || given->field == 0 || (given->type == 't' && !given->key)) {
-		complain(call ? call->host : NULL, "put of field %u into op %llu: wrong argument",
-		         given->field, (unsigned long long)op);
+		th_complain(call ? call->host : NULL,
+		            "put of field %u into op %llu: wrong argument", given->field,
+		            (unsigned long long)op);
 		status = NOVA_E_INVALID;
 	} else if (!call->open || call->done) {
 		if (!call->expired)
-			complain(call->host, "put of field %u after the op has ended",
-			         given->field);
+			th_complain(call->host, "put of field %u after the op has ended",
+			            given->field);
 		status = NOVA_E_INVALID;
 	} else {
-		call->results = grow(call->results, call->result_count, sizeof(*call->results));
-		result = &call->results[call->result_count++];
-		*result = *given;
-		result->key = copy(given->key);
-		if (given->type == 't')
-			result->text = copy(given->text);
-		if (given->type == 'b') {
-			result->text = memory(NULL, given->bytes + 1);
-			if (given->bytes)
-				memcpy(result->text, given->text, given->bytes);
-		}
+		th_add_result(&call->results, given);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return status;
 }
 
@@ -309,26 +311,26 @@ static int table_event(nova_op instance, const struct nova_event *event)
 	struct nova_event *kept;
 	int status = NOVA_E_INVALID;
 
-	pthread_mutex_lock(&lock);
-	host = find_instance(instance);
+	pthread_mutex_lock(&th_lock);
+	host = th_find_instance(instance);
 	if (!host || host->instance != instance) {
-		complain(host, "event for %llu, which is not an instance",
-		         (unsigned long long)instance);
+		th_complain(host, "event for %llu, which is not an instance",
+		            (unsigned long long)instance);
 	} else if (!event || event->struct_size < sizeof(*event) || !event->name || !event->kind ||
 	           !event->source || event->resolution_ns <= 0) {
-		complain(host,
-		         "event: struct_size, name, kind, source and resolution_ns must be set");
+		th_complain(host,
+		            "event: struct_size, name, kind, source and resolution_ns must be set");
 	} else {
-		kept = memory(NULL, sizeof(*kept));
+		kept = th_memory(NULL, sizeof(*kept));
 		*kept = *event;
 		kept->struct_size = sizeof(*kept);
-		kept->name = copy(event->name);
-		host->events = grow(host->events, host->event_count, sizeof(*host->events));
+		kept->name = th_copy(event->name);
+		host->events = th_grow(host->events, host->event_count, sizeof(*host->events));
 		host->events[host->event_count++] = kept;
 		pthread_cond_broadcast(&host->changed);
 		status = NOVA_DONE;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return status;
 }
 
@@ -337,11 +339,11 @@ static struct nova_testhost *instance_or_complain(uint64_t instance, const char 
 {
 	struct nova_testhost *host;
 
-	pthread_mutex_lock(&lock);
-	host = find_instance(instance);
+	pthread_mutex_lock(&th_lock);
+	host = th_find_instance(instance);
 	if (!host)
-		complain(NULL, "%s: no instance %llu", function, (unsigned long long)instance);
-	pthread_mutex_unlock(&lock);
+		th_complain(NULL, "%s: no instance %llu", function, (unsigned long long)instance);
+	pthread_mutex_unlock(&th_lock);
 	return host;
 }
 
@@ -349,36 +351,36 @@ static int table_param_i64(uint64_t instance, const char *name, uint32_t index, 
 {
 	struct nova_testhost *host = instance_or_complain(instance, "param_i64");
 
-	return host ? parameters_i64(&host->parameters, name, index, value) : NOVA_E_INVALID;
+	return host ? th_parameters_i64(&host->parameters, name, index, value) : NOVA_E_INVALID;
 }
 
 static int table_param_f64(uint64_t instance, const char *name, uint32_t index, double *value)
 {
 	struct nova_testhost *host = instance_or_complain(instance, "param_f64");
 
-	return host ? parameters_f64(&host->parameters, name, index, value) : NOVA_E_INVALID;
+	return host ? th_parameters_f64(&host->parameters, name, index, value) : NOVA_E_INVALID;
 }
 
 static const char *table_param_text(uint64_t instance, const char *name, uint32_t index)
 {
 	struct nova_testhost *host = instance_or_complain(instance, "param_text");
 
-	return host ? parameters_text(&host->parameters, name, index) : NULL;
+	return host ? th_parameters_text(&host->parameters, name, index) : NULL;
 }
 
 static void table_log(uint64_t instance, uint32_t severity, const char *text)
 {
 	struct nova_testhost *host;
 
-	pthread_mutex_lock(&lock);
-	host = find_instance(instance);
+	pthread_mutex_lock(&th_lock);
+	host = th_find_instance(instance);
 	if (!host || severity < NOVA_SAY_DEBUG || severity > NOVA_SAY_WARNING || !text) {
-		complain(host, "log: wrong argument");
+		th_complain(host, "log: wrong argument");
 	} else {
-		host->lines = grow(host->lines, host->line_count, sizeof(*host->lines));
-		host->lines[host->line_count++] = copy(text);
+		host->lines = th_grow(host->lines, host->line_count, sizeof(*host->lines));
+		host->lines[host->line_count++] = th_copy(text);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 }
 
 static const char *table_directory(uint64_t instance, uint32_t which)
@@ -394,9 +396,16 @@ static int table_process(uint64_t op_or_instance, const struct nova_exec *exec,
                          void (*output)(void *, uint32_t, const void *, uint64_t), void *context,
                          int32_t *status)
 {
+	struct nova_testhost *host = instance_or_complain(op_or_instance, "process");
 	int64_t deadline_ns = table_deadline(op_or_instance);
-	int outcome = process_run(exec, deadline_ns, table_cancelled, op_or_instance, output,
-	                          context, status);
+	int outcome;
+
+	if (!host)
+		return NOVA_E_INVALID;
+	if (host->lab)
+		return th_lab_process(host, exec, output, context, status);
+	outcome = th_process_run(exec, deadline_ns, table_cancelled, op_or_instance, output,
+	                         context, status);
 
 	if (outcome != NOVA_DONE)
 		table_errorf(op_or_instance, outcome, "cannot run %s: error %d",
@@ -405,8 +414,8 @@ static int table_process(uint64_t op_or_instance, const struct nova_exec *exec,
 	return outcome;
 }
 
-static const struct nova_host TABLE = {
-        .struct_size = sizeof(TABLE),
+const struct nova_host th_table = {
+        .struct_size = sizeof(th_table),
         .abi_minor = NOVA_ABI_MINOR,
         .done = table_done,
         .error = table_error,
@@ -421,7 +430,7 @@ static const struct nova_host TABLE = {
         .param_i64 = table_param_i64,
         .param_f64 = table_param_f64,
         .param_text = table_param_text,
-        .now_ns = clock_ns,
+        .now_ns = th_now_ns,
         .log = table_log,
         .directory = table_directory,
         .process = table_process,
@@ -429,7 +438,7 @@ static const struct nova_host TABLE = {
 
 const struct nova_host *nova_testhost_table(void)
 {
-	return &TABLE;
+	return &th_table;
 }
 
 /* --- turns: the thread model -------------------------------------------------------------- */
@@ -444,13 +453,13 @@ static void enter(struct nova_testhost *host)
 		return;
 	gate->waiting++;
 	while (gate->busy) {
-		if (host->running && NOVA_HAS(ops, struct nova_hypervisor, wake) && ops->wake) {
-			pthread_mutex_unlock(&lock);
+		if (host->watching && NOVA_HAS(ops, struct nova_hypervisor, wake) && ops->wake) {
+			pthread_mutex_unlock(&th_lock);
 			ops->wake(host->self);
-			pthread_mutex_lock(&lock);
+			pthread_mutex_lock(&th_lock);
 		}
 		if (gate->busy)
-			wait_until(&host->changed, clock_ns() + 5000000);
+			th_wait_until(&host->changed, th_clock_ns() + 5000000);
 	}
 	gate->waiting--;
 	gate->busy = 1;
@@ -472,24 +481,24 @@ static void *pump_loop(void *context)
 	int64_t slice_ns = ops->wake || !host->gate ? 100000000 : 10000000;
 	int status;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	while (!host->stopping) {
 		if (host->gate && (host->gate->busy || host->gate->waiting)) {
-			wait_until(&host->changed, clock_ns() + 5000000);
+			th_wait_until(&host->changed, th_clock_ns() + 5000000);
 			continue;
 		}
 		if (host->gate)
 			host->gate->busy = 1;
-		pthread_mutex_unlock(&lock);
-		status = ops->pump(host->self, clock_ns() + slice_ns);
-		pthread_mutex_lock(&lock);
+		pthread_mutex_unlock(&th_lock);
+		status = ops->pump(host->self, th_clock_ns() + slice_ns);
+		pthread_mutex_lock(&th_lock);
 		leave(host);
 		if (status != NOVA_DONE) {
-			complain(host, "pump returned %d", status);
+			th_complain(host, "pump returned %d", status);
 			break;
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return NULL;
 }
 
@@ -504,9 +513,9 @@ static void give_up(struct call *call)
 	    !ops->cancel)
 		return;
 	enter(call->host);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	ops->cancel(call->host->self, call->op);
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	leave(call->host);
 }
 
@@ -517,15 +526,15 @@ static void *watch_loop(void *context)
 	struct call *call, *due;
 	int64_t next_ns;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	while (!host->stopping) {
 		due = NULL;
-		next_ns = clock_ns() + 3600000000000;
+		next_ns = th_clock_ns() + 3600000000000;
 		for (uint32_t i = 0; i < host->open_count; i++) {
 			call = host->open_calls[i];
 			if (call->done || call->cancelled)
 				continue;
-			if (call->deadline_ns <= clock_ns())
+			if (call->deadline_ns <= th_clock_ns())
 				due = call;
 			else if (call->deadline_ns < next_ns)
 				next_ns = call->deadline_ns;
@@ -535,10 +544,10 @@ static void *watch_loop(void *context)
 			give_up(due);
 		} else {
 			host->next_ns = next_ns;
-			wait_until(&host->changed, next_ns);
+			th_wait_until(&host->changed, next_ns);
 		}
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return NULL;
 }
 
@@ -548,15 +557,15 @@ nova_op nova_testhost_begin(struct nova_testhost *host, int64_t timeout_ms)
 {
 	struct call *call;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	enter(host);
-	call = new_call(host, clock_ns() + timeout_ms * 1000000);
-	host->open_calls = grow(host->open_calls, host->open_count, sizeof(*host->open_calls));
+	call = new_call(host, th_clock_ns() + timeout_ms * 1000000);
+	host->open_calls = th_grow(host->open_calls, host->open_count, sizeof(*host->open_calls));
 	host->open_calls[host->open_count++] = call;
 	if (call->deadline_ns < host->next_ns)
 		pthread_cond_broadcast(&host->changed);
 	last_op = call->op;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return call->op;
 }
 
@@ -578,11 +587,11 @@ static int await(struct call *call)
 {
 	int64_t last_ns = call->deadline_ns + NOVA_TESTHOST_GRACE_MS * 1000000ll;
 
-	while (!call->done && clock_ns() < last_ns)
-		wait_until(&call->changed, last_ns);
+	while (!call->done && th_clock_ns() < last_ns)
+		th_wait_until(&call->changed, last_ns);
 	if (!call->done) {
-		complain(call->host, "op %llu was not ended within the grace after its deadline",
-		         (unsigned long long)call->op);
+		th_complain(call->host, "op %llu was not ended within the grace after its deadline",
+		            (unsigned long long)call->op);
 		return NOVA_E_TIMEOUT;
 	}
 	call->ended = 1;
@@ -594,12 +603,12 @@ int nova_testhost_end(struct nova_testhost *host, int returned)
 	struct call *call;
 	int status = returned;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	leave(host);
-	call = find(last_op);
+	call = th_find_call(last_op);
 	if (!call || call->host != host || !call->open) {
-		complain(host, "end without begin on this thread");
-		pthread_mutex_unlock(&lock);
+		th_complain(host, "end without begin on this thread");
+		pthread_mutex_unlock(&th_lock);
 		return NOVA_E_INTERNAL;
 	}
 	if (returned == NOVA_PENDING) {
@@ -607,16 +616,16 @@ int nova_testhost_end(struct nova_testhost *host, int returned)
 	} else {
 		call->ended = 1;
 		if (call->done)
-			complain(host, "done() for an op that did not return NOVA_PENDING");
+			th_complain(host, "done() for an op that did not return NOVA_PENDING");
 		if (returned > 0 || returned < NOVA_E_UNKNOWN)
-			complain(host, "an op returned %d, which is no status", returned);
+			th_complain(host, "an op returned %d, which is no status", returned);
 	}
 	if (status < 0 && status != NOVA_E_CANCELLED && status != NOVA_E_TIMEOUT && !call->error)
-		complain(host, "an op failed with %d and no error()", status);
+		th_complain(host, "an op failed with %d and no error()", status);
 	close_call(call);
 	if (call->expired)
 		status = NOVA_E_TIMEOUT;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return status;
 }
 
@@ -624,13 +633,13 @@ void nova_testhost_cancel(struct nova_testhost *host, nova_op op)
 {
 	struct call *call;
 
-	pthread_mutex_lock(&lock);
-	call = find(op);
+	pthread_mutex_lock(&th_lock);
+	call = th_find_call(op);
 	if (!call || call->host != host)
-		complain(host, "cancel of an op that is not of this host");
+		th_complain(host, "cancel of an op that is not of this host");
 	else if (call->open && !call->done && !call->cancelled)
 		give_up(call);
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 }
 
 /* --- what an op left ---------------------------------------------------------------------- */
@@ -638,7 +647,7 @@ void nova_testhost_cancel(struct nova_testhost *host, nova_op op)
 /* Under the lock: the calling thread's last op of this host, else its creation. */
 static struct call *last(struct nova_testhost *host)
 {
-	struct call *call = find(last_op);
+	struct call *call = th_find_call(last_op);
 
 	return call && call->host == host ? call : host->creation;
 }
@@ -647,9 +656,9 @@ int nova_testhost_ended(struct nova_testhost *host)
 {
 	int ended;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	ended = last(host)->ended;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return ended;
 }
 
@@ -657,42 +666,36 @@ const char *nova_testhost_error(struct nova_testhost *host)
 {
 	const char *text;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	text = last(host)->error;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return text ? text : "";
 }
 
 uint32_t nova_testhost_count(struct nova_testhost *host, uint32_t field)
 {
-	struct call *call;
-	uint32_t count = 0;
+	uint32_t count;
 
-	pthread_mutex_lock(&lock);
-	call = last(host);
-	for (uint32_t i = 0; i < call->result_count; i++)
-		count += call->results[i].field == field;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&th_lock);
+	th_find_result(&last(host)->results, field, 0, &count);
+	pthread_mutex_unlock(&th_lock);
 	return count;
 }
 
 static int pick(struct nova_testhost *host, uint32_t field, uint32_t index, char type,
                 struct result *found)
 {
-	struct call *call;
+	const struct result *result;
 	int status = NOVA_E_NOT_FOUND;
+	uint32_t count;
 
-	pthread_mutex_lock(&lock);
-	call = last(host);
-	for (uint32_t i = 0; i < call->result_count && status != NOVA_DONE; i++) {
-		if (call->results[i].field != field || index-- > 0)
-			continue;
-		if (call->results[i].type != type)
-			break;
-		*found = call->results[i];
+	pthread_mutex_lock(&th_lock);
+	result = th_find_result(&last(host)->results, field, index, &count);
+	if (result && result->type == type) {
+		*found = *result;
 		status = NOVA_DONE;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return status;
 }
 
@@ -756,26 +759,26 @@ int nova_testhost_can(struct nova_testhost *host, const char *capability)
 const char *nova_testhost_bytes(struct nova_testhost *host, uint32_t field, uint64_t *count)
 {
 	struct result *first = NULL, *next;
-	struct call *call;
+	struct results *results;
 
-	pthread_mutex_lock(&lock);
-	call = last(host);
-	for (uint32_t i = 0; i < call->result_count; i++) {
-		next = &call->results[i];
+	pthread_mutex_lock(&th_lock);
+	results = &last(host)->results;
+	for (uint32_t i = 0; i < results->count; i++) {
+		next = &results->all[i];
 		if (next->field != field || next->type != 'b')
 			continue;
 		if (!first) {
 			first = next;
 			continue;
 		}
-		first->text = memory(first->text, first->bytes + next->bytes + 1);
+		first->text = th_memory(first->text, first->bytes + next->bytes + 1);
 		memcpy(first->text + first->bytes, next->text, next->bytes);
 		first->bytes += next->bytes;
 		next->bytes = 0;
 	}
 	if (first)
 		first->text[first->bytes] = 0;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	if (count)
 		*count = first ? first->bytes : 0;
 	return first ? first->text : "";
@@ -787,9 +790,9 @@ size_t nova_testhost_event_count(struct nova_testhost *host)
 {
 	size_t count;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	count = host->event_count;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return count;
 }
 
@@ -797,30 +800,30 @@ const struct nova_event *nova_testhost_event(struct nova_testhost *host, size_t 
 {
 	const struct nova_event *event;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	event = index < host->event_count ? host->events[index] : NULL;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return event;
 }
 
 const struct nova_event *nova_testhost_wait(struct nova_testhost *host, size_t from,
                                             const char *name, uint32_t kind, int64_t timeout_ms)
 {
-	int64_t until_ns = clock_ns() + timeout_ms * 1000000;
+	int64_t until_ns = th_clock_ns() + timeout_ms * 1000000;
 	const struct nova_event *event, *found = NULL;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	for (;;) {
 		for (; from < host->event_count && !found; from++) {
 			event = host->events[from];
 			if (event->kind == kind && (!name || strcmp(event->name, name) == 0))
 				found = event;
 		}
-		if (found || clock_ns() >= until_ns)
+		if (found || th_clock_ns() >= until_ns)
 			break;
-		wait_until(&host->changed, until_ns);
+		th_wait_until(&host->changed, until_ns);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return found;
 }
 
@@ -828,9 +831,9 @@ uint32_t nova_testhost_complaints(struct nova_testhost *host)
 {
 	uint32_t count;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	count = host->complaint_count;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return count;
 }
 
@@ -838,9 +841,9 @@ const char *nova_testhost_complaint(struct nova_testhost *host, uint32_t index)
 {
 	const char *text;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	text = index < host->complaint_count ? host->complaints[index] : NULL;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return text;
 }
 
@@ -848,10 +851,10 @@ int nova_testhost_logged(struct nova_testhost *host, const char *part)
 {
 	int found = 0;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	for (uint32_t i = 0; i < host->line_count && !found; i++)
 		found = strstr(host->lines[i], part) != NULL;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	return found;
 }
 
@@ -894,7 +897,7 @@ static int make_directories(struct nova_testhost *host)
 		snprintf(path, sizeof(path), "%s/%s", host->scratch, names[i]);
 		if (mkdir(path, 0700) != 0)
 			return 0;
-		host->directories[i] = copy(path);
+		host->directories[i] = th_copy(path);
 	}
 	return 1;
 }
@@ -902,13 +905,13 @@ static int make_directories(struct nova_testhost *host)
 struct nova_testhost *nova_testhost_new(const struct nova_plugin *plugin,
                                         const char *const *parameters)
 {
-	struct nova_testhost *host = memory(NULL, sizeof(*host));
+	struct nova_testhost *host = th_memory(NULL, sizeof(*host));
 
 	memset(host, 0, sizeof(*host));
 	host->plugin = plugin;
-	init_condition(&host->changed);
-	if (!plugin || parameters_read(&host->parameters, plugin, parameters, refusal,
-	                               sizeof(refusal)) != NOVA_DONE) {
+	th_init_condition(&host->changed);
+	if (!plugin || th_parameters_read(&host->parameters, plugin, parameters, refusal,
+	                                  sizeof(refusal)) != NOVA_DONE) {
 		nova_testhost_free(host);
 		return NULL;
 	}
@@ -921,11 +924,25 @@ struct nova_testhost *nova_testhost_new(const struct nova_plugin *plugin,
 		host->gate = &serial_gate;
 	else if (plugin->thread_model != NOVA_THREADS_PARALLEL)
 		host->gate = &host->own_gate;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&th_lock);
 	host->creation = new_call(host, INT64_MAX);
 	host->instance = host->creation->op;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
+	if (plugin->kind == NOVA_KIND_BENCHMARK)
+		th_lab_new(host);
 	return host;
+}
+
+static void start_threads(struct nova_testhost *host)
+{
+	const struct nova_hypervisor *ops = nova_testhost_ops(host);
+
+	host->watching = 1;
+	pthread_create(&host->watch_thread, NULL, watch_loop, host);
+	if (!ops || !ops->pump)
+		return;
+	host->pumping = 1;
+	pthread_create(&host->pump_thread, NULL, pump_loop, host);
 }
 
 int nova_testhost_start(struct nova_testhost *host)
@@ -934,54 +951,58 @@ int nova_testhost_start(struct nova_testhost *host)
 	int status = NOVA_DONE;
 
 	last_op = host->instance;
+	if (host->created || host->destroyed)
+		return NOVA_E_INVALID;
 	if (host->plugin->probe)
-		status = host->plugin->probe(&TABLE, host->instance);
+		status = host->plugin->probe(&th_table, host->instance);
 	if (status == NOVA_DONE && ops)
-		status = ops->create(&TABLE, host->instance, &host->self);
+		status = ops->create(&th_table, host->instance, &host->self);
+	else if (status == NOVA_DONE && host->lab)
+		status = th_benchmark_create(host);
 	if (status != NOVA_DONE) {
 		host->self = NULL;
+		pthread_mutex_lock(&th_lock);
 		if (!host->creation->error)
-			complain(host, "probe or create failed with %d and no error()", status);
+			th_complain(host, "probe or create failed with %d and no error()", status);
+		pthread_mutex_unlock(&th_lock);
 		return status;
 	}
 	host->creation->ended = 1;
-	if (!ops)
-		return NOVA_DONE;
-	host->running = 1 + (ops->pump != NULL);
-	pthread_create(&host->watch_thread, NULL, watch_loop, host);
-	if (ops->pump)
-		pthread_create(&host->pump_thread, NULL, pump_loop, host);
+	host->created = 1;
+	if (!host->lab)
+		start_threads(host);
 	return NOVA_DONE;
 }
 
-static void stop(struct nova_testhost *host)
+void nova_testhost_stop(struct nova_testhost *host)
 {
 	const struct nova_hypervisor *ops = nova_testhost_ops(host);
 
-	if (!host->running)
+	if (!host->created || host->destroyed)
 		return;
-	pthread_mutex_lock(&lock);
-	host->stopping = 1;
-	pthread_cond_broadcast(&host->changed);
-	pthread_mutex_unlock(&lock);
-	pthread_join(host->watch_thread, NULL);
-	if (ops->pump) {
+	if (host->watching) {
+		pthread_mutex_lock(&th_lock);
+		host->stopping = 1;
+		pthread_cond_broadcast(&host->changed);
+		pthread_mutex_unlock(&th_lock);
+		pthread_join(host->watch_thread, NULL);
+	}
+	if (host->pumping) {
 		if (NOVA_HAS(ops, struct nova_hypervisor, wake) && ops->wake)
 			ops->wake(host->self);
 		pthread_join(host->pump_thread, NULL);
 	}
-	host->running = 0;
-	if (ops->destroy)
+	host->watching = host->pumping = 0;
+	if (ops && ops->destroy)
 		ops->destroy(host->self);
+	if (host->lab)
+		th_benchmark_stop(host);
+	host->destroyed = 1;
 }
 
 static void free_call(struct call *call)
 {
-	for (uint32_t i = 0; i < call->result_count; i++) {
-		free(call->results[i].key);
-		free(call->results[i].text);
-	}
-	free(call->results);
+	th_free_results(&call->results);
 	free(call->error);
 	pthread_cond_destroy(&call->changed);
 	free(call);
@@ -999,13 +1020,13 @@ void nova_testhost_free(struct nova_testhost *host)
 {
 	if (!host)
 		return;
-	stop(host);
-	pthread_mutex_lock(&lock);
+	nova_testhost_stop(host);
+	pthread_mutex_lock(&th_lock);
 	for (uint32_t i = 0; i < host->call_count; i++) {
 		numbers[host->calls[i]->op - 1] = NULL;
 		free_call(host->calls[i]);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&th_lock);
 	free(host->calls);
 	free(host->open_calls);
 	for (size_t i = 0; i < host->event_count; i++) {
@@ -1019,11 +1040,23 @@ void nova_testhost_free(struct nova_testhost *host)
 	for (uint32_t i = 0; i < host->line_count; i++)
 		free(host->lines[i]);
 	free(host->lines);
+	for (uint32_t i = 0; i < host->kept_count; i++)
+		free(host->kept[i]);
+	free(host->kept);
+	th_lab_free(host->lab);
 	for (int i = 0; i < 4; i++)
 		free(host->directories[i]);
 	if (host->scratch[0])
 		nftw(host->scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	parameters_free(&host->parameters);
+	th_parameters_free(&host->parameters);
 	pthread_cond_destroy(&host->changed);
 	free(host);
+}
+
+/* --- without a test library --------------------------------------------------------------- */
+
+void nova_testhost_expected(const char *condition, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: %s does not hold\n", file, line, condition);
+	exit(1);
 }

@@ -45,8 +45,13 @@ struct nova_testhost *nova_testhost_new(const struct nova_plugin *plugin,
                                         const char *const *parameters);
 /* Why the last nova_testhost_new of this thread returned NULL. */
 const char *nova_testhost_refusal(void);
-/* Stops pumping, calls the driver's `destroy`, removes the directories. NULL is fine. @thread one
- * from which no call is in flight any more */
+/*
+ * Ends what nova_testhost_start has begun: stops pumping, calls `teardown` and `destroy`. What the
+ * plugin does wrong there, or does afterwards, is in the complaints; they and all else can be read
+ * until nova_testhost_free. @thread one from which no call is in flight any more
+ */
+void nova_testhost_stop(struct nova_testhost *host);
+/* nova_testhost_stop, and removes the directories. NULL is fine. */
 void nova_testhost_free(struct nova_testhost *host);
 
 /* The table, and the instance's number: for calling a plugin by hand. */
@@ -117,39 +122,91 @@ int nova_testhost_logged(struct nova_testhost *host, const char *part);
  * --- benchmarks --------------------------------------------------------------------------------
  *
  * nova_testhost_start calls `probe` and `create` with a lab of its own: as many simulated targets
- * as the plugin needs (at least one), where nothing runs. Each call takes 1 ms of the test host's
- * clock and succeeds; a VM that was started sends RUNNING, FIRST, USERSPACE and READY 1, 2, 3 and
- * 4 ms later; `exec` prints nothing and exits with 0. The clock of a benchmark's host table and lab
- * is simulated too: it jumps to the next thing that happens, so no test waits. What should go
- * otherwise is scripted before it is asked for.
+ * as the plugin needs (at least one), where nothing runs. Each call takes 1 ms and succeeds; a VM
+ * that was started sends RUNNING, FIRST, USERSPACE, READY and ADDRESS 1, 2, 3, 4 and 5 ms after the
+ * call has returned; one that was restored RUNNING and (if it had been ready) UNREADY after 1 ms
+ *and READY after 4; one that was stopped STOPPED at the return. `exec` and host->process run
+ *nothing, print nothing and exit with 0. What should go otherwise is scripted before it is asked
+ *for.
  *
- *	nova_testhost_script(host, "vm_create", NOVA_E_FAILED, 0, 1);   // fails once
+ *	nova_testhost_script(host, "vm_create", NOVA_E_FAILED, 0, 1);    // fails once
  *	nova_testhost_script(host, "event.ready", NOVA_E_TIMEOUT, 0, 0); // never comes
  *	nova_testhost_script(host, "vm_delete", NOVA_DONE, 2000000, 0);  // takes 2 ms each time
  *	nova_testhost_script_exec(host, "sysbench", "events per second: 12.5\n", 0);
+ *	assert_int_equal(nova_testhost_replicate(host, 0, NOVA_SIDE_VM), NOVA_DONE);
+ *	... nova_testhost_sample_of(host, "mine.rate", 0)->value ...
+ *
+ * Time is simulated, on the calling thread of setup, replicate and teardown and on fan_out's: only
+ * calls of the lab let it pass, and it jumps to the next thing that happens, so no test waits and
+ * each run is the same. Functions of fan_out overlap in that time as they would in the real one, in
+ * threads of which one runs at a time. (Who reads the clock a thousand times without a call between
+ * is taken to be waiting for it: each further reading takes 1 ms.) A deadline that is not in that
+ * time, as 5000000000 for "in five seconds", is complained of.
+ *
+ * Further complaints: a sample of an undeclared metric, without status, OK but not finite, twice
+ *for the same metric, vm and seq in one replicate, of a VM that there is not, with another side
+ *than the replicate's, with times that cannot be, or outside of a replicate; a replicate that is
+ *fine and records nothing; calls with a VM that is deleted or was not created; wrong structs,
+ *actions, targets; a capability that is used, but neither in `needs` nor asked for with `can`; a
+ *call after NOVA_E_INTERRUPTED; a failure without text; a result asked for after another VM's call;
+ *calls after destroy or on threads that are not the host's.
  */
 
 /*
- * How calls of a lab function ("vm_create", "vm_power", "vm_delete", "vm_query", "snapshot",
- * "exec", "migrate", "net_create"), or events ("event.running", "event.first", "event.userspace",
- * "event.ready", "event.stopped"), go from now on: `status` and `latency_ns` (0: 1 ms) for the next
- * `times` of them, 0: for all. Scripts of one name are used up in their order. NOVA_E_INVALID: no
- * such name.
+ * How calls of a lab function go from now on: "vm_create", "vm_power" (or only "vm_power.start",
+ * ".shutdown", ".off", ".reset", ".pause", ".resume"), "vm_delete", "vm_query" (".state", ".stats",
+ * ".address"), "snapshot" (".create", ".restore", ".delete"), "exec", "migrate", "net_create"; or
+ * events: "event.running", ".first", ".userspace", ".ready", ".address", ".unready", ".paused",
+ * ".resumed", ".migrated", ".shutdown", ".stopped".
+ *
+ * `status` and `latency_ns` are those of the next `times` calls, 0: of all. Scripts of one name are
+ * used up in their order, then the last one for all holds; one of "vm_power.start" goes before
+ * those of "vm_power". latency_ns 0: as usual; for NOVA_E_TIMEOUT until the deadline. After
+ * NOVA_E_INTERRUPTED every call says so until the replicate has ended.
+ *
+ * An event's script is used when the call returns that causes the event, and latency_ns counts from
+ * there: NOVA_E_TIMEOUT: it never comes; NOVA_E_FAILED: the VM crashes instead; any other failure:
+ * `wait` returns it.
+ *
+ * NOVA_E_INVALID: no such name, a status that is none, or not a benchmark.
  */
 int nova_testhost_script(struct nova_testhost *host, const char *name, int status,
                          int64_t latency_ns, uint32_t times);
 /* What every program whose argv[0] ends in `program` prints and exits with (minus a signal's number
- * if it was ended by one), in VMs and natively. */
+ * if it was ended by one), in VMs and natively. The last one that fits holds. */
 void nova_testhost_script_exec(struct nova_testhost *host, const char *program, const char *output,
                                int status);
-/* `can` says no, because of `why`. */
+/* `can` says no, because of `why`, and calls that need it fail with NOVA_E_UNSUPPORTED; without
+ * "ready", "beat" and "address" their events never come. If the benchmark needs it, replicates are
+ * not called. */
 void nova_testhost_deny(struct nova_testhost *host, const char *capability, const char *why);
-/* One replicate; `setup` before the first. Leftovers are deleted as novacore would. */
-int nova_testhost_replicate(struct nova_testhost *host, uint32_t index, uint32_t side);
-/* VMs and networks that replicates have left for the host to delete. */
-uint32_t nova_testhost_leftovers(struct nova_testhost *host);
+/* What calls that put this field (NOVA_FIELD_*) put from now on; unset: they do not. */
+void nova_testhost_set_i64(struct nova_testhost *host, uint32_t field, int64_t value);
+void nova_testhost_set_f64(struct nova_testhost *host, uint32_t field, double value);
+void nova_testhost_unset(struct nova_testhost *host, uint32_t field);
 
-/* What was measured, in order. NULL beyond the last. Its text is the host's copy. */
+/*
+ * One replicate; `setup` before the first. VMs that it leaves are deleted as novacore would.
+ * Returns what setup or replicate returned, NOVA_E_UNSUPPORTED if a need is denied, NOVA_E_INVALID
+ * before start, after stop, or for no NOVA_SIDE_*. nova_testhost_error has all texts of it, the
+ * lab's too.
+ */
+int nova_testhost_replicate(struct nova_testhost *host, uint32_t index, uint32_t side);
+/* How many VMs replicates have left for the host to delete. (Networks always are the host's.) */
+uint32_t nova_testhost_leftovers(struct nova_testhost *host);
+/* How many VMs were created, or tried to be. They have the numbers 1, 2, … in that order. */
+uint32_t nova_testhost_vms(struct nova_testhost *host);
+/* What `width` said after `create`; 1 if there is none. */
+uint32_t nova_testhost_width(struct nova_testhost *host);
+/* The simulated time, ns; of other kinds CLOCK_MONOTONIC. */
+int64_t nova_testhost_now_ns(struct nova_testhost *host);
+/* The calls on a VM in their order, 0: all: "vm_create vm_power.start wait.ready vm_delete". */
+const char *nova_testhost_calls(struct nova_testhost *host, nova_vm vm);
+/* What was to be run, in order: its arguments with blanks between. NULL beyond the last. */
+const char *nova_testhost_command(struct nova_testhost *host, uint32_t index);
+
+/* What was measured, in order. NULL beyond the last. Its text is the host's copy; `side` is never
+ * 0. What was refused is not among it. */
 uint32_t nova_testhost_sample_count(struct nova_testhost *host);
 const struct nova_sample *nova_testhost_sample(struct nova_testhost *host, uint32_t index);
 /* The `index`th sample of a metric, from 0. */
