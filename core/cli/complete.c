@@ -2,9 +2,9 @@
 /*
  * `novacore complete WORD…`, for shells: what may stand in place of the last word, after those
  * before it. One candidate a line, after a tab what it is; the line ":files" stands for the names
- * of files. Options and actions come from the commands' own --help, values from what the commands
- * list, so there is nothing here to keep in step. Whatever goes wrong, there are just no
- * candidates.
+ * of files. Options and actions come from the commands' own --help (or the action's, where it has
+ * one), values from what the commands list, so there is little here to keep in step. Whatever goes
+ * wrong, there are just no candidates.
  */
 #include "core/cli/cli.h"
 
@@ -23,7 +23,7 @@ struct completion {
 	const char *word; /* what candidates begin with */
 	const char *kept; /* stands before each: "--format=", "a,b,"; `word` follows it */
 	int kept_length;
-	char *help; /* of the command */
+	char *help; /* of the command, or of its action where that has one */
 };
 
 /* --- asking ---------------------------------------------------------------------------------- */
@@ -61,6 +61,23 @@ static const char *text_of(const json_t *object, const char *key)
 
 /* --- offering -------------------------------------------------------------------------------- */
 
+/*
+ * What a candidate is, on one line: texts of plugins are somebody else's, and a shell shows them on
+ * a terminal. JSON is UTF-8; of that, 0xc2 0x80 to 0xc2 0x9f are control characters, too.
+ */
+static void put_doc(const char *doc)
+{
+	const unsigned char *byte = (const unsigned char *)doc;
+
+	putchar('\t');
+	for (; *byte; byte++) {
+		bool second = byte[0] == 0xc2 && byte[1] >= 0x80 && byte[1] <= 0x9f;
+
+		putchar(iscntrl(*byte) || second ? ' ' : *byte);
+		byte += second;
+	}
+}
+
 /* `end` is put after the candidate: "=" where a value has to follow. */
 static void offer(const struct completion *completion, const char *text, const char *end,
                   const char *doc)
@@ -69,7 +86,7 @@ static void offer(const struct completion *completion, const char *text, const c
 		return;
 	printf("%.*s%s%s", completion->kept_length, completion->kept, text, end);
 	if (doc && *doc)
-		printf("\t%s", doc);
+		put_doc(doc);
 	putchar('\n');
 }
 
@@ -341,25 +358,39 @@ static void offer_wrappers(const struct completion *completion)
 static const struct {
 	const char *option;
 	void (*offer)(const struct completion *completion);
-} values[] = {
-        {"profile", offer_profiles},   {"from", offer_profiles},          {"plugin", offer_drivers},
-        {"target", offer_targets},     {"benchmark", offer_benchmarks},   {"set", offer_settings},
-        {"kind", offer_kinds},         {"format", offer_formats},         {"resume", offer_runs},
-        {"workload", offer_workloads}, {"fail-on", offer_goal},           {"config", offer_files},
-        {"output", offer_files},       {"log-file", offer_files},         {"kernel", offer_files},
-        {"trace", offer_files},        {"worker-wrapper", offer_wrappers}};
+} values[] = {{"profile", offer_profiles},     {"from", offer_profiles},
+              {"plugin", offer_drivers},       {"target", offer_targets},
+              {"benchmark", offer_benchmarks}, {"set", offer_settings},
+              {"kind", offer_kinds},           {"format", offer_formats},
+              {"resume", offer_runs},          {"workload", offer_workloads},
+              {"fail-on", offer_goal},         {"worker-wrapper", offer_wrappers}};
 
+#define MANY SIZE_MAX
+
+/* What the arguments after an action are; the first is number 0. */
 static const struct {
 	const char *command, *action;
 	void (*offer)(const struct completion *completion);
-	bool many;
+	size_t first, last;
 } arguments[] = {
-        {"results", "show", offer_runs, false},         {"results", "export", offer_runs, false},
-        {"results", "delete", offer_runs, true},        {"results", "import", offer_files, true},
-        {"plugin", "info", offer_plugins, false},       {"profile", "show", offer_profiles, false},
-        {"profile", "optimize", offer_profiles, false}, {"config", "show", offer_keys, true},
-        {"config", "keys", offer_keys, true},           {"config", "check", offer_files, false},
-        {"guest", "info", offer_guests, false}};
+        {"results", "show", offer_runs, 0, 0},
+        {"results", "export", offer_runs, 0, 0},
+        {"results", "delete", offer_runs, 0, MANY},
+        {"results", "import", offer_files, 0, MANY},
+        {"plugin", "info", offer_plugins, 0, 0},
+        {"plugin", "new", offer_kinds, 0, 0}, /* then a name of one's own */
+        {"plugin", "new", offer_files, 2, 2},
+        {"plugin", "check", offer_files, 0, MANY},
+        {"plugin", "keygen", offer_files, 0, 0},
+        {"plugin", "sign", offer_files, 0, MANY},
+        {"plugin", "verify", offer_files, 0, MANY},
+        {"profile", "show", offer_profiles, 0, 0},
+        {"profile", "optimize", offer_profiles, 0, 0},
+        {"config", "show", offer_keys, 0, MANY},
+        {"config", "keys", offer_keys, 0, MANY},
+        {"config", "check", offer_files, 0, 0},
+        {"guest", "info", offer_guests, 0, 0},
+};
 
 /* The line "  --NAME …" of the help; NULL if there is none. */
 static const char *find_option(const struct completion *completion, const char *name, size_t length)
@@ -382,11 +413,31 @@ static bool takes_value(const struct completion *completion, const char *word)
 	return line && line[strlen(word) + 2] == ' ' && line[strlen(word) + 3] != ' ';
 }
 
+/* An option that `values` does not know, by what its help calls the value. */
+static void offer_by_name(const struct completion *completion, const char *value)
+{
+	size_t length = strcspn(value, " \n");
+	NOVA_AUTOFREE char *name = nova_format("%.*s", (int)length, value);
+
+	if (!strcmp(name, "FILE") || !strcmp(name, "DIR") || !strcmp(name, "PATH"))
+		offer_files(completion);
+	else if (strchr(name, '|'))
+		offer_choices(completion, name);
+}
+
 static void offer_option_value(const struct completion *completion, const char *name, size_t length)
 {
+	const char *line;
+
 	for (size_t i = 0; i < NOVA_COUNT(values); i++)
-		if (strlen(values[i].option) == length && !strncmp(values[i].option, name, length))
+		if (strlen(values[i].option) == length &&
+		    !strncmp(values[i].option, name, length)) {
 			values[i].offer(completion);
+			return;
+		}
+	line = find_option(completion, name, length);
+	if (line && line[4 + length] == ' ')
+		offer_by_name(completion, line + 4 + length + 1);
 }
 
 /* Does the text of an option begin with another action than this one ("list: only …")? */
@@ -441,8 +492,13 @@ static void offer_commands(const struct completion *completion)
 	}
 }
 
-/* Each word after "novacore COMMAND " in the usage, the lines up to the first empty one. */
-static void offer_actions(const struct completion *completion)
+#define LETTERS "abcdefghijklmnopqrstuvwxyz"
+
+/*
+ * Each word after "novacore COMMAND " in the usage, the lines up to the first empty one; "a|b" is
+ * two. Offers them; or, given an action, only says whether it is one of them.
+ */
+static bool each_action(const struct completion *completion, const char *action)
 {
 	NOVA_AUTOFREE char *start = nova_format("novacore %s ", completion->command);
 
@@ -451,24 +507,32 @@ static void offer_actions(const struct completion *completion)
 
 		if (!found || found > next_line(line))
 			continue;
-		found += strlen(start);
-		NOVA_AUTOFREE char *action = nova_format(
-		        "%.*s", (int)strspn(found, "abcdefghijklmnopqrstuvwxyz"), found);
-		if (*action)
-			offer(completion, action, "", NULL);
+		for (found += strlen(start); strspn(found, LETTERS); found++) {
+			size_t length = strspn(found, LETTERS);
+			NOVA_AUTOFREE char *word = nova_format("%.*s", (int)length, found);
+
+			if (!action)
+				offer(completion, word, "", NULL);
+			else if (!strcmp(action, word))
+				return true;
+			found += length;
+			if (*found != '|')
+				break;
+		}
 	}
+	return false;
 }
 
 static void offer_argument(const struct completion *completion, size_t before)
 {
 	if (!completion->action) {
-		offer_actions(completion);
+		each_action(completion, NULL);
 		return;
 	}
 	for (size_t i = 0; i < NOVA_COUNT(arguments); i++)
 		if (!strcmp(arguments[i].command, completion->command) &&
 		    !strcmp(arguments[i].action, completion->action) &&
-		    (!before || arguments[i].many))
+		    before >= arguments[i].first && before <= arguments[i].last)
 			arguments[i].offer(completion);
 }
 
@@ -494,9 +558,31 @@ static size_t read_words(struct completion *completion)
 	return arguments_before;
 }
 
+/* Some actions have options of their own, and a --help that tells them. */
+static bool read_help_of_action(struct completion *completion)
+{
+	char *help;
+
+	if (!completion->action || !each_action(completion, completion->action))
+		return false;
+	help = ask((const char *const[]){completion->command, completion->action, "--help", NULL});
+	if (!help || !strcmp(help, completion->help)) {
+		free(help);
+		return false;
+	}
+	free(completion->help);
+	completion->help = help;
+	return true;
+}
+
 static void complete_word(struct completion *completion)
 {
 	size_t before = read_words(completion);
+
+	if (read_help_of_action(completion)) {
+		completion->action = NULL;
+		before = read_words(completion);
+	}
 	const char *last = completion->word;
 	const char *previous =
 	        completion->count > 1 ? completion->words[completion->count - 2] : NULL;
