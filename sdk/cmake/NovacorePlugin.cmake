@@ -85,6 +85,7 @@ function(_novacore_install_plugin target kind name manifest component)
     set(installed \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${folder}/${name}\")
     execute_process(COMMAND \"$<TARGET_FILE:NovacoreSDK::manifest>\" --rehash \"\${installed}.so\"
       --from \"${manifest}\" --output \"\${installed}.manifest\" COMMAND_ERROR_IS_FATAL ANY)
+    file(CHMOD \"\${installed}.manifest\" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
     message(STATUS \"Installing: \${installed}.manifest\")" COMPONENT ${component})
 endfunction()
 
