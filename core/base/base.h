@@ -160,9 +160,16 @@ int nova_file_lock(const char *path, struct nova_error *error);
 /*
  * Per-user places: $XDG_STATE_HOME/novacore, $XDG_CACHE_HOME/novacore, $XDG_CONFIG_HOME/novacore,
  * $XDG_RUNTIME_DIR/novacore; as root /var/lib, /var/cache, /etc and /run (+ /novacore). With
- * NOVACORE_HOME=/dir: /dir/state, /dir/cache, /dir/config, /dir/run. Owned by the caller.
+ * NOVACORE_HOME=/dir: /dir/state, /dir/cache, /dir/config, /dir/run. SYSTEM is the configuration
+ * for all users, /etc/novacore, or with NOVACORE_HOME /dir/config. Owned by the caller.
  */
-enum nova_place { NOVA_PLACE_STATE = 1, NOVA_PLACE_CACHE, NOVA_PLACE_CONFIG, NOVA_PLACE_RUNTIME };
+enum nova_place {
+	NOVA_PLACE_STATE = 1,
+	NOVA_PLACE_CACHE,
+	NOVA_PLACE_CONFIG,
+	NOVA_PLACE_RUNTIME,
+	NOVA_PLACE_SYSTEM
+};
 char *nova_place(enum nova_place place, const char *below); /* `below` may be NULL */
 
 /* --- child processes ------------------------------------------------------------------------- */

@@ -314,6 +314,7 @@ static const struct {
         [NOVA_PLACE_CACHE] = {"cache", "/var/cache/novacore", "XDG_CACHE_HOME", ".cache"},
         [NOVA_PLACE_CONFIG] = {"config", "/etc/novacore", "XDG_CONFIG_HOME", ".config"},
         [NOVA_PLACE_RUNTIME] = {"run", "/run/novacore", "XDG_RUNTIME_DIR", NULL},
+        [NOVA_PLACE_SYSTEM] = {"config", "/etc/novacore", NULL, NULL},
 };
 
 static char *home_directory(void)
@@ -347,11 +348,11 @@ char *nova_place(enum nova_place place, const char *below)
 	const char *all = secure_getenv("NOVACORE_HOME");
 	NOVA_AUTOFREE char *base = NULL;
 
-	if (place < NOVA_PLACE_STATE || place > NOVA_PLACE_RUNTIME)
+	if (place < NOVA_PLACE_STATE || place > NOVA_PLACE_SYSTEM)
 		abort();
 	if (all && all[0] == '/')
 		base = nova_format("%s/%s", all, places[place].override);
-	else if (geteuid() == 0)
+	else if (geteuid() == 0 || place == NOVA_PLACE_SYSTEM)
 		base = nova_strdup(places[place].root);
 	else
 		base = place_of_user(place);

@@ -206,11 +206,22 @@ static int check_profile(const struct nova_registry *registry, const struct prof
 	return code == 0 ? settings_check_suite(registry, config, error) : code;
 }
 
+/* Some settings count only there. */
+static bool is_system_file(const char *path)
+{
+	NOVA_AUTOFREE char *system = nova_place(NOVA_PLACE_SYSTEM, "novacore.conf");
+	NOVA_AUTOFREE char *real = realpath(path, NULL);
+	NOVA_AUTOFREE char *real_system = realpath(system, NULL);
+
+	return real && real_system && !strcmp(real, real_system);
+}
+
 static int check_settings(const struct nova_registry *registry, const struct profile_list *profiles,
                           const char *path, struct nova_error *error)
 {
 	NOVA_AUTOCONFIG struct nova_config *config = settings_declare(registry);
-	int code = nova_config_add_file(config, NOVA_LAYER_FILE, path, true, error);
+	enum nova_layer layer = is_system_file(path) ? NOVA_LAYER_SYSTEM : NOVA_LAYER_FILE;
+	int code = nova_config_add_file(config, layer, path, true, error);
 	const char *profile = code == 0 ? nova_config_early(config, "profile") : NULL;
 
 	if (profile && (code = profile_add(profiles, profile, config, error)) != 0)

@@ -17,7 +17,9 @@ static const char help[] =
         "       novacore plugin info NAME|KIND/NAME [--format table|json|markdown]\n"
         "       novacore plugin new KIND NAME [DIR]\n"
         "       novacore plugin check FILE\n"
-        "       novacore plugin keygen|sign|verify FILE\n"
+        "       novacore plugin keygen NAME [--output DIR]\n"
+        "       novacore plugin sign FILE --key KEY\n"
+        "       novacore plugin verify FILE [--key PUB]\n"
         "\n"
         "Plugins are what novacore can measure (benchmark), drive (hypervisor), suggest "
         "(optimizer)\n"
@@ -36,12 +38,13 @@ static const char help[] =
         "summary,\n"
         "                        parameters and metrics, as in the plugin's manual page\n"
         "  --json                short for --format json\n" NOVA_COMMON_HELP "\n"
-        "Plugins are found in lib/novacore/plugins below the prefix of this program, then, for\n"
-        "ordinary users, in the directories of NOVACORE_PLUGIN_PATH (absolute, separated by "
-        "colons),\n"
-        "each with a tree like that one: 1/hypervisor/NAME.so and NAME.manifest beside it. "
-        "Nothing\n"
-        "is loaded to list it. Privileged processes use only files that root alone can change.\n"
+        "Plugins are found in lib/novacore/plugins below the prefix of this program, then in the\n"
+        "directories of plugins.path in /etc/novacore/novacore.conf, then, for ordinary users, in\n"
+        "those of NOVACORE_PLUGIN_PATH (absolute, separated by colons), each with a tree like "
+        "that\n"
+        "one: 1/hypervisor/NAME.so and NAME.manifest beside it. Nothing is loaded to list it.\n"
+        "Privileged processes use only files that root alone can change, and outside the prefix\n"
+        "only signed ones; see each action's --help.\n"
         "\n"
         "examples:\n"
         "  novacore plugin list --kind hypervisor\n"
@@ -121,10 +124,21 @@ static json_t *metrics_json(const struct nova_manifest *plugin)
 	return array;
 }
 
+static json_t *trust_json(const struct nova_manifest *plugin)
+{
+	const struct nova_signer *signer = &plugin->signer;
+	bool is_signed = signer->id[0] != '\0';
+
+	return json_pack("{s:s,s:s,s:s?,s:s?,s:s?}", "because", nova_trusted_word(plugin->trusted),
+	                 "signature", nova_signed_word(signer->state), "key",
+	                 is_signed ? signer->name : NULL, "key_id", is_signed ? signer->id : NULL,
+	                 "key_file", signer->key_path);
+}
+
 static json_t *plugin_json(const struct nova_manifest *plugin)
 {
 	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i,s:i,s:i,s:i},s:s,s:i,s:o,s:o,s:o,s:o,"
-	                 "s:o,s:s?}",
+	                 "s:o,s:s?,s:o}",
 	                 "kind", nova_kind_name(plugin->kind), "name", plugin->name, "version",
 	                 plugin->version, "summary", plugin->summary, "license", plugin->license,
 	                 "path", plugin->path, "sha256", plugin->sha256, "abi", "major",
@@ -134,7 +148,7 @@ static json_t *plugin_json(const struct nova_manifest *plugin)
 	                 (int)plugin->targets_min, "needs", strings_json(plugin->needs), "ops",
 	                 strings_json(plugin->ops), "hints", strings_json(plugin->hints),
 	                 "parameters", parameters_json(plugin), "metrics", metrics_json(plugin),
-	                 "settings", plugin->settings);
+	                 "settings", plugin->settings, "trust", trust_json(plugin));
 }
 
 static json_t *refusal_json(const struct nova_refusal *refusal)
@@ -160,7 +174,7 @@ static bool is_listed(const struct arguments *arguments, uint32_t kind)
 
 static void list_json(const struct arguments *arguments, const struct nova_registry *registry)
 {
-	json_t *plugins = json_array(), *refused = json_array();
+	json_t *plugins = json_array(), *refused = json_array(), *problems = json_array();
 
 	for (size_t i = 0; i < registry->plugin_count && !arguments->refused; i++) {
 		if (is_listed(arguments, registry->plugins[i]->kind))
@@ -170,9 +184,12 @@ static void list_json(const struct arguments *arguments, const struct nova_regis
 		if (is_listed(arguments, registry->refusals[i].kind))
 			json_array_append_new(refused, refusal_json(&registry->refusals[i]));
 	}
-	print_json(json_pack("{s:s,s:{s:i,s:i,s:i},s:o,s:o}", "schema", "novacore.plugins/1", "abi",
-	                     "major", (int)NOVA_ABI_MAJOR, "minor", (int)NOVA_ABI_MINOR, "draft",
-	                     (int)NOVA_ABI_DRAFT, "plugins", plugins, "refused", refused));
+	for (size_t i = 0; i < registry->problem_count; i++)
+		json_array_append_new(problems, json_string(registry->problems[i]));
+	print_json(json_pack("{s:s,s:{s:i,s:i,s:i},s:o,s:o,s:o}", "schema", "novacore.plugins/1",
+	                     "abi", "major", (int)NOVA_ABI_MAJOR, "minor", (int)NOVA_ABI_MINOR,
+	                     "draft", (int)NOVA_ABI_DRAFT, "plugins", plugins, "refused", refused,
+	                     "problems", problems));
 }
 
 static void list_accepted(const struct arguments *arguments, const struct nova_registry *registry)
@@ -333,6 +350,27 @@ static void print_settings(const struct nova_manifest *plugin)
 	}
 }
 
+static void print_trust(const struct nova_manifest *plugin)
+{
+	static const char *const because[] = {
+	        [NOVA_TRUSTED_PREFIX] = "it lies in the prefix of this novacore",
+	        [NOVA_TRUSTED_SIGNATURE] = "its signature is of a trusted key",
+	        [NOVA_TRUSTED_OWNER] = "it belongs to you or to root",
+	};
+	const struct nova_signer *signer = &plugin->signer;
+
+	printf("  trusted   %s: %s\n", nova_trusted_word(plugin->trusted),
+	       because[plugin->trusted]);
+	if (signer->state == NOVA_SIGNED_WELL)
+		printf("  signed    by %s (%s), %s\n", signer->name, signer->id, signer->key_path);
+	else if (signer->state == NOVA_SIGNED_UNKNOWN)
+		printf("  signed    with a key that is not known here, so it proves nothing:\n"
+		       "            %s, which calls itself %s\n",
+		       signer->id, signer->name);
+	else
+		puts("  signed    no");
+}
+
 static void info_table(const struct nova_manifest *plugin)
 {
 	NOVA_AUTOFREE char *ops = join(plugin->ops);
@@ -342,6 +380,7 @@ static void info_table(const struct nova_manifest *plugin)
 	       plugin->summary);
 	printf("  file      %s\n  sha256    %s\n  license   %s\n", plugin->path, plugin->sha256,
 	       plugin->license);
+	print_trust(plugin);
 	printf("  ABI       %u.%u", plugin->major, plugin->minor);
 	if (plugin->draft)
 		printf(", draft %u: works with exactly this draft", plugin->draft);

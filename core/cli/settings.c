@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYSTEM_FILE     "/etc/novacore/novacore.conf"
 #define PROFILE_DEFAULT "development"
 
 struct nova_config *settings_declare(const struct nova_registry *registry)
@@ -122,9 +121,10 @@ int nova_settings_check_suite(const struct nova_settings *settings, struct nova_
 static int add_layers(struct nova_config *config, const char *file, const char *const *settings,
                       size_t count, struct nova_error *error)
 {
+	NOVA_AUTOFREE char *system = nova_place(NOVA_PLACE_SYSTEM, "novacore.conf");
 	NOVA_AUTOFREE char *user = nova_place(NOVA_PLACE_CONFIG, "novacore.conf");
-	bool own = strcmp(user, SYSTEM_FILE) != 0; /* root's is the system's */
-	int code = nova_config_add_file(config, NOVA_LAYER_SYSTEM, SYSTEM_FILE, false, error);
+	bool own = strcmp(user, system) != 0; /* root's is the system's */
+	int code = nova_config_add_file(config, NOVA_LAYER_SYSTEM, system, false, error);
 
 	if (code == 0 && own)
 		code = nova_config_add_file(config, NOVA_LAYER_USER, user, false, error);

@@ -202,6 +202,23 @@ const char *nova_config_early(const struct nova_config *config, const char *key)
 	return best ? best->items[0].text : NULL;
 }
 
+char **nova_config_early_list(const struct nova_config *config, const char *key)
+{
+	const struct assignment *best = NULL;
+
+	for (size_t i = 0; i < config->assignment_count; i++) {
+		const struct assignment *at = &config->assignments[i];
+		if (strcmp(at->key, key) == 0 && at->list && (!best || at->layer >= best->layer))
+			best = at;
+	}
+	if (!best)
+		return NULL;
+	char **list = nova_alloc((best->count + 1) * sizeof(*list));
+	for (size_t i = 0; i < best->count; i++)
+		list[i] = nova_strdup(best->items[i].text);
+	return list;
+}
+
 /* --- asking ----------------------------------------------------------------------------------- */
 
 static const struct key *need(const struct nova_config *config, const char *name)

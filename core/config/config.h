@@ -66,6 +66,9 @@ int nova_config_add_option(struct nova_config *config, const char *option, const
 /* What the highest layer says for `key`, unchecked and before finish; NULL if none says anything.
  */
 const char *nova_config_early(const struct nova_config *config, const char *key);
+/* The texts of a list in the highest layer that has it, likewise: NULL-terminated, all the
+ * caller's, or NULL. */
+char **nova_config_early_list(const struct nova_config *config, const char *key);
 /*
  * Resolves and checks everything: unknown keys (with the nearest valid name), types, units, ranges,
  * choices, targets' plugins and their required values, the shape of run.shape. The first error

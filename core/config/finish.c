@@ -301,6 +301,13 @@ static int assign(struct nova_config *config, const struct assignment *at, struc
 		                      "%s: a profile cannot choose a profile; to build on another, "
 		                      "write inherits = \"%s\";",
 		                      at->origin, at->count ? at->items[0].text : "…");
+	if (at->layer != NOVA_LAYER_SYSTEM && keys_system_only(key->name))
+		return nova_error_set(
+		        error, NOVA_E_REFUSED,
+		        "%s: %s decides whose code runs, so it counts only in the system's file, "
+		        "/etc/novacore/novacore.conf, which root alone can change; set it there, "
+		        "or as an ordinary user set NOVACORE_PLUGIN_PATH",
+		        at->origin, key->name);
 	return key_assign(key, at, error);
 }
 

@@ -120,6 +120,8 @@ char *secret_resolve(const char *text, struct nova_error *error);
 
 /* --- keys.c ----------------------------------------------------------------------------------- */
 void keys_declare(struct nova_config *config);
+/* Only the system's file may say it: it decides whose code runs. */
+bool keys_system_only(const char *name);
 /* The specs below each target.* and vm.*: NULL-name-terminated. */
 extern const struct nova_spec keys_of_target[], keys_of_shape[];
 

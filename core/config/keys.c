@@ -122,6 +122,11 @@ static const struct nova_spec core_keys[] = {
         CHOICE("guardrail.risk", "highest risk of a change that may be proposed", risks, "low"),
         LIST("tune.allow", "optimizers that may propose changes; \"all\" for every one", NULL),
 
+        {.type = NOVA_PARAM_PATH,
+         .flags = NOVA_PARAM_LIST,
+         .name = (char *)"plugins.path",
+         .doc = (char *)"more directories with plugins, searched after novacore's own; only in "
+                        "the system's file"},
         PATH("store.path", "database of the results; default: novacore.db in the state directory"),
 };
 
@@ -149,6 +154,11 @@ const struct nova_spec keys_of_target[] = {
 void keys_declare(struct nova_config *config)
 {
 	config_declare(config, "", core_keys, NOVA_COUNT(core_keys), false, true);
+}
+
+bool keys_system_only(const char *name)
+{
+	return strcmp(name, "plugins.path") == 0;
 }
 
 static void visit_specs(const char *prefix, const struct nova_spec *specs, size_t count,

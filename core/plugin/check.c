@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The static check of one plugin file, from its name to its libraries, in the order in which each
- * step may rely on the one before: path, owner, manifest, digest, (signature,) note, kind, exports,
- * binding, libraries. The file is read once; digest and ELF are of the same bytes.
+ * step may rely on the one before: path, owner, manifest, digest, signature, note, kind, exports,
+ * binding, libraries. Each file is read once; what is checked of it is of the same bytes.
  */
 #include "core/plugin/inside.h"
 
@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,76 +21,21 @@ struct subject {
 	struct nova_error *error;
 	struct nova_manifest *manifest;
 	struct nova_elf elf;
+	struct nova_opened opened; /* the .so; fd -1 until then */
 };
 
 #define REFUSE(subject, why, ...)                                                                  \
 	nova_refuse((subject)->reason, NOVA_REFUSED_##why, (subject)->error, __VA_ARGS__)
 
-/* `limit` bounds what a growing or lying file can take. */
-static char *read_to_end(int fd, size_t expected, size_t limit, size_t *bytes)
-{
-	size_t room = expected + 1, count = 0;
-	char *data = nova_alloc(room + 1);
-
-	for (;;) {
-		ssize_t got = read(fd, data + count, room - count);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 || count > limit) {
-			free(data);
-			return NULL;
-		}
-		if (!got)
-			break;
-		count += (size_t)got;
-		if (count == room) {
-			room *= 2;
-			data = nova_realloc(data, room + 1);
-		}
-	}
-	data[count] = '\0';
-	*bytes = count;
-	return data;
-}
-
-/* Opens without following a link, checks whose it is, reads it whole. */
+/* Of the plugin's directory; NULL when refused. */
 static char *read_trusted(struct subject *subject, const char *file, const char *path, size_t limit,
-                          size_t *bytes)
+                          size_t *bytes, struct nova_opened *opened)
 {
-	struct stat status;
-	NOVA_AUTOCLOSE int fd = openat(subject->check->fd, file,
-	                               O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0 && errno == ELOOP) {
-		REFUSE(subject, SYMLINK,
-		       "%s is a symbolic link, which could come to mean another file after it was "
-		       "checked; copy the file itself there",
-		       path);
-		return NULL;
-	}
-	if (fd < 0 || fstat(fd, &status)) {
-		REFUSE(subject, UNREADABLE, "cannot open %s: %s", path, strerror(errno));
-		return NULL;
-	}
-	if (!S_ISREG(status.st_mode)) {
-		REFUSE(subject, NOT_ELF, "%s is not a regular file; remove it", path);
-		return NULL;
-	}
-	if (nova_trust_file(&subject->check->trust, path, &status, subject->reason, subject->error))
-		return NULL;
-	if ((uint64_t)status.st_size > limit) {
-		bool large = limit >= 1u << 20;
-		REFUSE(subject, UNREADABLE, "%s is larger than the %zu %s allowed", path,
-		       limit >> (large ? 20 : 10), large ? "MiB" : "KiB");
-		return NULL;
-	}
-	char *data = read_to_end(fd, (size_t)status.st_size, limit, bytes);
-	if (!data)
-		REFUSE(subject, UNREADABLE, "cannot read %s: %s", path, strerror(errno));
-	return data;
+	return nova_trust_read(&subject->check->trust, subject->check->fd, file, path, limit, bytes,
+	                       opened, subject->reason, subject->error);
 }
 
-static bool valid_file_name(const char *file)
+bool nova_file_name_valid(const char *file)
 {
 	NOVA_AUTOFREE char *name = nova_strdup(file);
 	size_t length = strlen(name);
@@ -257,13 +201,102 @@ static int check_libraries(struct subject *subject)
 	              subject->path, nova_text_get(&names));
 }
 
+static bool exists(const struct subject *subject, const char *file)
+{
+	return !faccessat(subject->check->fd, file, F_OK, AT_SYMLINK_NOFOLLOW) || errno != ENOENT;
+}
+
+static int check_revoked(struct subject *subject, const char *text, size_t bytes)
+{
+	const struct nova_keys *keys = subject->check->trust.keys;
+	const struct nova_revoked *revoked = nova_keys_revoked(keys, subject->manifest->sha256);
+	char digest[65];
+
+	nova_sha256(text, bytes, digest);
+	if (!revoked)
+		revoked = nova_keys_revoked(keys, digest);
+	if (revoked)
+		return REFUSE(subject, REVOKED,
+		              "%s is revoked (%s); remove it and install a newer version",
+		              subject->path, revoked->origin);
+	return 0;
+}
+
+static bool in_own_directory(const struct nova_check *check)
+{
+	const char *own = check->trust.own;
+	size_t length = own ? strlen(own) : 0;
+
+	return own && !strncmp(check->directory, own, length) && check->directory[length] == '/';
+}
+
+/* Nobody that is known here vouches for it: is that enough? */
+static int check_unproven(struct subject *subject, const char *path)
+{
+	const struct nova_trust *trust = &subject->check->trust;
+	const struct nova_signer *signer = &subject->manifest->signer;
+
+	if (!trust->privileged || subject->manifest->trusted == NOVA_TRUSTED_PREFIX)
+		return 0;
+	if (signer->state == NOVA_SIGNED_NOT)
+		return REFUSE(
+		        subject, UNSIGNED,
+		        "%s is not signed and lies outside the directory of this novacore, where a "
+		        "privileged process loads only signed plugins; get it signed (novacore "
+		        "plugin sign), or run novacore as an ordinary user",
+		        subject->path);
+	if (trust->keys && trust->keys->doubt)
+		return REFUSE(subject, UNKNOWN_KEY, "%s is signed with the key %s, but %s", path,
+		              signer->id, trust->keys->doubt);
+	return REFUSE(subject, UNKNOWN_KEY,
+	              "%s is signed with the key %s (its signer calls it %s), which is not known "
+	              "here; if you trust its owner, install the public key as "
+	              "/etc/novacore/keys.d/%s" NOVA_KEY_SUFFIX,
+	              path, signer->id, signer->name, signer->name);
+}
+
+/* Who vouches for the manifest, and with it for the file. */
+static int check_signature(struct subject *subject, const char *manifest_file, const char *text,
+                           size_t bytes)
+{
+	NOVA_AUTOFREE char *file = nova_format("%s" NOVA_SIGNATURE_SUFFIX, manifest_file);
+	NOVA_AUTOFREE char *path = nova_format("%s/%s", subject->check->directory, file);
+	struct nova_manifest *manifest = subject->manifest;
+	struct nova_signature signature;
+	struct nova_error why = {0};
+	size_t count;
+
+	if (check_revoked(subject, text, bytes))
+		return subject->error->code;
+	manifest->trusted =
+	        in_own_directory(subject->check) ? NOVA_TRUSTED_PREFIX : NOVA_TRUSTED_OWNER;
+	manifest->signer.state = NOVA_SIGNED_NOT;
+	if (!exists(subject, file))
+		return check_unproven(subject, path);
+	NOVA_AUTOFREE char *said =
+	        read_trusted(subject, file, path, NOVA_SIGNATURE_LIMIT, &count, NULL);
+	if (!said)
+		return subject->error->code;
+	if (nova_signature_parse(path, said, count, &signature, &why))
+		return REFUSE(subject, SIGNATURE, "%s; install the plugin again, or sign it again",
+		              why.text);
+	if (nova_signature_check(subject->check->trust.keys, path, &signature, text, bytes,
+	                         &manifest->signer, subject->reason, subject->error))
+		return subject->error->code;
+	if (manifest->signer.state != NOVA_SIGNED_WELL)
+		return check_unproven(subject, path);
+	if (manifest->trusted != NOVA_TRUSTED_PREFIX)
+		manifest->trusted = NOVA_TRUSTED_SIGNATURE;
+	return 0;
+}
+
 static int check_all(struct subject *subject, const char *file, char **text)
 {
 	size_t bytes, manifest_bytes;
 	NOVA_AUTOFREE char *name = nova_strdup(file);
 	NOVA_AUTOFREE char *manifest_path = NULL;
 
-	if (!valid_file_name(file))
+	if (!nova_file_name_valid(file))
 		return REFUSE(subject, FILE_NAME,
 		              "%s: a plugin's file is called <name>.so, where the name has only "
 		              "lower-case letters, digits and -, and at most 64 of them; rename it",
@@ -272,23 +305,22 @@ static int check_all(struct subject *subject, const char *file, char **text)
 	NOVA_AUTOFREE char *manifest_file = nova_format("%s.manifest", name);
 	manifest_path = nova_format("%s/%s", subject->check->directory, manifest_file);
 
-	NOVA_AUTOFREE char *data =
-	        read_trusted(subject, file, subject->path, NOVA_PLUGIN_LIMIT, &bytes);
+	NOVA_AUTOFREE char *data = read_trusted(subject, file, subject->path, NOVA_PLUGIN_LIMIT,
+	                                        &bytes, &subject->opened);
 	if (!data || check_elf(subject, data, bytes))
 		return subject->error->code;
-	if (faccessat(subject->check->fd, manifest_file, F_OK, AT_SYMLINK_NOFOLLOW) &&
-	    errno == ENOENT)
+	if (!exists(subject, manifest_file))
 		return REFUSE(
 		        subject, NO_MANIFEST,
 		        "%s has no manifest %s beside it; install the plugin again, or make the "
 		        "manifest with novacore-manifest",
 		        subject->path, manifest_file);
 	*text = read_trusted(subject, manifest_file, manifest_path, NOVA_MANIFEST_LIMIT,
-	                     &manifest_bytes);
+	                     &manifest_bytes, NULL);
 	if (!*text || check_manifest(subject, name, manifest_path, *text, manifest_bytes) ||
-	    check_digest(subject, data, bytes))
+	    check_digest(subject, data, bytes) ||
+	    check_signature(subject, manifest_file, *text, manifest_bytes))
 		return subject->error->code;
-	/* Here a signature (<name>.manifest.sig) will be checked. */
 	if (check_note(subject) || check_binding(subject) || check_libraries(subject))
 		return subject->error->code;
 	subject->manifest->path = nova_strdup(subject->path);
@@ -297,18 +329,25 @@ static int check_all(struct subject *subject, const char *file, char **text)
 }
 
 int nova_check_file(const struct nova_check *check, const char *file,
-                    struct nova_manifest **manifest, char **text, enum nova_refusal_reason *reason,
-                    struct nova_error *error)
+                    struct nova_manifest **manifest, char **text, struct nova_opened *opened,
+                    enum nova_refusal_reason *reason, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *path = nova_format("%s/%s", check->directory, file);
 	NOVA_AUTOFREE char *manifest_text = NULL;
 	struct nova_error local = {0};
-	struct subject subject = {
-	        .check = check, .path = path, .reason = reason, .error = error ? error : &local};
+	struct subject subject = {.check = check,
+	                          .path = path,
+	                          .reason = reason,
+	                          .error = error ? error : &local,
+	                          .opened.fd = -1};
 	int result = check_all(&subject, file, &manifest_text);
 
 	nova_elf_clear(&subject.elf);
 	*manifest = NULL;
+	if (opened && !result)
+		*opened = subject.opened;
+	else if (subject.opened.fd >= 0)
+		close(subject.opened.fd);
 	if (result) {
 		nova_manifest_free(subject.manifest);
 		return result;

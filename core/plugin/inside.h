@@ -19,23 +19,114 @@ int nova_refuse(enum nova_refusal_reason *reason, enum nova_refusal_reason value
 
 /* --- trust.c --------------------------------------------------------------------------------- */
 
+struct nova_keys;
+
 /* Who runs. Privileged: root, or more rights than the caller's (set-uid, file capabilities). */
 struct nova_trust {
 	bool privileged;
-	uid_t user; /* effective */
+	uid_t user;                   /* effective */
+	const char *own;              /* canonical: the prefix's own plugins; NULL for none */
+	const struct nova_keys *keys; /* whose signatures count; NULL for nobody's */
 };
+/* Without `own` and `keys`. */
 struct nova_trust nova_trust_now(void);
 /*
- * Privileged: every component of the canonical `path` belongs to root and only root can write to it
- * (a root-owned sticky directory is safe). Else: the directory itself belongs to the user or root
- * and not everybody can write to it.
+ * Opens the directory `path` for reading, from / downwards, without following a link. Every
+ * component must belong to root, or unless privileged to the user, and others must not be able to
+ * write to it (a root-owned sticky directory is safe), nor the group when privileged. @owner *fd is
+ * the caller's, -1 on refusal.
  */
-int nova_trust_directory(const struct nova_trust *trust, const char *path,
-                         enum nova_refusal_reason *reason, struct nova_error *error);
-int nova_trust_file(const struct nova_trust *trust, const char *path, const struct stat *status,
+int nova_trust_open(const struct nova_trust *trust, const char *path, int *fd,
                     enum nova_refusal_reason *reason, struct nova_error *error);
+/* A file as it was when it was read. */
+struct nova_opened {
+	int fd; /* still open */
+	struct stat status;
+};
+/*
+ * The whole regular file `file` in `directory`, NUL-terminated, if owner and mode are as above; a
+ * link is not followed. `path` is for messages. `opened`, if not NULL, keeps it open for the
+ * caller. NULL on refusal.
+ */
+char *nova_trust_read(const struct nova_trust *trust, int directory, const char *file,
+                      const char *path, size_t limit, size_t *bytes, struct nova_opened *opened,
+                      enum nova_refusal_reason *reason, struct nova_error *error);
 /* Privileged: forgets the variables by which libraries would load code from elsewhere. */
 void nova_trust_environment(const struct nova_trust *trust);
+
+/* --- key.c ----------------------------------------------------------------------------------- */
+
+#define NOVA_KEY_BYTES      32u
+#define NOVA_KEY_TEXT_LIMIT 4096u
+#define NOVA_REVOKED_LIMIT  (1u << 20)
+#define NOVA_KEY_SUFFIX     ".pub"
+
+/* A public key, and where it is from. */
+struct nova_key {
+	char name[65]; /* of its file */
+	char id[65];   /* SHA-256 of the DER SubjectPublicKeyInfo, in hex */
+	unsigned char bytes[NOVA_KEY_BYTES];
+	char *path; /* NULL outside struct nova_keys */
+};
+
+struct nova_revoked {
+	char digest[65]; /* a key's id, or the SHA-256 of a plugin or manifest */
+	char *origin;    /* "/etc/novacore/keys.d/revoked:3" */
+};
+
+struct nova_keys {
+	struct nova_key *items;
+	size_t count;
+	struct nova_revoked *revoked;
+	size_t revoked_count;
+	char *doubt;     /* why no signature is trusted for now, or NULL */
+	char **problems; /* sentences: keys and lists that are not used; `doubt` among them */
+	size_t problem_count;
+};
+
+/* PEM of an Ed25519 public key exactly as OpenSSL writes it; name and path are left empty. */
+int nova_key_parse(const char *origin, const char *text, size_t bytes, struct nova_key *key,
+                   struct nova_error *error);
+void nova_key_identify(struct nova_key *key);    /* sets id from bytes */
+char *nova_key_text(const struct nova_key *key); /* PEM, heap */
+/* One digest per line, # begins a comment. What can be read is added whatever else is wrong. */
+int nova_revoked_parse(const char *origin, const char *text, size_t bytes, struct nova_keys *keys,
+                       struct nova_error *error);
+/* Adds <directory>/<name>.pub and <directory>/revoked; a missing directory has neither. */
+void nova_keys_read(struct nova_keys *keys, const struct nova_trust *trust, const char *directory);
+/* Of this prefix (NULL: none), this system and, unless privileged, this user. */
+struct nova_keys *nova_keys_here(const struct nova_trust *trust, const char *prefix);
+void nova_keys_free(struct nova_keys *keys);
+const struct nova_key *nova_keys_find(const struct nova_keys *keys, const char *id);
+const struct nova_revoked *nova_keys_revoked(const struct nova_keys *keys, const char *digest);
+/* Bytes to canonical base64 and back; false if `text` is anything but that of `count` bytes. */
+void nova_base64_write(const unsigned char *bytes, size_t count, struct nova_text *text);
+bool nova_base64_read(const char *text, size_t length, unsigned char *bytes, size_t count);
+
+/* --- signature.c ----------------------------------------------------------------------------- */
+
+#define NOVA_SIGNATURE_BYTES  64u
+#define NOVA_SIGNATURE_LIMIT  1024u
+#define NOVA_SIGNATURE_SUFFIX ".sig"
+
+/* What stands in <name>.manifest.sig. */
+struct nova_signature {
+	char key[65];  /* id */
+	char name[65]; /* what the signer calls the key: nothing proves that */
+	unsigned char bytes[NOVA_SIGNATURE_BYTES];
+};
+int nova_signature_parse(const char *origin, const char *text, size_t bytes,
+                         struct nova_signature *signature, struct nova_error *error);
+char *nova_signature_text(const struct nova_signature *signature); /* heap */
+/*
+ * Is `signature` (from the file `path`) one of these bytes? With a key that is not known here this
+ * is not an error: signer->state says so. `signer` is zeroed first; @owner signer->key_path is the
+ * caller's.
+ */
+int nova_signature_check(const struct nova_keys *keys, const char *path,
+                         const struct nova_signature *signature, const void *data, size_t bytes,
+                         struct nova_signer *signer, enum nova_refusal_reason *reason,
+                         struct nova_error *error);
 
 /* --- elf.c ----------------------------------------------------------------------------------- */
 
@@ -89,16 +180,33 @@ struct nova_check {
 };
 /*
  * All static checks but `duplicate` on <directory>/<file>. `text`, if not NULL, receives the
- * manifest's text; both results are the caller's.
+ * manifest's text, `opened` the plugin's file; all results are the caller's.
  */
 int nova_check_file(const struct nova_check *check, const char *file,
-                    struct nova_manifest **manifest, char **text, enum nova_refusal_reason *reason,
-                    struct nova_error *error);
+                    struct nova_manifest **manifest, char **text, struct nova_opened *opened,
+                    enum nova_refusal_reason *reason, struct nova_error *error);
+/* Non-zero: `file` is not called <name>.so as a plugin must be. */
+bool nova_file_name_valid(const char *file);
 
 /* --- registry.c ------------------------------------------------------------------------------ */
 
+/* The directory that holds bin/ or, in a build tree, the program itself; heap. */
+char *nova_prefix(struct nova_error *error);
+/* nova_trust_now with the own directory and the keys of this prefix; nova_trust_end frees them. */
+int nova_trust_begin(struct nova_trust *trust, struct nova_error *error);
+void nova_trust_end(struct nova_trust *trust);
 /* `roots` (NULL-terminated) hold <abi-major>/<kind>/<name>.so each; earlier ones win. */
 int nova_registry_scan_roots(const char *const *roots, const struct nova_trust *trust,
                              struct nova_registry **registry, struct nova_error *error);
+
+/* --- load.c ---------------------------------------------------------------------------------- */
+
+/* nova_plugin_load, for somebody who trusts otherwise. `between`, if not NULL, is called between
+ * the last check and the opening: for tests of what can happen there. */
+int nova_plugin_load_trusted(const struct nova_trust *trust, const char *path, uint32_t kind,
+                             const char *name, const char *sha256, const struct nova_host *host,
+                             const struct nova_plugin **plugin, void (*between)(void *),
+                             void *context, enum nova_refusal_reason *reason,
+                             struct nova_error *error);
 
 #endif

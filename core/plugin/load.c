@@ -7,11 +7,10 @@
 #include "core/plugin/inside.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <ltdl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* Sizes of the ops structs of this host, by kind. */
@@ -19,30 +18,27 @@ static const uint32_t ops_bytes[] = {0, sizeof(struct nova_benchmark),
                                      sizeof(struct nova_hypervisor), sizeof(struct nova_optimizer),
                                      sizeof(struct nova_profile)};
 
-static int recheck(const char *path, uint32_t kind, const char *name, const char *sha256,
-                   char **text, enum nova_refusal_reason *reason, struct nova_error *error)
+static int recheck(const struct nova_trust *trust, const char *path, uint32_t kind,
+                   const char *name, const char *sha256, char **text, struct nova_opened *opened,
+                   enum nova_refusal_reason *reason, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *directory = nova_strdup(path);
 	char *slash = strrchr(directory, '/');
 	struct nova_manifest *manifest = NULL;
+	NOVA_AUTOCLOSE int fd = -1;
 
-	if (*path != '/')
+	if (*path != '/' || slash == directory)
 		return nova_refuse(reason, NOVA_REFUSED_FILE_NAME, error,
 		                   "%s is not a plugin's full path", path);
 	*slash = '\0';
-	NOVA_AUTOCLOSE int fd =
-	        open(slash == directory ? "/" : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error, "cannot open %s: %s",
-		                   directory, strerror(errno));
-	struct nova_check check = {.trust = nova_trust_now(),
+	if (nova_trust_open(trust, directory, &fd, reason, error))
+		return error->code;
+	struct nova_check check = {.trust = *trust,
 	                           .libraries = nova_libraries_new(),
 	                           .directory = directory,
 	                           .fd = fd,
 	                           .kind = kind};
-	int result = nova_trust_directory(&check.trust, directory, reason, error);
-	if (!result)
-		result = nova_check_file(&check, slash + 1, &manifest, text, reason, error);
+	int result = nova_check_file(&check, slash + 1, &manifest, text, opened, reason, error);
 	if (!result && strcmp(manifest->name, name))
 		result = nova_refuse(reason, NOVA_REFUSED_WRONG_MANIFEST, error, "%s is %s, not %s",
 		                     path, manifest->name, name);
@@ -53,6 +49,54 @@ static int recheck(const char *path, uint32_t kind, const char *name, const char
 	nova_libraries_free(check.libraries);
 	nova_manifest_free(manifest);
 	return result;
+}
+
+/* Device and inode, as /proc/self/maps has them, of what lies at `address`; "" if nothing does. */
+static void find_mapping(const void *address, char out[64])
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[8192];
+	unsigned long from, to, at = (unsigned long)(uintptr_t)address;
+
+	out[0] = '\0';
+	while (maps && !out[0] && fgets(line, sizeof(line), maps)) {
+		char device[32], inode[24];
+		if (sscanf(line, "%lx-%lx %*s %*s %31s %23s", &from, &to, device, inode) == 4 &&
+		    at >= from && at < to)
+			snprintf(out, 64, "%s %s", device, inode);
+	}
+	if (maps)
+		fclose(maps);
+}
+
+/*
+ * The loader opens by path, after the check. Where others can write to no part of the path, nobody
+ * could put another file there in between; should it have happened all the same, the worker ends
+ * here, before the plugin is asked anything. The checked file is mapped, too, because the kernel
+ * does not name devices in maps as stat does on every file system.
+ */
+static int check_loaded(const char *path, const void *symbol, const struct nova_opened *opened,
+                        enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	char loaded[64], checked[64] = "";
+	struct stat now;
+	void *page = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, opened->fd, 0);
+
+	find_mapping(symbol, loaded);
+	if (page != MAP_FAILED) {
+		find_mapping(page, checked);
+		munmap(page, 1);
+	}
+	bool other = !loaded[0] || strcmp(loaded, checked) != 0;
+	bool changed = fstat(opened->fd, &now) || now.st_size != opened->status.st_size ||
+	               now.st_mtim.tv_sec != opened->status.st_mtim.tv_sec ||
+	               now.st_mtim.tv_nsec != opened->status.st_mtim.tv_nsec;
+	if (!other && !changed)
+		return 0;
+	return nova_refuse(reason, NOVA_REFUSED_HASH, error,
+	                   "%s was %s while it was being loaded; find out who writes there, and "
+	                   "start the run again",
+	                   path, other ? "replaced" : "changed");
 }
 
 static lt_dlhandle open_library(const char *path)
@@ -102,19 +146,24 @@ static void *copy_struct(const void *theirs, uint32_t host_bytes)
 	return copy;
 }
 
-int nova_plugin_load(const char *path, uint32_t kind, const char *name, const char *sha256,
-                     const struct nova_host *host, const struct nova_plugin **plugin,
-                     enum nova_refusal_reason *reason, struct nova_error *error)
+int nova_plugin_load_trusted(const struct nova_trust *trust, const char *path, uint32_t kind,
+                             const char *name, const char *sha256, const struct nova_host *host,
+                             const struct nova_plugin **plugin, void (*between)(void *),
+                             void *context, enum nova_refusal_reason *reason,
+                             struct nova_error *error)
 {
 	NOVA_AUTOFREE char *manifest_text = NULL;
-	struct nova_error local = {0};
-	struct nova_trust trust = nova_trust_now();
+	struct nova_opened opened = {.fd = -1};
 
-	error = error ? error : &local;
 	*plugin = NULL;
-	nova_trust_environment(&trust);
-	if (recheck(path, kind, name, sha256, &manifest_text, reason, error))
-		return error->code;
+	nova_trust_environment(trust);
+	int result =
+	        recheck(trust, path, kind, name, sha256, &manifest_text, &opened, reason, error);
+	NOVA_AUTOCLOSE int fd = opened.fd;
+	if (result)
+		return result;
+	if (between)
+		between(context);
 	lt_dlhandle handle = open_library(path);
 	if (!handle)
 		return refuse_load(path, reason, error);
@@ -124,6 +173,8 @@ int nova_plugin_load(const char *path, uint32_t kind, const char *name, const ch
 		return nova_refuse(reason, NOVA_REFUSED_EXPORTS, error, "%s does not export %s",
 		                   path, NOVA_ENTRY_NAME);
 	memcpy(&entry, &symbol, sizeof(entry));
+	if (check_loaded(path, symbol, &opened, reason, error))
+		return error->code;
 
 	const struct nova_plugin *theirs = entry(host);
 	NOVA_AUTOFREE char *difference = nova_manifest_difference(manifest_text, theirs, reason);
@@ -133,4 +184,21 @@ int nova_plugin_load(const char *path, uint32_t kind, const char *name, const ch
 	copy->ops = copy_struct(theirs->ops, ops_bytes[kind]);
 	*plugin = copy;
 	return 0;
+}
+
+int nova_plugin_load(const char *path, uint32_t kind, const char *name, const char *sha256,
+                     const struct nova_host *host, const struct nova_plugin **plugin,
+                     enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	struct nova_error local = {0};
+	struct nova_trust trust;
+
+	error = error ? error : &local;
+	*plugin = NULL;
+	if (nova_trust_begin(&trust, error))
+		return error->code;
+	int result = nova_plugin_load_trusted(&trust, path, kind, name, sha256, host, plugin, NULL,
+	                                      NULL, reason, error);
+	nova_trust_end(&trust);
+	return result;
 }

@@ -338,6 +338,7 @@ void nova_manifest_free(struct nova_manifest *manifest)
 	free(manifest->path);
 	free(manifest->manifest_path);
 	free(manifest->settings);
+	free(manifest->signer.key_path);
 	free(manifest);
 }
 

@@ -22,7 +22,7 @@ enum nova_refusal_reason {
 	NOVA_REFUSED_BAD_MANIFEST,    /* bad-manifest */
 	NOVA_REFUSED_WRONG_MANIFEST,  /* wrong-manifest: of another plugin */
 	NOVA_REFUSED_HASH,            /* hash */
-	NOVA_REFUSED_SIGNATURE,       /* signature: next issue */
+	NOVA_REFUSED_SIGNATURE,       /* signature: there is one, and it is not right */
 	NOVA_REFUSED_NOT_ELF,         /* not-elf */
 	NOVA_REFUSED_NO_NOTE,         /* no-note */
 	NOVA_REFUSED_ABI_MAJOR,       /* abi-major */
@@ -33,6 +33,9 @@ enum nova_refusal_reason {
 	NOVA_REFUSED_MISSING_LIBRARY, /* missing-library */
 	NOVA_REFUSED_LAZY_BINDING,    /* lazy-binding */
 	NOVA_REFUSED_EXPORTS,         /* exports: none, another, or more than one */
+	NOVA_REFUSED_UNSIGNED,        /* unsigned: and a signature is needed there */
+	NOVA_REFUSED_UNKNOWN_KEY, /* unknown-key: a signature is needed, and nobody knows whose */
+	NOVA_REFUSED_REVOKED,     /* revoked: the file, its manifest or the key */
 	/* dynamic: seen in a worker */
 	NOVA_REFUSED_LOAD = 100,  /* load: undefined symbol and the like */
 	NOVA_REFUSED_CRASH,       /* crash: while loading, in the entry, or in probe */
@@ -48,6 +51,30 @@ const char *nova_refusal_code(enum nova_refusal_reason reason);
 struct nova_manifest_metric {
 	char *name, *doc;
 	uint32_t unit, better, revision;
+};
+
+/* Why a plugin is trusted that was not refused: nova_trusted_word() gives the words. */
+enum nova_trusted {
+	NOVA_TRUSTED_PREFIX = 1, /* prefix: only its owners can write where novacore is installed */
+	NOVA_TRUSTED_SIGNATURE,  /* signature: of a trusted key */
+	NOVA_TRUSTED_OWNER /* owner: it is the user's or root's, and nobody runs with privileges */
+};
+const char *nova_trusted_word(enum nova_trusted trusted);
+
+enum nova_signed {
+	NOVA_SIGNED_NOT = 1, /* none: there is no signature */
+	NOVA_SIGNED_UNKNOWN, /* unknown-key: with a key that is not known here, so nothing is proven
+	                      */
+	NOVA_SIGNED_WELL     /* valid */
+};
+const char *nova_signed_word(enum nova_signed state);
+
+/* Who signed a manifest. */
+struct nova_signer {
+	enum nova_signed state;
+	char name[65];  /* of the key; with NOVA_SIGNED_UNKNOWN what the signer calls it */
+	char id[65];    /* of the key */
+	char *key_path; /* of the public key that verified it, or NULL */
 };
 
 /* What a manifest says, and where the plugin is. Read-only for everybody else. */
@@ -67,13 +94,15 @@ struct nova_manifest {
 	char **hints; /* "libvirt.so.0=libvirt0": package for a library, NULL-terminated */
 	uint32_t targets_min;
 	char *settings; /* a profile's libconfig text */
+	enum nova_trusted trusted;
+	struct nova_signer signer;
 };
 
 struct nova_refusal {
 	enum nova_refusal_reason reason;
 	uint32_t kind; /* of the directory it was found in */
-	char *path;
-	char *text; /* a sentence: what, why, what to do */
+	char *path;    /* without control characters */
+	char *text;    /* a sentence: what, why, what to do */
 };
 
 struct nova_registry {
@@ -81,13 +110,17 @@ struct nova_registry {
 	size_t plugin_count;
 	struct nova_refusal *refusals;
 	size_t refusal_count;
+	char **problems; /* sentences about keys, revocation lists and directories not used */
+	size_t problem_count;
 };
 
 /*
  * Scans `<prefix>/lib/novacore/plugins/<abi-major>/<kind>/`, the prefix being that of the running
- * binary (or the build tree), then the directories of NOVACORE_PLUGIN_PATH (separated by colons,
- * absolute, unprivileged only), each of which holds `<abi-major>/<kind>/`. The first of two plugins
- * of one kind and name wins. Refused plugins are recorded, not errors. Executes nothing.
+ * binary (or the build tree), then the directories of `plugins.path` in the system's configuration
+ * file, then those of NOVACORE_PLUGIN_PATH (separated by colons, absolute, unprivileged only), each
+ * of which holds `<abi-major>/<kind>/`. Outside the prefix a privileged process wants a signature.
+ * The first of two plugins of one kind and name wins. Refused plugins are recorded, not errors;
+ * problems are logged, too. Executes nothing.
  * O(plugins + their sizes). NOVA_E_UNAVAILABLE without /proc. As root it unsets HWLOC_PLUGINS_PATH
  * and LIBVIRT_DRIVER_DIR, so call it before other threads start. The caller frees the registry.
  */
@@ -119,5 +152,52 @@ const char *nova_better_name(uint32_t better);      /* "lower" */
 int nova_plugin_load(const char *path, uint32_t kind, const char *name, const char *sha256,
                      const struct nova_host *host, const struct nova_plugin **plugin,
                      enum nova_refusal_reason *reason, struct nova_error *error);
+
+/* --- signing --------------------------------------------------------------------------------- */
+
+/* The private half of a key. */
+struct nova_private_key;
+
+/*
+ * Makes <directory>/<name>.key (PKCS#8, mode 0600) and <directory>/<name>.pub, which must not be
+ * there. `passphrase` NULL: not encrypted. `id` receives the key's id.
+ */
+int nova_key_make(const char *directory, const char *name, const char *passphrase, char id[65],
+                  struct nova_error *error);
+/*
+ * Reads a private key that nobody else can read; NOVA_E_REFUSED otherwise. Only if it is encrypted,
+ * `ask` writes a passphrase of at most `room` bytes with its NUL and returns 0, or an error with
+ * its text. @owner *key is the caller's.
+ */
+int nova_private_key_open(const char *path,
+                          int (*ask)(void *context, char *passphrase, size_t room,
+                                     struct nova_error *error),
+                          void *context, struct nova_private_key **key, struct nova_error *error);
+void nova_private_key_free(struct nova_private_key *key);
+const char *nova_private_key_id(const struct nova_private_key *key);
+const char *nova_private_key_name(const struct nova_private_key *key); /* from its file's name */
+/*
+ * Signs the manifest of the plugin `file` (its .so or .manifest) into `output`, NULL for
+ * <name>.manifest.sig beside it. NOVA_E_REFUSED if the manifest is not that of the .so beside it.
+ * `*written` is the caller's.
+ */
+int nova_signature_make(const struct nova_private_key *key, const char *file, const char *output,
+                        char **written, struct nova_error *error);
+
+/* What nova_signature_verify found. */
+struct nova_verified {
+	enum nova_refusal_reason reason; /* 0: signed well */
+	struct nova_signer signer;
+	char *signature_path;
+};
+/*
+ * Is the plugin `file` (.so, .manifest or .manifest.sig) what its manifest says, and its manifest
+ * signed by a key that counts here, or with `public_key` by that one, and nothing of it revoked?
+ * NOVA_E_REFUSED with `reason` and a sentence if not; other codes if it cannot be told. `verified`
+ * is set in any case: free it in any case. Owners and modes are not looked at.
+ */
+int nova_signature_verify(const char *file, const char *public_key, struct nova_verified *verified,
+                          struct nova_error *error);
+void nova_verified_free(struct nova_verified *verified);
 
 #endif

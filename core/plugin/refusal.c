@@ -28,6 +28,9 @@ static const struct {
         {NOVA_REFUSED_MISSING_LIBRARY, "missing-library"},
         {NOVA_REFUSED_LAZY_BINDING, "lazy-binding"},
         {NOVA_REFUSED_EXPORTS, "exports"},
+        {NOVA_REFUSED_UNSIGNED, "unsigned"},
+        {NOVA_REFUSED_UNKNOWN_KEY, "unknown-key"},
+        {NOVA_REFUSED_REVOKED, "revoked"},
         {NOVA_REFUSED_LOAD, "load"},
         {NOVA_REFUSED_CRASH, "crash"},
         {NOVA_REFUSED_HANG, "hang"},
@@ -45,6 +48,24 @@ const char *nova_refusal_code(enum nova_refusal_reason reason)
 			return codes[i].code;
 	}
 	return "unknown";
+}
+
+const char *nova_trusted_word(enum nova_trusted trusted)
+{
+	static const char *const words[] = {[NOVA_TRUSTED_PREFIX] = "prefix",
+	                                    [NOVA_TRUSTED_SIGNATURE] = "signature",
+	                                    [NOVA_TRUSTED_OWNER] = "owner"};
+
+	return trusted < NOVA_COUNT(words) && words[trusted] ? words[trusted] : "unknown";
+}
+
+const char *nova_signed_word(enum nova_signed state)
+{
+	static const char *const words[] = {[NOVA_SIGNED_NOT] = "none",
+	                                    [NOVA_SIGNED_UNKNOWN] = "unknown-key",
+	                                    [NOVA_SIGNED_WELL] = "valid"};
+
+	return state < NOVA_COUNT(words) && words[state] ? words[state] : "none";
 }
 
 int nova_refuse(enum nova_refusal_reason *reason, enum nova_refusal_reason value,

@@ -2,9 +2,6 @@
 /*
  * Which plugins there are: looks into the known directories, keeps what passes the static check,
  * records what does not and why. Executes nothing.
- *
- * Directories named in the configuration come with signatures: without one, a privileged process
- * takes only the prefix's own directory.
  */
 #include "core/plugin/inside.h"
 
@@ -17,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SYSTEM_FILE_LIMIT (1u << 20)
 
 static const uint32_t kinds[] = {NOVA_KIND_BENCHMARK, NOVA_KIND_HYPERVISOR, NOVA_KIND_OPTIMIZER,
                                  NOVA_KIND_PROFILE};
@@ -53,6 +52,20 @@ const char *nova_better_name(uint32_t better)
 
 /* --- scanning -------------------------------------------------------------------------------- */
 
+/* Names of files are chosen by whoever put them there: they must not reach a terminal, or JSON,
+ * with anything in them but text. */
+static char *printable(const char *text)
+{
+	char *copy = nova_strdup(text);
+
+	nova_utf8_repair(copy);
+	for (char *at = copy; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	}
+	return copy;
+}
+
 static void record_refusal(struct nova_registry *registry, enum nova_refusal_reason reason,
                            uint32_t kind, const char *path, const char *text)
 {
@@ -61,8 +74,8 @@ static void record_refusal(struct nova_registry *registry, enum nova_refusal_rea
 	registry->refusals[registry->refusal_count++] = (struct nova_refusal){
 	        .reason = reason,
 	        .kind = kind,
-	        .path = nova_strdup(path),
-	        .text = nova_strdup(text),
+	        .path = printable(path),
+	        .text = printable(text),
 	};
 }
 
@@ -114,7 +127,8 @@ static void scan_file(struct nova_registry *registry, const struct nova_check *c
 {
 	struct nova_manifest *manifest;
 
-	if (!directory_refused && !nova_check_file(check, file, &manifest, NULL, &reason, error)) {
+	if (!directory_refused &&
+	    !nova_check_file(check, file, &manifest, NULL, NULL, &reason, error)) {
 		add_plugin(registry, manifest);
 		return;
 	}
@@ -122,11 +136,12 @@ static void scan_file(struct nova_registry *registry, const struct nova_check *c
 	record_refusal(registry, reason, check->kind, path, error->text);
 }
 
-static void scan_directory(struct nova_registry *registry, struct nova_check *check)
+/* `refused`, and then `reason` and `error`: the directory itself is not trusted, and so is nothing
+ * in it. */
+static void scan_directory(struct nova_registry *registry, struct nova_check *check, bool refused,
+                           enum nova_refusal_reason reason, struct nova_error *error)
 {
 	struct dirent **entries;
-	struct nova_error error = {0};
-	enum nova_refusal_reason reason = 0;
 	int count = scandirat(check->fd, ".", &entries, is_candidate, alphasort);
 
 	if (count < 0) {
@@ -136,9 +151,8 @@ static void scan_directory(struct nova_registry *registry, struct nova_check *ch
 		               text);
 		return;
 	}
-	bool refused = nova_trust_directory(&check->trust, check->directory, &reason, &error) != 0;
 	for (int i = 0; i < count; i++) {
-		scan_file(registry, check, refused, reason, entries[i]->d_name, &error);
+		scan_file(registry, check, refused, reason, entries[i]->d_name, error);
 		free(entries[i]);
 	}
 	free(entries);
@@ -150,22 +164,26 @@ static void scan_kind(struct nova_registry *registry, struct nova_check *check, 
 	NOVA_AUTOFREE char *path =
 	        nova_format("%s/%u/%s", root, NOVA_ABI_MAJOR, nova_kind_name(kind));
 	NOVA_AUTOFREE char *canonical = realpath(path, NULL);
+	enum nova_refusal_reason reason = NOVA_REFUSED_UNREADABLE;
+	struct nova_error error = {0};
+	NOVA_AUTOCLOSE int fd = -1;
 
 	if (!canonical && errno == ENOENT)
 		return;
-	/* Open what was resolved, so that checks and files are of the same directory. */
-	NOVA_AUTOCLOSE int fd =
-	        canonical ? open(canonical, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (!canonical)
+		nova_error_errno(&error, "cannot open the directory %s", path);
+	bool refused =
+	        !canonical || nova_trust_open(&check->trust, canonical, &fd, &reason, &error);
+	if (refused && canonical) /* only to say which plugins are refused with it */
+		fd = open(canonical, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		NOVA_AUTOFREE char *text =
-		        nova_format("cannot open the directory %s: %s", path, strerror(errno));
-		record_refusal(registry, NOVA_REFUSED_UNREADABLE, kind, path, text);
+		record_refusal(registry, reason, kind, path, error.text);
 		return;
 	}
 	check->directory = canonical;
 	check->fd = fd;
 	check->kind = kind;
-	scan_directory(registry, check);
+	scan_directory(registry, check, refused, reason, &error);
 }
 
 static int compare_plugins(const void *a, const void *b)
@@ -200,7 +218,7 @@ int nova_registry_scan_roots(const char *const *roots, const struct nova_trust *
 /* --- where ----------------------------------------------------------------------------------- */
 
 /* <prefix>/bin/novacore, or <build>/novacore. */
-static char *prefix_root(struct nova_error *error)
+char *nova_prefix(struct nova_error *error)
 {
 	char path[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -214,54 +232,181 @@ static char *prefix_root(struct nova_error *error)
 	*strrchr(path, '/') = '\0';
 	NOVA_AUTOFREE char *beside = nova_format("%s/lib/novacore/plugins", path);
 	char *name = strrchr(path, '/');
-	if (name && !strcmp(name, "/bin") && access(beside, F_OK)) {
+	if (name && !strcmp(name, "/bin") && access(beside, F_OK))
 		*name = '\0';
-		return nova_format("%s/lib/novacore/plugins", path);
-	}
-	return nova_strdup(beside);
+	return nova_strdup(path);
 }
 
-/* Splits NOVACORE_PLUGIN_PATH; only absolute directories count, since the current directory is
- * nobody's decision. */
-static const char **add_environment(const char **roots, size_t *count, char *list)
+int nova_trust_begin(struct nova_trust *trust, struct nova_error *error)
 {
+	NOVA_AUTOFREE char *prefix = nova_prefix(error);
+
+	*trust = nova_trust_now();
+	if (!prefix)
+		return error ? error->code : NOVA_E_UNAVAILABLE;
+	NOVA_AUTOFREE char *own = nova_format("%s/lib/novacore/plugins", prefix);
+	trust->own = realpath(own, NULL);
+	trust->keys = nova_keys_here(trust, prefix);
+	return 0;
+}
+
+void nova_trust_end(struct nova_trust *trust)
+{
+	free((char *)(uintptr_t)trust->own);
+	nova_keys_free((struct nova_keys *)(uintptr_t)trust->keys);
+	*trust = (struct nova_trust){0};
+}
+
+/* Directories to search; `text` is one of them, and the list's own. */
+struct roots {
+	char **items; /* NULL-terminated */
+	size_t count;
+};
+
+static void add_root(struct roots *roots, char *text)
+{
+	roots->items = nova_realloc(roots->items, (roots->count + 2) * sizeof(*roots->items));
+	roots->items[roots->count++] = text;
+	roots->items[roots->count] = NULL;
+}
+
+static void clear_roots(struct roots *roots)
+{
+	for (size_t i = 0; i < roots->count; i++)
+		free(roots->items[i]);
+	free(roots->items);
+}
+
+NOVA_PRINTF(2, 3)
+static void add_problem(struct nova_registry *registry, const char *format, ...)
+{
+	struct nova_error text = {0};
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text.text, sizeof(text.text), format, arguments);
+	va_end(arguments);
+	registry->problems = nova_grow(registry->problems, registry->problem_count, sizeof(char *));
+	registry->problems[registry->problem_count++] = printable(text.text);
+}
+
+/* The system's configuration, if nobody could have changed it who must not; heap. */
+static char *read_system_file(const struct nova_trust *trust, const char *path,
+                              struct nova_error *error)
+{
+	NOVA_AUTOFREE char *canonical = realpath(path, NULL);
+	enum nova_refusal_reason reason;
+	NOVA_AUTOCLOSE int fd = -1;
+	size_t bytes;
+
+	if (!canonical) {
+		nova_error_errno(error, "cannot look at %s", path);
+		return NULL;
+	}
+	char *slash = strrchr(canonical, '/');
+	*slash = '\0';
+	if (nova_trust_open(trust, *canonical ? canonical : "/", &fd, &reason, error))
+		return NULL;
+	return nova_trust_read(trust, fd, slash + 1, path, SYSTEM_FILE_LIMIT, &bytes, NULL, &reason,
+	                       error);
+}
+
+/*
+ * `plugins.path` says whose code runs, so it is taken only from a file that obeys the rules for
+ * plugins. Whether the rest of that file is right is for those who need the rest.
+ */
+static void add_configured(struct nova_registry *registry, const struct nova_trust *trust,
+                           struct roots *roots)
+{
+	NOVA_AUTOCONFIG struct nova_config *config = nova_config_new();
+	NOVA_AUTOFREE char *path = nova_place(NOVA_PLACE_SYSTEM, "novacore.conf");
+	struct nova_error error = {0};
+
+	if (access(path, F_OK) && errno == ENOENT)
+		return;
+	NOVA_AUTOFREE char *text = read_system_file(trust, path, &error);
+	/* who does not use plugins.path need not hear of it */
+	NOVA_AUTOFREE char *anyway =
+	        text ? NULL : nova_file_read(path, SYSTEM_FILE_LIMIT, NULL, NULL);
+	const char *said = text ? text : anyway;
+	if (said && !strstr(said, "plugins"))
+		return;
+	if (!text || nova_config_add_text(config, NOVA_LAYER_SYSTEM, path, text, &error)) {
+		add_problem(registry, "%s; directories that %s names for plugins are not searched",
+		            error.text, path);
+		return;
+	}
+	char **list = nova_config_early_list(config, "plugins.path");
+	for (size_t i = 0; list && list[i]; i++) {
+		if (*list[i] == '/' && !access(list[i], F_OK)) {
+			add_root(roots, list[i]);
+			continue;
+		}
+		add_problem(registry, "%s: plugins.path: %.200s is %s; it is not searched", path,
+		            list[i], *list[i] != '/' ? "not an absolute path" : strerror(errno));
+		free(list[i]);
+	}
+	free(list);
+}
+
+/* NOVACORE_PLUGIN_PATH; only absolute directories count, since the current directory is nobody's
+ * decision. */
+static void add_environment(struct roots *roots, const struct nova_trust *trust)
+{
+	NOVA_AUTOFREE char *list = nova_strdup(getenv("NOVACORE_PLUGIN_PATH"));
 	char *rest = NULL;
 
+	if (!list || !*list)
+		return;
+	if (trust->privileged) {
+		nova_log(NOVA_LOG_WARNING, "NOVACORE_PLUGIN_PATH is ignored, because novacore runs "
+		                           "with privileges; name the directory in plugins.path of "
+		                           "/etc/novacore/novacore.conf");
+		return;
+	}
 	for (char *entry = strtok_r(list, ":", &rest); entry; entry = strtok_r(NULL, ":", &rest)) {
-		if (*entry != '/' || access(entry, F_OK)) {
+		if (*entry == '/' && !access(entry, F_OK))
+			add_root(roots, nova_strdup(entry));
+		else
 			nova_log(NOVA_LOG_WARNING,
 			         "NOVACORE_PLUGIN_PATH: %s is %s; it is not searched", entry,
 			         *entry != '/' ? "not an absolute path" : "not there");
-			continue;
-		}
-		roots = nova_grow(roots, *count, sizeof(*roots));
-		roots[(*count)++] = entry;
 	}
-	return roots;
+}
+
+static void log_problems(const struct nova_registry *registry, const struct nova_keys *keys)
+{
+	for (size_t i = 0; i < registry->problem_count; i++)
+		nova_log(keys->doubt && !strcmp(registry->problems[i], keys->doubt)
+		                 ? NOVA_LOG_ERROR
+		                 : NOVA_LOG_WARNING,
+		         "%s", registry->problems[i]);
 }
 
 int nova_registry_scan(struct nova_registry **registry, struct nova_error *error)
 {
-	struct nova_trust trust = nova_trust_now();
-	NOVA_AUTOFREE char *prefix = prefix_root(error);
-	NOVA_AUTOFREE char *list = nova_strdup(getenv("NOVACORE_PLUGIN_PATH"));
-	NOVA_AUTOFREE const char **roots = NULL;
-	size_t count = 0;
+	struct nova_trust trust;
+	struct roots roots = {0};
+	struct nova_registry found = {0};
 
 	*registry = NULL;
-	if (!prefix)
+	NOVA_AUTOFREE char *prefix = nova_prefix(error);
+	if (!prefix || nova_trust_begin(&trust, error))
 		return error ? error->code : NOVA_E_UNAVAILABLE;
 	nova_trust_environment(&trust);
-	roots = nova_grow(roots, count, sizeof(*roots));
-	roots[count++] = prefix;
-	if (list && *list && trust.privileged)
-		nova_log(NOVA_LOG_WARNING,
-		         "NOVACORE_PLUGIN_PATH is ignored, because novacore runs with privileges");
-	else if (list)
-		roots = add_environment(roots, &count, list);
-	roots = nova_grow(roots, count, sizeof(*roots));
-	roots[count] = NULL;
-	return nova_registry_scan_roots(roots, &trust, registry, error);
+	add_root(&roots, nova_format("%s/lib/novacore/plugins", prefix));
+	add_configured(&found, &trust, &roots);
+	add_environment(&roots, &trust);
+	for (size_t i = 0; i < trust.keys->problem_count; i++)
+		add_problem(&found, "%s", trust.keys->problems[i]);
+	log_problems(&found, trust.keys);
+	int code =
+	        nova_registry_scan_roots((const char *const *)roots.items, &trust, registry, error);
+	(*registry)->problems = found.problems;
+	(*registry)->problem_count = found.problem_count;
+	clear_roots(&roots);
+	nova_trust_end(&trust);
+	return code;
 }
 
 void nova_registry_free(struct nova_registry *registry)
@@ -274,8 +419,11 @@ void nova_registry_free(struct nova_registry *registry)
 		free(registry->refusals[i].path);
 		free(registry->refusals[i].text);
 	}
+	for (size_t i = 0; i < registry->problem_count; i++)
+		free(registry->problems[i]);
 	free(registry->plugins);
 	free(registry->refusals);
+	free(registry->problems);
 	free(registry);
 }
 

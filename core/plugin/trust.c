@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose code may run: ownership and permissions of the path to a plugin. A privileged process
- * trusts root alone; anybody else trusts themselves and root. Signatures are not checked yet, so a
- * privileged process uses only the prefix's own directory (registry.c).
+ * Whose code may run: ownership and permissions of the path to a plugin, a key or a list. A
+ * privileged process trusts root alone; anybody else trusts themselves and root. What is checked
+ * is what is opened: each directory is entered by the descriptor of the one above, links are not
+ * followed, and owner and mode are those of the open descriptor.
  */
 #include "core/plugin/inside.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -35,8 +38,8 @@ static int refuse_owner(const char *what, const char *path, const struct stat *s
 		        "belongs to root; chown it to root, or run novacore as that user",
 		        what, path, (unsigned int)status->st_uid);
 	return nova_refuse(reason, NOVA_REFUSED_OWNER, error,
-	                   "%s %s belongs to user %u, neither to you (user %u) nor to root; copy "
-	                   "the plugin into a directory of your own",
+	                   "%s %s belongs to user %u, neither to you (user %u) nor to root; use a "
+	                   "copy in a directory of your own",
 	                   what, path, (unsigned int)status->st_uid, (unsigned int)trust->user);
 }
 
@@ -48,46 +51,74 @@ static mode_t forbidden(const struct nova_trust *trust)
 }
 
 static int check_directory(const struct nova_trust *trust, const char *path,
-                           enum nova_refusal_reason *reason, struct nova_error *error)
+                           const struct stat *status, enum nova_refusal_reason *reason,
+                           struct nova_error *error)
 {
-	struct stat status;
-
-	if (lstat(path, &status))
-		return nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error,
-		                   "cannot look at the directory %s: %s", path, strerror(errno));
-	if (!owned_well(trust, &status))
-		return refuse_owner("the directory", path, &status, trust, reason, error);
-	if (!(status.st_mode & forbidden(trust)))
+	if (!owned_well(trust, status))
+		return refuse_owner("the directory", path, status, trust, reason, error);
+	if (!(status->st_mode & forbidden(trust)))
 		return 0;
-	if ((status.st_mode & S_ISVTX) && status.st_uid == 0)
+	if ((status->st_mode & S_ISVTX) && status->st_uid == 0)
 		return 0;
 	return nova_refuse(reason, NOVA_REFUSED_WRITABLE, error,
 	                   "the directory %s can be written to by others (mode %04o), who could "
-	                   "replace the plugin; chmod %s it",
-	                   path, status.st_mode & 07777, trust->privileged ? "go-w" : "o-w");
+	                   "replace what is in it; chmod %s it",
+	                   path, status->st_mode & 07777, trust->privileged ? "go-w" : "o-w");
 }
 
-int nova_trust_directory(const struct nova_trust *trust, const char *path,
-                         enum nova_refusal_reason *reason, struct nova_error *error)
+static int refuse_component(int above, const char *name, const char *path,
+                            enum nova_refusal_reason *reason, struct nova_error *error)
 {
-	if (!trust->privileged)
-		return check_directory(trust, path, reason, error);
+	int why = errno;
+	struct stat status;
 
-	NOVA_AUTOFREE char *part = nova_strdup(path);
-	if (check_directory(trust, "/", reason, error))
-		return error->code;
-	for (char *slash = strchr(part + 1, '/');; slash = strchr(slash + 1, '/')) {
-		if (slash)
-			*slash = '\0';
-		int result = check_directory(trust, part, reason, error);
-		if (result || !slash)
-			return result;
-		*slash = '/';
-	}
+	if (!fstatat(above, name, &status, AT_SYMLINK_NOFOLLOW) && S_ISLNK(status.st_mode))
+		return nova_refuse(reason, NOVA_REFUSED_SYMLINK, error,
+		                   "%s is a symbolic link, which could come to mean another "
+		                   "directory after it was checked; name the directory itself",
+		                   path);
+	return nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error,
+	                   "cannot open the directory %s: %s", path, strerror(why));
 }
 
-int nova_trust_file(const struct nova_trust *trust, const char *path, const struct stat *status,
+int nova_trust_open(const struct nova_trust *trust, const char *path, int *out,
                     enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	NOVA_AUTOCLOSE int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	NOVA_AUTOFREE char *parts = nova_strdup(path);
+	NOVA_AUTOTEXT struct nova_text seen = {0};
+	const char *where = "/";
+	char *rest = NULL, *part = strtok_r(parts, "/", &rest);
+	struct stat status;
+
+	*out = -1;
+	for (;; part = strtok_r(NULL, "/", &rest)) {
+		if (at < 0 || fstat(at, &status))
+			return nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error,
+			                   "cannot look at the directory %s: %s", where,
+			                   strerror(errno));
+		int result = check_directory(trust, where, &status, reason, error);
+		if (result)
+			return result;
+		if (!part)
+			break;
+		nova_text_addf(&seen, "/%s", part);
+		where = nova_text_get(&seen);
+		int next = openat(at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return refuse_component(at, part, where, reason, error);
+		close(at);
+		at = next;
+	}
+	*out = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*out < 0)
+		return nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error,
+		                   "cannot read the directory %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int check_file(const struct nova_trust *trust, const char *path, const struct stat *status,
+                      enum nova_refusal_reason *reason, struct nova_error *error)
 {
 	if (!owned_well(trust, status))
 		return refuse_owner("the file", path, status, trust, reason, error);
@@ -98,6 +129,97 @@ int nova_trust_file(const struct nova_trust *trust, const char *path, const stru
 		                   path, status->st_mode & 07777,
 		                   trust->privileged ? "go-w" : "o-w");
 	return 0;
+}
+
+/* `limit` bounds what a growing or lying file can take. */
+static char *read_to_end(int fd, size_t expected, size_t limit, size_t *bytes)
+{
+	size_t room = expected + 1, count = 0;
+	char *data = nova_alloc(room + 1);
+
+	for (;;) {
+		ssize_t got = read(fd, data + count, room - count);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got > 0 && count + (size_t)got > limit)
+			errno = EFBIG;
+		if (got < 0 || (got > 0 && count + (size_t)got > limit)) {
+			free(data);
+			return NULL;
+		}
+		if (!got)
+			break;
+		count += (size_t)got;
+		if (count == room) {
+			room *= 2;
+			data = nova_realloc(data, room + 1);
+		}
+	}
+	data[count] = '\0';
+	*bytes = count;
+	return data;
+}
+
+/* The descriptor of a regular file that is trusted and small enough, or -1. */
+static int open_file(const struct nova_trust *trust, int directory, const char *file,
+                     const char *path, size_t limit, struct stat *status,
+                     enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	NOVA_AUTOCLOSE int fd =
+	        openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 && errno == ELOOP) {
+		nova_refuse(reason, NOVA_REFUSED_SYMLINK, error,
+		            "%s is a symbolic link, which could come to mean another file after it "
+		            "was checked; copy the file itself there",
+		            path);
+		return -1;
+	}
+	if (fd < 0 || fstat(fd, status)) {
+		nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error, "cannot open %s: %s", path,
+		            strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(status->st_mode)) {
+		nova_refuse(reason, NOVA_REFUSED_NOT_ELF, error,
+		            "%s is not a regular file; remove it", path);
+		return -1;
+	}
+	if (check_file(trust, path, status, reason, error))
+		return -1;
+	if ((uint64_t)status->st_size > limit) {
+		bool large = limit >= 1u << 20;
+		nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error,
+		            "%s is larger than the %zu %s allowed", path,
+		            limit >> (large ? 20 : 10), large ? "MiB" : "KiB");
+		return -1;
+	}
+	int result = fd;
+	fd = -1;
+	return result;
+}
+
+char *nova_trust_read(const struct nova_trust *trust, int directory, const char *file,
+                      const char *path, size_t limit, size_t *bytes, struct nova_opened *opened,
+                      enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	struct stat status;
+	NOVA_AUTOCLOSE int fd =
+	        open_file(trust, directory, file, path, limit, &status, reason, error);
+
+	if (fd < 0)
+		return NULL;
+	char *data = read_to_end(fd, (size_t)status.st_size, limit, bytes);
+	if (!data) {
+		nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error, "cannot read %s: %s", path,
+		            strerror(errno));
+		return NULL;
+	}
+	if (opened) {
+		*opened = (struct nova_opened){.fd = fd, .status = status};
+		fd = -1;
+	}
+	return data;
 }
 
 void nova_trust_environment(const struct nova_trust *trust)

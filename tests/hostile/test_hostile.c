@@ -242,7 +242,7 @@ static void refuses_writable_directory(void **state)
 	const struct scratch *scratch = *state;
 
 	assert_int_equal(chmod(scratch->directory, 0777), 0);
-	assert_refused(scratch, "writable", "could replace the plugin");
+	assert_refused(scratch, "writable", "could replace what is in it");
 }
 
 static void accepts_group_writable_of_own_unless_privileged(void **state)
@@ -574,8 +574,10 @@ static void act_as_worker(const struct nova_manifest *manifest, int out)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < NOVA_COUNT(crashes); i++)
 		signal(crashes[i], SIG_DFL); /* cmocka catches them */
-	report.code = nova_plugin_load(manifest->path, manifest->kind, manifest->name,
-	                               manifest->sha256, &host, &plugin, &report.reason, &error);
+	const struct nova_trust trust = own_trust();
+	report.code = nova_plugin_load_trusted(&trust, manifest->path, manifest->kind,
+	                                       manifest->name, manifest->sha256, &host, &plugin,
+	                                       NULL, NULL, &report.reason, &error);
 	if (!report.code && plugin->probe)
 		plugin->probe(&host, 1);
 	snprintf(report.text, sizeof(report.text), "%.500s", error.text);
@@ -715,8 +717,9 @@ static void refuses_file_replaced_after_the_scan(void **state)
 	data = nova_realloc(data, bytes + 1);
 	data[bytes] = 'x';
 	put_plugin(scratch, data, bytes + 1);
-	assert_int_equal(nova_plugin_load(manifest->path, manifest->kind, manifest->name,
-	                                  manifest->sha256, &host, &plugin, &reason, &error),
+	assert_int_equal(nova_plugin_load_trusted(&trust, manifest->path, manifest->kind,
+	                                          manifest->name, manifest->sha256, &host, &plugin,
+	                                          NULL, NULL, &reason, &error),
 	                 NOVA_E_REFUSED);
 	assert_int_equal(reason, NOVA_REFUSED_HASH);
 	assert_non_null(strstr(error.text, "replaced since the run began"));

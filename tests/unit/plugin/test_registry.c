@@ -123,8 +123,12 @@ static void finds_nothing_where_nothing_is(void **state)
 
 static void ignores_what_is_no_plugin(void **state)
 {
-	static const char *const names[] = {"notes.txt", "good.manifest.sig", "README",
-	                                    "x.so.bak",  "good.so~",          "solo.manifest"};
+	static const char *const names[] = {
+	        "notes.txt",        "README",           "x.so.bak",
+	        "good.so~",         "solo.manifest",    "solo.manifest.sig",
+	        "good.so.dpkg-new", "good.so.dpkg-tmp", "good.manifest.dpkg-tmp",
+	        "good.so;65a1b2c3", ".good.so.swp",
+	};
 
 	place(*state, "benchmark", "good");
 	for (size_t i = 0; i < NOVA_COUNT(names); i++) {
@@ -190,24 +194,67 @@ static void honours_the_environment_only_without_privileges(void **state)
 
 /* --- trust ----------------------------------------------------------------------------------- */
 
+/* Opens and closes it: the reason for a refusal, or 0. */
+static enum nova_refusal_reason judge(const struct nova_trust *trust, const char *path)
+{
+	enum nova_refusal_reason reason = 0;
+	struct nova_error error = {0};
+	int fd;
+
+	if (!nova_trust_open(trust, path, &fd, &reason, &error)) {
+		assert_true(fd >= 0);
+		close(fd);
+		return 0;
+	}
+	print_message("%s\n", error.text);
+	assert_int_equal(fd, -1);
+	return reason;
+}
+
 static void a_sticky_directory_of_root_is_safe(void **state)
 {
 	const struct nova_trust root = {.privileged = true, .user = 0};
-	enum nova_refusal_reason reason = 0;
-	struct nova_error error = {0};
 	struct stat status;
 
 	(void)state;
+	assert_int_equal(judge(&root, "/"), 0);
+	assert_int_equal(judge(&root, "/nonexistent/x"), NOVA_REFUSED_UNREADABLE);
+	assert_int_equal(judge(&root, "/dev/null"), NOVA_REFUSED_UNREADABLE);
 	assert_int_equal(stat("/tmp", &status), 0);
 	if (status.st_uid != 0 || !(status.st_mode & S_ISVTX)) {
 		print_message("/tmp is not a sticky directory of root\n");
 		return;
 	}
-	if (nova_trust_directory(&root, "/tmp", &reason, &error))
-		fail_msg("%s", error.text);
-	assert_int_not_equal(nova_trust_directory(&root, "/nonexistent/x", &reason, &error), 0);
-	assert_int_equal(reason, NOVA_REFUSED_UNREADABLE);
-	assert_int_equal(nova_trust_directory(&root, "/", &reason, &error), 0);
+	assert_int_equal(judge(&root, "/tmp"), 0);
+}
+
+static void every_directory_above_counts(void **state)
+{
+	const struct nova_trust trust = own(), root = {.privileged = true, .user = 0};
+	NOVA_AUTOFREE char *above = nova_format("%s/above", (char *)*state);
+	NOVA_AUTOFREE char *below = nova_format("%s/above/below", (char *)*state);
+	NOVA_AUTOFREE char *link = nova_format("%s/link", (char *)*state);
+	NOVA_AUTOFREE char *through = nova_format("%s/link/below", (char *)*state);
+
+	assert_int_equal(nova_directory_make(below, 0755, NULL), 0);
+	assert_int_equal(judge(&trust, below), 0);
+	assert_int_equal(chmod(above, 0777), 0);
+	assert_int_equal(judge(&trust, below), NOVA_REFUSED_WRITABLE);
+	assert_int_equal(chmod(above, 0775), 0);
+	assert_int_equal(judge(&trust, below), 0);
+	assert_int_not_equal(judge(&root, below), 0);
+	/* sticky, but not root's: its owner could still replace everything */
+	assert_int_equal(chmod(above, 01777), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(judge(&root, below), 0);
+		assert_int_equal(chown(above, 12345, 12345), 0);
+		assert_int_equal(judge(&trust, below), NOVA_REFUSED_OWNER);
+	} else {
+		assert_int_equal(judge(&trust, below), NOVA_REFUSED_WRITABLE);
+	}
+	assert_int_equal(symlink("above", link), 0);
+	assert_int_equal(judge(&trust, through), NOVA_REFUSED_SYMLINK);
+	assert_int_equal(judge(&trust, link), NOVA_REFUSED_SYMLINK);
 }
 
 /* --- libraries ------------------------------------------------------------------------------- */
@@ -302,6 +349,7 @@ int main(void)
 	        ROOT(follows_a_link_to_a_directory_and_names_the_real_one),
 	        ROOT(honours_the_environment_only_without_privileges),
 	        cmocka_unit_test(a_sticky_directory_of_root_is_safe),
+	        ROOT(every_directory_above_counts),
 	        cmocka_unit_test(finds_the_c_library_and_no_invented_one),
 	        cmocka_unit_test(believes_the_cache_only_where_a_file_is),
 	        cmocka_unit_test(survives_a_damaged_cache),
