@@ -36,8 +36,7 @@ static const char keygen_help[] =
         "\n"
         "examples:\n"
         "  novacore plugin keygen example-2026 --passphrase\n"
-        "  novacore plugin sign hello.so --key example-2026.key\n"
-        "  sudo install -D -m 644 example-2026.pub /etc/novacore/keys.d/example-2026.pub\n";
+        "  novacore plugin sign hello.so --key example-2026.key\n";
 
 static const char sign_help[] =
         "usage: novacore plugin sign FILE.so|FILE.manifest… --key KEY [--output FILE]\n"
