@@ -28,6 +28,22 @@ static const struct option options[] = {{"format", required_argument, NULL, OPTI
                                         NOVA_COMMON_OPTIONS,
                                         {NULL, 0, NULL, 0}};
 
+/* The sentence of a refusal says what is so, and after its last semicolon what to do. */
+static void add_refusal(json_t *findings, const struct nova_refusal *refusal)
+{
+	const char *todo = NULL, *at = refusal->text;
+
+	while ((at = strstr(at, "; ")))
+		todo = at += 2;
+	nova_machine_find(findings, "plugin", true,
+	                  todo ? todo
+	                       : "install it again, or remove it; novacore plugin list --refused "
+	                         "lists all that is refused",
+	                  "%s: %.*s (%s)", refusal->path,
+	                  todo ? (int)(todo - 2 - refusal->text) : (int)strlen(refusal->text),
+	                  refusal->text, nova_refusal_code(refusal->reason));
+}
+
 static void check_plugins(json_t *findings)
 {
 	struct nova_registry *registry = NULL;
@@ -42,9 +58,7 @@ static void check_plugins(json_t *findings)
 	                  registry->plugin_count ? NULL : "install novacore's plugins beside it",
 	                  "%zu found and trusted", registry->plugin_count);
 	for (size_t i = 0; i < registry->refusal_count; i++)
-		nova_machine_find(findings, "plugin", true,
-		                  nova_refusal_code(registry->refusals[i].reason), "%s: %s",
-		                  registry->refusals[i].path, registry->refusals[i].text);
+		add_refusal(findings, &registry->refusals[i]);
 	nova_registry_free(registry);
 }
 

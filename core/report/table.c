@@ -389,6 +389,24 @@ static void add_percentile(struct nova_text *line, const json_t *metric, const c
 	nova_text_addf(line, "; %s %s", which, *value ? value : why ? why : "unknown");
 }
 
+/* What to look at where a goal was missed and the benchmark has no word of its own. */
+static const char *look_at(const json_t *metric)
+{
+	const json_t *counts = json_object_get(metric, "counts");
+
+	if (strcmp(nova_report_text(metric, "verdict"), "needs optimization") != 0)
+		return NULL;
+	if (nova_report_integer(counts, "timed_out"))
+		return "the goal is missed: look at what timed out first (the messages of the run, "
+		       "or run --trace), then at run.op_timeout and at the concurrency";
+	if (nova_report_integer(counts, "failed"))
+		return "the goal is missed: look at what failed first (the messages of the run, or "
+		       "run --trace)";
+	return "the goal is missed: look at novacore doctor, at what else uses the host, and at "
+	       "the concurrency; a goal that is not meant for this host is set with --set "
+	       "goal.METRIC=LIMIT";
+}
+
 /* What a metric's line has no room for: why this verdict, percentiles, what it measures. NULL: all
  * is said. Owned by the caller. */
 static char *remark_on(const struct table *table, const json_t *metric)
@@ -402,6 +420,8 @@ static char *remark_on(const struct table *table, const json_t *metric)
 
 	if (why)
 		nova_text_addf(&line, "; %s", why);
+	if (!advice)
+		advice = look_at(metric);
 	if (advice)
 		nova_text_addf(&line, "; %s", advice);
 	if (percentiles || table->options.verbose) {

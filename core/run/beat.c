@@ -70,10 +70,10 @@ static void *listen_thread(void *unused)
 
 		nova_lock();
 		for (int i = 0; i < count; i++) {
-			/* By number: the VM's socket may have been closed since. */
-			for (size_t v = 0; v < nova_worker.vm_count; v++)
-				if (nova_worker.vms[v]->beat_fd == events[i].data.fd)
-					receive(nova_worker.vms[v]);
+			struct vm *vm = events[i].data.ptr; /* never freed */
+
+			if (vm->beat_fd >= 0) /* it may have been closed since */
+				receive(vm);
 		}
 		nova_unlock();
 	}
@@ -114,7 +114,7 @@ int nova_beat_open(struct vm *vm, struct nova_error *error)
 		return error->code;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	event.data.fd = fd;
+	event.data.ptr = vm;
 	nova_lock();
 	vm->beat_fd = fd;
 	vm->beat_port = ntohs(address.sin_port);

@@ -9,10 +9,8 @@
 #include "core/machine/machine.h"
 #include "core/run/trace.h"
 
-#include <ctype.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WARMUP_BASE  1000000 /* warm-up replicates are numbered from here */
@@ -21,35 +19,6 @@
 
 /* --- small things
  * ----------------------------------------------------------------------------------- */
-
-const char *nova_lead_short(const char *run_id)
-{
-	return run_id + 24;
-}
-
-int nova_lead_lock(const char *kind, const char *name, struct nova_error *error)
-{
-	NOVA_AUTOFREE char *directory = nova_place(NOVA_PLACE_RUNTIME, "locks");
-	NOVA_AUTOFREE char *path = nova_format("%s/%s-%s", directory, kind, name);
-	int code = nova_directory_make(directory, 0755, error);
-
-	return code ? code : nova_file_lock(path, error);
-}
-
-bool nova_run_alive(const char *id)
-{
-	struct nova_error error = {0};
-	int fd = nova_lead_lock("run", nova_lead_short(id), &error);
-
-	if (fd >= 0)
-		close(fd);
-	return fd == NOVA_E_BUSY;
-}
-
-bool nova_lead_wants_appliance(const json_t *target)
-{
-	return json_is_true(json_object_get(target, "appliance"));
-}
 
 static int64_t number_of(const json_t *object, const char *name)
 {
@@ -79,7 +48,7 @@ static void read_boot_id(char out[37])
 }
 
 /* A run that cannot even begin (locked target, no memory, no appliance) leaves no record. */
-static int save_run(struct lead *lead, struct nova_error *error)
+int nova_lead_save(struct lead *lead, struct nova_error *error)
 {
 	return !lead->recorded ? 0 : nova_store_run_put(lead->store, &lead->run, error);
 }
@@ -155,7 +124,7 @@ static int record(struct lead *lead, struct nova_run_outcome *outcome, struct no
 	int code;
 
 	lead->recorded = true;
-	code = save_run(lead, error);
+	code = nova_lead_save(lead, error);
 	if (!code)
 		code = nova_store_supersede(lead->store, lead->run.id, error);
 	memcpy(outcome->id, lead->run.id, sizeof(outcome->id));
@@ -201,6 +170,15 @@ static int put_step(struct lead *lead, const json_t *step, const char *state, co
 	return code;
 }
 
+void nova_lead_add_note(struct lead *lead, const char *text)
+{
+	json_t *notes = json_object_get(lead->run.plan, "notes");
+
+	json_array_append_new(notes, json_string(text));
+	nova_lead_note(lead, NOVA_LOG_WARNING, "%s", text);
+	nova_lead_save(lead, NULL);
+}
+
 static void skip(struct lead *lead, const json_t *step, const char *why, const char *fix)
 {
 	json_array_append_new(lead->run.skipped,
@@ -208,16 +186,7 @@ static void skip(struct lead *lead, const json_t *step, const char *why, const c
 	                                json_object_get(step, "index"), "benchmark",
 	                                json_object_get(step, "benchmark"), "metric", "target",
 	                                "why", why, "fix", fix));
-	save_run(lead, NULL);
-}
-
-static void add_note(struct lead *lead, const char *text)
-{
-	json_t *notes = json_object_get(lead->run.plan, "notes");
-
-	json_array_append_new(notes, json_string(text));
-	nova_lead_note(lead, NOVA_LOG_WARNING, "%s", text);
-	save_run(lead, NULL);
+	nova_lead_save(lead, NULL);
 }
 
 /* Whoever reads the result must know that something stood between it and what was measured. */
@@ -235,314 +204,7 @@ static void note_wrapper(struct lead *lead)
 	text = nova_format("the workers ran under \"%s\" (--worker-wrapper): times include it, "
 	                   "and it had no deadline",
 	                   command.data);
-	add_note(lead, text);
-}
-
-/* --- targets
- * ------------------------------------------------------------------------------------------ */
-
-struct seed_search {
-	const char *key, *over;
-	bool configured;
-};
-
-static void look_for_seed(void *context, const struct nova_config_entry *entry)
-{
-	struct seed_search *search = context;
-
-	if (strcmp(entry->key, search->key) && strcmp(entry->key, search->over))
-		return;
-	search->configured =
-	        search->configured || (entry->origin && strcmp(entry->origin, "default"));
-}
-
-/* A driver with the parameter `seed` (a simulator) gets the run's, unless one is configured. */
-static void set_seed(const struct nova_config *config, const struct nova_manifest *manifest,
-                     const char *name, uint64_t seed, json_t *params)
-{
-	NOVA_AUTOFREE char *key = nova_format("hypervisor.%s.seed", manifest->name);
-	NOVA_AUTOFREE char *over = nova_format("target.%s.seed", name);
-	struct seed_search search = {key, over, false};
-
-	nova_config_each(config, look_for_seed, &search);
-	for (size_t i = 0; i < manifest->spec_count; i++)
-		if (!strcmp(manifest->specs[i].name, "seed") && !search.configured)
-			json_object_set_new(params, "seed", json_integer((json_int_t)seed));
-}
-
-/* So that the worker knows what of its parameters it must never tell. */
-static json_t *secret_names(const struct nova_manifest *manifest)
-{
-	json_t *names = json_array();
-
-	for (size_t i = 0; i < manifest->spec_count; i++)
-		if (manifest->specs[i].type == NOVA_PARAM_SECRET)
-			json_array_append_new(names, json_string(manifest->specs[i].name));
-	return names;
-}
-
-json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
-                         const char *name, const char *plugin, const char *uri, uint64_t seed,
-                         const struct nova_guest *guest, struct nova_error *error)
-{
-	const struct nova_manifest *manifest =
-	        nova_registry_find(registry, NOVA_KIND_HYPERVISOR, plugin, error);
-	NOVA_AUTOFREE char *prefix = nova_format("hypervisor.%s", plugin);
-	NOVA_AUTOFREE char *over = nova_format("target.%s", name);
-	json_t *params;
-
-	if (!manifest || nova_config_ready(config, prefix, over, error))
-		return NULL;
-	params = nova_config_params(config, prefix, over, true);
-	if (uri && *uri)
-		json_object_set_new(params, "uri", json_string(uri));
-	set_seed(config, manifest, name, seed, params);
-	/* The driver's trial boot uses the kernel that the run will boot. */
-	for (size_t i = 0; guest && guest->kernel && i < manifest->spec_count; i++) {
-		const char *spec = manifest->specs[i].name;
-
-		if (!strcmp(spec, "trial_kernel") && !json_object_get(params, spec))
-			json_object_set_new(params, spec, json_string(guest->kernel));
-		if (!strcmp(spec, "trial_initrd") && guest->initrd &&
-		    !json_object_get(params, spec))
-			json_object_set_new(params, spec, json_string(guest->initrd));
-	}
-	return json_pack("{ss ss ss ss so so}", "name", name, "plugin", plugin, "path",
-	                 manifest->path, "sha256", manifest->sha256, "params", params, "secrets",
-	                 secret_names(manifest));
-}
-
-static json_t *step_targets(struct lead *lead, const json_t *step, const struct nova_guest *guest,
-                            struct nova_error *error)
-{
-	json_t *made = json_array(), *index;
-	size_t i;
-
-	json_array_foreach(json_object_get(step, "targets"), i, index)
-	{
-		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
-		                                 (size_t)json_integer_value(index));
-		json_t *target = nova_lead_target(
-		        lead->config, lead->registry, nova_json_text(planned, "name"),
-		        nova_json_text(planned, "plugin"),
-		        nova_json_text(json_object_get(planned, "params"), "uri"), lead->run.seed,
-		        guest, error);
-
-		if (!target) {
-			json_decref(made);
-			return NULL;
-		}
-		json_array_append_new(made, target);
-	}
-	return made;
-}
-
-static json_t *benchmark_packet(struct lead *lead, const json_t *step, struct nova_error *error)
-{
-	const struct nova_manifest *manifest = nova_registry_find(
-	        lead->registry, NOVA_KIND_BENCHMARK, nova_json_text(step, "benchmark"), error);
-
-	if (!manifest)
-		return NULL;
-	return json_pack("{ss ss ss sO}", "plugin", manifest->name, "path", manifest->path,
-	                 "sha256", manifest->sha256, "params", json_object_get(step, "params"));
-}
-
-/* What the targets said of themselves, in the form of the result document. */
-static json_t *describe(const json_t *planned, const json_t *opened)
-{
-	json_t *facts = json_object_get(opened, "facts"),
-	       *said = json_object_get(opened, "capabilities");
-	json_t *capabilities = json_object(), *why;
-	const char *name;
-
-	json_object_foreach(said, name, why) json_object_set_new(
-	        capabilities, name, json_pack("{sb sO}", "ok", json_is_null(why), "why", why));
-	return json_pack(
-	        "{sO sO sO? sO? sO? sO? sO? sb so sO?}", "name", json_object_get(planned, "name"),
-	        "plugin", json_object_get(planned, "plugin"), "uri",
-	        json_object_get(json_object_get(planned, "params"), "uri"), "product",
-	        json_object_get(facts, "product"), "version", json_object_get(facts, "version"),
-	        "accel", json_object_get(facts, "accel"), "why",
-	        json_object_get(facts, "accel.why"), "simulated",
-	        !strcmp(nova_json_text(facts, "simulated"), "true"), "capabilities", capabilities,
-	        "facts", facts);
-}
-
-/* Also notes in *where* what must match (accelerator), in *what* what is compared (versions). */
-static void learn_targets(struct lead *lead, const json_t *step, const json_t *opened)
-{
-	json_t *indices = json_object_get(step, "targets"), *index;
-	size_t i;
-
-	json_array_foreach(indices, i, index)
-	{
-		size_t at = (size_t)json_integer_value(index);
-		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"), at);
-		json_t *description =
-		        describe(planned, json_array_get(json_object_get(opened, "targets"), i));
-		NOVA_AUTOFREE char *accel =
-		        nova_format("accel.%s", nova_json_text(planned, "name"));
-		NOVA_AUTOFREE char *version =
-		        nova_format("hypervisor.%s", nova_json_text(planned, "name"));
-
-		while (json_array_size(lead->run.targets) <= at)
-			json_array_append_new(
-			        lead->run.targets,
-			        describe(json_array_get(json_object_get(lead->run.plan, "targets"),
-			                                json_array_size(lead->run.targets)),
-			                 NULL));
-		json_object_set(lead->run.where, accel, json_object_get(description, "accel"));
-		json_object_set_new(lead->run.what, version,
-		                    json_sprintf("%s %s", nova_json_text(description, "product"),
-		                                 nova_json_text(description, "version")));
-		json_array_set_new(lead->run.targets, at, description);
-	}
-	save_run(lead, NULL);
-}
-
-/* --- the guest
- * ------------------------------------------------------------------------------------------ */
-
-static void guest_line(void *context, const char *line)
-{
-	nova_lead_note(context, NOVA_LOG_INFO, "%s", line);
-}
-
-static bool wants_guest(const struct lead *lead)
-{
-	json_t *targets = json_object_get(lead->run.plan, "targets"), *target;
-	int64_t boot = number_of(json_object_get(lead->run.plan, "shape"), "boot");
-	size_t i;
-
-	if (boot != NOVA_BOOT_DIRECT)
-		return false;
-	json_array_foreach(targets, i, target) if (nova_lead_wants_appliance(target)) return true;
-	return false;
-}
-
-static const char *setting(const struct lead *lead, const char *key)
-{
-	return nova_config_has(lead->config, key) ? nova_config_text(lead->config, key, 0) : NULL;
-}
-
-/* Building takes some seconds: Ctrl-C ends it. Signals are taken by a descriptor otherwise. */
-static volatile int stop_building;
-
-static void on_stop(int number)
-{
-	(void)number;
-	stop_building = 1;
-}
-
-static int ensure_appliance(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
-{
-	struct nova_guest_options options = {.stop = &stop_building};
-	struct sigaction catching = {.sa_handler = on_stop}, before_int, before_term;
-	sigset_t set;
-	int code;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaction(SIGINT, &catching, &before_int);
-	sigaction(SIGTERM, &catching, &before_term);
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	code = nova_guest_ensure(&options, guest_line, lead, guest, error);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	sigaction(SIGINT, &before_int, NULL);
-	sigaction(SIGTERM, &before_term, NULL);
-	return code;
-}
-
-static int find_guest(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
-{
-	json_t *shape = json_object_get(lead->run.plan, "shape");
-	const char *image = setting(lead, "guest.image");
-	int code;
-
-	if (!wants_guest(lead))
-		return 0;
-	if (image) {
-		code = nova_guest_from_image(image, setting(lead, "guest.kernel"),
-		                             setting(lead, "guest.initrd"),
-		                             setting(lead, "guest.cmdline"), guest, error);
-		if (!code && !guest->kernel)
-			json_object_set_new(shape, "boot", json_integer(NOVA_BOOT_DISK));
-		if (!code)
-			add_note(lead, "the guest is your own image: what the appliance has "
-			               "(readiness byte, "
-			               "guest agent, benchmark tools) is there only as far as the "
-			               "image has it");
-	} else {
-		code = ensure_appliance(lead, guest, error);
-	}
-	if (code)
-		return code;
-	json_object_set_new(lead->run.where, "guest", json_string(guest->id));
-	return 0;
-}
-
-/* The shape as "open" carries it: the plan's, with the guest's files. Owned by the caller. */
-static json_t *make_shape(const struct lead *lead, const struct nova_guest *guest)
-{
-	json_t *shape = json_copy(json_object_get(lead->run.plan, "shape"));
-	const char *cmdline = setting(lead, "guest.cmdline");
-
-	if (guest->image)
-		json_object_set_new(shape, "image", json_string(guest->image));
-	if (guest->kernel)
-		json_object_set_new(shape, "kernel", json_string(guest->kernel));
-	if (guest->initrd)
-		json_object_set_new(shape, "initrd", json_string(guest->initrd));
-	if (guest->cmdline && guest->kernel)
-		json_object_set_new(shape, "cmdline",
-		                    json_string(cmdline ? cmdline : guest->cmdline));
-	return shape;
-}
-
-/* Refused with arithmetic, before anything is created. */
-static int check_memory(struct lead *lead, struct nova_error *error)
-{
-	json_t *shape = json_object_get(lead->run.plan, "shape");
-	double share = nova_config_f64(lead->config, "limits.memory_share", 0);
-	uint64_t available = nova_machine_memory_available();
-	uint64_t each = (uint64_t)number_of(shape, "memory_bytes");
-	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "at_once");
-	char need[32], have[32], one[32];
-
-	if (!wants_guest(lead) || !available ||
-	    (double)(each * at_once) <= share * (double)available)
-		return 0;
-	nova_value_format((double)(each * at_once), NOVA_UNIT_BYTE, need);
-	nova_value_format(share * (double)available, NOVA_UNIT_BYTE, have);
-	nova_value_format((double)each, NOVA_UNIT_BYTE, one);
-	return nova_error_set(
-	        error, NOVA_E_REFUSED,
-	        "%llu VMs at once of %s each want %s; limits.memory_share allows %s "
-	        "(%.0f %% of what is available); lower the concurrency or the shape's memory",
-	        (unsigned long long)at_once, one, need, have, share * 100);
-}
-
-/* As check_memory: more virtual CPUs than the host can give time to disturb its other users. */
-static int check_cpus(struct lead *lead, struct nova_error *error)
-{
-	if (!wants_guest(lead) || !nova_config_has(lead->config, "limits.cpu_share"))
-		return 0;
-	json_t *shape = json_object_get(lead->run.plan, "shape");
-	double share = nova_config_f64(lead->config, "limits.cpu_share", 0);
-	uint64_t each = (uint64_t)number_of(shape, "vcpus");
-	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "at_once");
-	unsigned cpus = nova_machine_cpus();
-
-	if ((double)(each * at_once) <= share * cpus)
-		return 0;
-	return nova_error_set(error, NOVA_E_REFUSED,
-	                      "%llu VMs at once with %llu virtual CPUs each are %llu; "
-	                      "limits.cpu_share allows %g (%g per CPU, of %u); lower the "
-	                      "concurrency or the shape's vcpus",
-	                      (unsigned long long)at_once, (unsigned long long)each,
-	                      (unsigned long long)(each * at_once), share * cpus, share, cpus);
+	nova_lead_add_note(lead, text);
 }
 
 /* --- replicates
@@ -659,7 +321,7 @@ static uint32_t fit(struct lead *lead, uint32_t wanted, int64_t each_ns, int64_t
 	        "left for this step); --full lifts the budget",
 	        step_number(lead), nova_json_text(lead->step, "benchmark"), fitting, wanted,
 	        (double)each_ns / 1e9, (double)share_ns / 1e9);
-	add_note(lead, text);
+	nova_lead_add_note(lead, text);
 	return fitting;
 }
 
@@ -673,11 +335,9 @@ struct step_plan {
 	int64_t started_ns;
 };
 
-static int64_t run_started_ns;
-
 static int64_t budget_left(const struct lead *lead)
 {
-	return number_of(lead->run.plan, "budget_ns") - (nova_now_ns() - run_started_ns);
+	return number_of(lead->run.plan, "budget_ns") - (nova_now_ns() - lead->started_ns);
 }
 
 static uint32_t steps_left(const struct lead *lead)
@@ -737,7 +397,7 @@ static int run_replicates(struct lead *lead, struct step_plan *plan, const struc
 			json_object_set_new(lead->step, "replicates",
 			                    json_integer(plan->replicates));
 			lead->progress.replicates = plan->replicates + plan->warmup;
-			save_run(lead, NULL);
+			nova_lead_save(lead, NULL);
 		}
 	}
 	return code;
@@ -775,10 +435,10 @@ static void name_refusal(struct lead *lead)
 static int open_step(struct lead *lead, const struct nova_guest *guest, json_t **opened,
                      struct nova_error *error)
 {
-	NOVA_AUTOJSON json_t *targets = step_targets(lead, lead->step, guest, error);
+	NOVA_AUTOJSON json_t *targets = nova_lead_step_targets(lead, lead->step, guest, error);
 	NOVA_AUTOJSON json_t *benchmark =
-	        targets ? benchmark_packet(lead, lead->step, error) : NULL;
-	NOVA_AUTOJSON json_t *shape = make_shape(lead, guest);
+	        targets ? nova_lead_benchmark(lead, lead->step, error) : NULL;
+	NOVA_AUTOJSON json_t *shape = nova_lead_shape(lead, guest);
 	int code;
 
 	if (!benchmark)
@@ -808,7 +468,7 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
 	if (code)
 		return code;
 	lead->opening = false;
-	learn_targets(lead, lead->step, opened);
+	nova_lead_learn(lead, lead->step, opened);
 	*lacks = nova_strdup(nova_wire_text(opened, "lacks"));
 	if (*lacks)
 		return 0;
@@ -992,46 +652,6 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 /* --- the whole
  * -------------------------------------------------------------------------------------------- */
 
-static int take_locks(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error)
-{
-	json_t *targets = json_object_get(lead->run.plan, "targets"), *target;
-	size_t i;
-
-	*run_lock = nova_lead_lock("run", lead->short_id, error);
-	if (*run_lock < 0)
-		return nova_error_prefix(error, "run %s is being executed", lead->run.id);
-	json_array_foreach(targets, i, target)
-	{
-		const char *uri = nova_json_text(json_object_get(target, "params"), "uri");
-		NOVA_AUTOFREE char *endpoint =
-		        nova_format("%s %s", nova_json_text(target, "plugin"), uri);
-		char digest[65];
-		int fd;
-
-		nova_sha256(endpoint, strlen(endpoint), digest);
-		digest[16] = 0;
-		fd = nova_lead_lock("target", digest, error);
-		if (fd < 0)
-			return nova_error_prefix(
-			        error,
-			        "target %s is in use by another run (two runs disturb each "
-			        "other; wait for it, see novacore status)",
-			        nova_json_text(target, "name"));
-		json_array_append_new(locks, json_integer(fd));
-	}
-	return 0;
-}
-
-static void release_locks(int run_lock, json_t *locks)
-{
-	json_t *fd;
-	size_t i;
-
-	json_array_foreach(locks, i, fd) close((int)json_integer_value(fd));
-	if (run_lock >= 0)
-		close(run_lock);
-}
-
 /* QEMU's own user must be able to pass: see platform.md on libvirt-qemu. */
 static int make_directory(struct lead *lead, struct nova_error *error)
 {
@@ -1060,7 +680,7 @@ static void end_run(struct lead *lead, int code, int exit_code)
 
 	snprintf(lead->run.state, sizeof(lead->run.state), "%s", state);
 	lead->run.ended_utc_ns = nova_utc_ns();
-	if (save_run(lead, &lead->store_error) && !lead->store_code)
+	if (nova_lead_save(lead, &lead->store_error) && !lead->store_code)
 		lead->store_code = lead->store_error.code;
 }
 
@@ -1097,15 +717,15 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	lead->prefix = nova_format("novacore-%s-%s-", nova_store_installation(lead->store),
 	                           lead->short_id);
 	lead->targets = json_object_get(lead->run.plan, "targets");
-	code = take_locks(lead, &run_lock, locks, error);
+	code = nova_locks_take(lead, &run_lock, locks, error);
 	if (!code)
 		code = make_directory(lead, error);
 	if (!code)
-		code = check_memory(lead, error);
+		code = nova_lead_check_memory(lead, error);
 	if (!code)
-		code = check_cpus(lead, error);
+		code = nova_lead_check_cpus(lead, error);
 	if (!code)
-		code = find_guest(lead, &guest, error);
+		code = nova_lead_find_guest(lead, &guest, error);
 	if (!code)
 		code = record(lead, outcome, error);
 	if (!code)
@@ -1119,7 +739,7 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 		outcome->exit_code = nova_code_exit(code);
 	code = finish(lead, code, outcome, error);
 	nova_guest_release(&guest);
-	release_locks(run_lock, locks);
+	nova_locks_release(run_lock, locks);
 	return code;
 }
 
@@ -1131,11 +751,11 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	                    .registry = request->registry,
 	                    .config = request->config,
 	                    .watch = request->watch,
+	                    .started_ns = nova_now_ns(),
 	                    .stop_by_ns = INT64_MAX};
 	int code;
 
 	memset(outcome, 0, sizeof(*outcome));
-	run_started_ns = nova_now_ns();
 	lead.signals = nova_signals_take(error);
 	if (lead.signals < 0)
 		return error->code;

@@ -7,6 +7,7 @@
  *   trace.c  the file of --trace
  *   talk.c   one conversation with a worker: store what it says, until the awaited packet comes
  *   lead.c   the steps of a run, in order; budget, resume, outcome
+ *   targets.c, appliance.c, locks.c  what these steps need, and who else uses it
  *   sweep.c  deletes what dead runs left
  */
 #ifndef NOVACORE_RUN_LEAD_H
@@ -88,6 +89,7 @@ struct lead {
 	int signals;     /* signalfd */
 	int interrupted; /* 0, SIGINT or SIGTERM */
 	unsigned interrupts;
+	int64_t started_ns; /* of this process's part of the run */
 	int64_t stop_by_ns; /* when a stop must have come to its end; INT64_MAX: none was asked */
 	int store_code;     /* the store failed: stop */
 	struct nova_error store_error;
@@ -128,12 +130,48 @@ void nova_talk_close(struct lead *lead);
 /* --- lead.c
  * ----------------------------------------------------------------------------------------- */
 
-/* The target of a plan boots files of this host, so it wants the appliance. */
-bool nova_lead_wants_appliance(const json_t *target);
+/* Stores the run's record, if it has one yet. */
+int nova_lead_save(struct lead *lead, struct nova_error *error);
+/* A note for the reader of the result; also told now. */
+void nova_lead_add_note(struct lead *lead, const char *text);
+
+/* --- locks.c
+ * ---------------------------------------------------------------------------------------- */
+
 /* "<runtime>/locks/<name>", locked; < 0 with NOVA_E_BUSY. */
 int nova_lead_lock(const char *kind, const char *name, struct nova_error *error);
 /* The last 12 characters of a run's id: its part of a VM's name. */
 const char *nova_lead_short(const char *run_id);
+/* The run's and its targets' locks; descriptors of the latter are added to `locks`. */
+int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error);
+void nova_locks_release(int run_lock, json_t *locks);
+
+/* --- appliance.c
+ * ------------------------------------------------------------------------------------ */
+
+/* The target of a plan boots files of this host, so it wants the appliance. */
+bool nova_lead_wants_appliance(const json_t *target);
+/* Finds or builds what VMs boot; nothing if no target boots files of this host. */
+int nova_lead_find_guest(struct lead *lead, struct nova_guest *guest, struct nova_error *error);
+/* The shape as "open" carries it: the plan's, with the guest's files. Owned by the caller. */
+json_t *nova_lead_shape(const struct lead *lead, const struct nova_guest *guest);
+/* NOVA_E_REFUSED with arithmetic if the plan's VMs are too large for this host. */
+int nova_lead_check_memory(struct lead *lead, struct nova_error *error);
+int nova_lead_check_cpus(struct lead *lead, struct nova_error *error);
+
+/* --- targets.c
+ * -------------------------------------------------------------------------------------- */
+
+/* All targets of a step, as nova_lead_target. Owned by the caller; NULL and error. */
+json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
+                               const struct nova_guest *guest, struct nova_error *error);
+/* The benchmark of a step, likewise. */
+json_t *nova_lead_benchmark(struct lead *lead, const json_t *step, struct nova_error *error);
+/*
+ * Keeps what the targets said in "opened"; notes in *where* what must match (accelerator), in
+ * *what* what is compared (versions).
+ */
+void nova_lead_learn(struct lead *lead, const json_t *step, const json_t *opened);
 /* The target as "open" wants it, with secrets. Owned by the caller; NULL and error. */
 json_t *nova_lead_target(const struct nova_config *config, const struct nova_registry *registry,
                          const char *name, const char *plugin, const char *uri, uint64_t seed,

@@ -414,13 +414,18 @@ static json_int_t duration(const struct lead *lead, const char *key)
 	return (json_int_t)nova_config_i64(lead->config, key, 0);
 }
 
+/* NULL and `error` if the store does not say which names are free: a name must not come twice. */
 static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets,
-                           const json_t *shape)
+                           const json_t *shape, struct nova_error *error)
 {
 	uint64_t number = 0;
 	json_t *packet;
 
-	nova_store_journal_next(lead->store, lead->run.id, &number, NULL);
+	/* A sweep has no run in the store, and creates nothing. */
+	if (lead->recorded && nova_store_journal_next(lead->store, lead->run.id, &number, error)) {
+		store_failed(lead, error->code, error);
+		return NULL;
+	}
 	packet = json_pack("{ss ss ss sI sO sO ss sI sI sI}", "is", "open", "run", lead->run.id,
 	                   "prefix", lead->prefix, "number", (json_int_t)number, "targets", targets,
 	                   "shape", shape, "directory", lead->directory, "op_timeout_ns",
@@ -441,19 +446,25 @@ int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const 
 {
 	int64_t patience =
 	        2 * nova_config_i64(lead->config, "run.op_timeout", 0) + 20 * NOVA_SECOND_NS;
+	json_t *packet;
 	int code;
 
 	*opened = NULL;
 	lead->refusal = 0;
 	lead->targets = targets;
+	packet = open_packet(lead, benchmark, targets, shape, error);
+	if (!packet)
+		return error->code;
 	/* Sweeping needs no debugger, and must come to its end. */
 	code = nova_spawn(&lead->worker, benchmark ? lead->request->wrapper : NULL, lead->trace,
 	                  error);
-	if (code)
+	if (code) {
+		json_decref(packet);
 		return code;
+	}
 	lead->worker.resident_max =
 	        (uint64_t)nova_config_i64(lead->config, "limits.worker_memory", 0);
-	code = nova_talk_send(lead, open_packet(lead, benchmark, targets, shape), error);
+	code = nova_talk_send(lead, packet, error);
 	if (!code)
 		code = nova_talk(lead, "opened", nova_now_ns() + patience, opened, error);
 	if (code)

@@ -259,6 +259,7 @@ static void do_open(const json_t *packet)
 	nova_worker.prefix = nova_strdup(nova_wire_text(packet, "prefix"));
 	nova_worker.directory = nova_strdup(nova_wire_text(packet, "directory"));
 	nova_worker.next_number = (uint64_t)nova_wire_i64(packet, "number");
+	nova_worker.first_number = nova_worker.next_number;
 	nova_worker.op_timeout_ns = nova_wire_i64(packet, "op_timeout_ns");
 	nova_worker.ready_timeout_ns = nova_wire_i64(packet, "ready_timeout_ns");
 	nova_worker.max_vms = (uint64_t)nova_wire_i64(packet, "max_vms");

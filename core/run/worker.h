@@ -177,6 +177,10 @@ struct nova_worker {
 	/* VMs and networks of this worker, in order of creation */
 	struct vm **vms;
 	size_t vm_count;
+	/* the same by n of their name, from `first_number` on; NULL where there is none */
+	struct vm **by_number;
+	uint64_t first_number;
+	size_t by_number_count;
 	struct net **nets;
 	size_t net_count;
 	atomic_bool interrupted;

@@ -37,6 +37,13 @@ says "(lazy-binding)"
 expect 3 "$novacore" plugin info missing-library
 says "novahostile7"
 
+note "doctor says what to do about a refused plugin, not only what it is called"
+"$novacore" doctor >out 2>err </dev/null || true
+grep -A 1 'missing-library.so.*(missing-library)' out | grep -q -- '-> install the package novahostile7' ||
+  { cat out >&2; fail "doctor does not say what to install"; }
+"$novacore" doctor --format json >out 2>err </dev/null || true
+check out "all(len(f['fix']) > 20 for f in r['findings'] if f['subject'] == 'plugin')"
+
 note "wrong usage names the right one"
 expect 2 "$novacore" plugin info godd
 says 'did you mean `good`'

@@ -178,6 +178,27 @@ static void says_what_was_left_out_and_what_to_do_next(void **state)
 	assert_contains(text, "memory-huge-pages: QEMU's memory");
 }
 
+static void missed_goal_says_what_to_look_at(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *step = json_array_get(json_object_get(result, "steps"), 0);
+	json_t *metric = json_array_get(json_object_get(step, "metrics"), 4);
+
+	(void)state;
+	json_object_set_new(metric, "advice", json_null());
+	NOVA_AUTOFREE char *slow = render(result, "table", NULL);
+	assert_contains(slow, "restore: the goal is missed: look at novacore doctor");
+	json_object_set_new(json_object_get(metric, "counts"), "failed", json_integer(1));
+	NOVA_AUTOFREE char *failed = render(result, "table", NULL);
+	assert_contains(failed, "restore: the goal is missed: look at what failed first");
+	json_object_set_new(json_object_get(metric, "counts"), "timed_out", json_integer(1));
+	NOVA_AUTOFREE char *late = render(result, "table", NULL);
+	assert_contains(late, "look at what timed out first");
+	json_object_set_new(metric, "verdict", json_string("pass"));
+	NOVA_AUTOFREE char *passed = render(result, "table", NULL);
+	assert_lacks(passed, "the goal is missed");
+}
+
 static void interrupted_run_says_how_to_go_on(void **state)
 {
 	NOVA_AUTOJSON json_t *result = fixture();
@@ -451,6 +472,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(table_says_what_ran_where_and_why),
 	        cmocka_unit_test(every_value_has_unit_interval_and_count),
+	        cmocka_unit_test(missed_goal_says_what_to_look_at),
 	        cmocka_unit_test(too_few_samples_are_said_to_be_too_few),
 	        cmocka_unit_test(equal_remarks_are_printed_once),
 	        cmocka_unit_test(metric_without_any_success_shows_no_number),
