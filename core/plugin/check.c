@@ -125,8 +125,8 @@ static int check_note(struct subject *subject)
 		        "its own directory",
 		        subject->path, nova_kind_name(subject->check->kind),
 		        nova_kind_name(note->kind));
-	if (manifest->major != note->major || manifest->minor != note->minor ||
-	    manifest->min_minor != note->min_minor || manifest->draft != note->draft)
+	if (manifest && (manifest->major != note->major || manifest->minor != note->minor ||
+	                 manifest->min_minor != note->min_minor || manifest->draft != note->draft))
 		return REFUSE(
 		        subject, WRONG_MANIFEST,
 		        "the manifest beside %s names another ABI than the file does; make it "
@@ -135,7 +135,7 @@ static int check_note(struct subject *subject)
 	return 0;
 }
 
-static int check_binding(struct subject *subject)
+static int check_exports(struct subject *subject)
 {
 	const struct nova_elf *elf = &subject->elf;
 
@@ -152,7 +152,12 @@ static int check_binding(struct subject *subject)
 		        "version script",
 		        subject->path, elf->others, elf->others == 1 ? "" : "s", NOVA_ENTRY_NAME,
 		        elf->other);
-	if (!elf->bind_now)
+	return 0;
+}
+
+static int check_binding(struct subject *subject)
+{
+	if (!subject->elf.bind_now)
 		return REFUSE(
 		        subject, LAZY_BINDING,
 		        "%s is not bound when it is loaded, so a missing function would show in "
@@ -166,7 +171,7 @@ static const char *hint_for(const struct nova_manifest *manifest, const char *li
 {
 	size_t length = strlen(library);
 
-	for (char **hint = manifest->hints; *hint; hint++) {
+	for (char **hint = manifest ? manifest->hints : NULL; hint && *hint; hint++) {
 		if (!strncmp(*hint, library, length) && (*hint)[length] == '=')
 			return *hint + length + 1;
 	}
@@ -236,7 +241,8 @@ static int check_unproven(struct subject *subject, const char *path)
 	const struct nova_trust *trust = &subject->check->trust;
 	const struct nova_signer *signer = &subject->manifest->signer;
 
-	if (!trust->privileged || subject->manifest->trusted == NOVA_TRUSTED_PREFIX)
+	if (!trust->privileged || subject->check->named ||
+	    subject->manifest->trusted == NOVA_TRUSTED_PREFIX)
 		return 0;
 	if (signer->state == NOVA_SIGNED_NOT)
 		return REFUSE(
@@ -321,7 +327,8 @@ static int check_all(struct subject *subject, const char *file, char **text)
 	    check_digest(subject, data, bytes) ||
 	    check_signature(subject, manifest_file, *text, manifest_bytes))
 		return subject->error->code;
-	if (check_note(subject) || check_binding(subject) || check_libraries(subject))
+	if (check_note(subject) || check_exports(subject) || check_binding(subject) ||
+	    check_libraries(subject))
 		return subject->error->code;
 	subject->manifest->path = nova_strdup(subject->path);
 	subject->manifest->manifest_path = nova_strdup(manifest_path);
@@ -358,4 +365,220 @@ int nova_check_file(const struct nova_check *check, const char *file,
 		manifest_text = NULL;
 	}
 	return 0;
+}
+
+/* --- one file, wherever it lies --------------------------------------------------------------- */
+
+static bool is_unsafe(enum nova_refusal_reason reason)
+{
+	return reason == NOVA_REFUSED_SYMLINK || reason == NOVA_REFUSED_OWNER ||
+	       reason == NOVA_REFUSED_WRITABLE || reason == NOVA_REFUSED_SIGNATURE ||
+	       reason == NOVA_REFUSED_REVOKED;
+}
+
+static bool is_unloadable(enum nova_refusal_reason reason)
+{
+	return reason == NOVA_REFUSED_NOT_ELF || reason == NOVA_REFUSED_NO_NOTE ||
+	       reason == NOVA_REFUSED_ABI_MAJOR || reason == NOVA_REFUSED_ABI_MINOR ||
+	       reason == NOVA_REFUSED_ABI_DRAFT || reason == NOVA_REFUSED_MISSING_LIBRARY;
+}
+
+/* Takes what a step has said of the aspect, the first word wins; returns whether it was fine. */
+static bool note_result(struct nova_inspection *inspection, enum nova_aspect aspect, int result,
+                        const struct subject *subject)
+{
+	struct nova_aspect_result *noted = &inspection->aspects[aspect];
+
+	noted->tried = true;
+	if (!result)
+		return true;
+	inspection->unsafe |= is_unsafe(*subject->reason);
+	inspection->unloadable |= is_unloadable(*subject->reason);
+	if (!noted->reason) {
+		noted->reason = *subject->reason;
+		noted->text = nova_strdup(subject->error->text);
+	}
+	return false;
+}
+
+static void skip(struct nova_inspection *inspection, enum nova_aspect aspect, const char *why)
+{
+	inspection->aspects[aspect].text = nova_strdup(why);
+}
+
+/* Whoever names a file has decided to try it, signed or not; a signature that is there must hold.
+ */
+static void inspect_signature(struct nova_inspection *inspection, struct subject *subject,
+                              const char *manifest_file, const char *text, size_t bytes)
+{
+	struct nova_aspect_result *noted = &inspection->aspects[NOVA_ASPECT_SIGNATURE];
+
+	if (!note_result(inspection, NOVA_ASPECT_SIGNATURE,
+	                 check_signature(subject, manifest_file, text, bytes), subject))
+		return;
+	const struct nova_signer *signer = &subject->manifest->signer;
+	if (signer->state == NOVA_SIGNED_NOT)
+		noted->text = nova_strdup("it is not signed");
+	else
+		noted->text = nova_format(
+		        "signed by %s%s", signer->name,
+		        signer->state == NOVA_SIGNED_WELL ? "" : ", whose key is not known here");
+}
+
+static void inspect_manifest(struct nova_inspection *inspection, struct subject *subject,
+                             const char *bytes, size_t count)
+{
+	size_t manifest_bytes;
+	NOVA_AUTOFREE char *file = nova_format("%s.manifest", inspection->name);
+	NOVA_AUTOFREE char *path = nova_format("%s/%s", subject->check->directory, file);
+	int result;
+
+	if (!exists(subject, file)) {
+		result = REFUSE(subject, NO_MANIFEST,
+		                "%s has no manifest %s beside it; make it with novacore-manifest",
+		                subject->path, file);
+		note_result(inspection, NOVA_ASPECT_MANIFEST, result, subject);
+		return;
+	}
+	char *text = read_trusted(subject, file, path, NOVA_MANIFEST_LIMIT, &manifest_bytes, NULL);
+	if (!note_result(inspection, NOVA_ASPECT_MANIFEST, text ? 0 : subject->error->code,
+	                 subject))
+		return;
+	result = check_manifest(subject, inspection->name, path, text, manifest_bytes);
+	if (note_result(inspection, NOVA_ASPECT_MANIFEST, result, subject))
+		note_result(inspection, NOVA_ASPECT_MANIFEST, check_digest(subject, bytes, count),
+		            subject);
+	if (subject->manifest)
+		inspect_signature(inspection, subject, file, text, manifest_bytes);
+	if (subject->manifest) {
+		subject->manifest->path = nova_strdup(subject->path);
+		subject->manifest->manifest_path = nova_strdup(path);
+		inspection->manifest = subject->manifest;
+		inspection->manifest_text = text;
+	} else {
+		free(text);
+	}
+}
+
+static void inspect_bytes(struct nova_inspection *inspection, struct subject *subject,
+                          struct nova_check *check, const char *bytes, size_t count)
+{
+	nova_sha256(bytes, count, inspection->sha256);
+	if (!note_result(inspection, NOVA_ASPECT_FILE, check_elf(subject, bytes, count), subject))
+		return;
+	if (subject->elf.note_count) {
+		inspection->note = subject->elf.note;
+		inspection->kind = subject->elf.note.kind;
+	}
+	check->kind = inspection->kind; /* wherever it lies, it is at home */
+	inspect_manifest(inspection, subject, bytes, count);
+	note_result(inspection, NOVA_ASPECT_NOTE, check_note(subject), subject);
+	note_result(inspection, NOVA_ASPECT_EXPORTS, check_exports(subject), subject);
+	note_result(inspection, NOVA_ASPECT_BINDING, check_binding(subject), subject);
+	note_result(inspection, NOVA_ASPECT_LIBRARIES, check_libraries(subject), subject);
+	inspection->unloadable |=
+	        !subject->elf.entry || !nova_word_of(nova_kind_words, inspection->kind);
+}
+
+static void inspect_file(struct nova_inspection *inspection, struct nova_check *check,
+                         const char *file, struct subject *subject)
+{
+	size_t count;
+
+	/* A wrong name keeps nobody from looking into the file. */
+	if (!nova_file_name_valid(file))
+		note_result(
+		        inspection, NOVA_ASPECT_FILE,
+		        REFUSE(subject, FILE_NAME,
+		               "%s: a plugin's file is called <name>.so, where the name has only "
+		               "lower-case letters, digits and -, and at most 64 of them; rename "
+		               "it",
+		               inspection->path),
+		        subject);
+	NOVA_AUTOFREE char *data = read_trusted(subject, file, inspection->path, NOVA_PLUGIN_LIMIT,
+	                                        &count, &subject->opened);
+	inspection->unloadable |= !data;
+	if (note_result(inspection, NOVA_ASPECT_FILE, data ? 0 : subject->error->code, subject))
+		inspect_bytes(inspection, subject, check, data, count);
+	for (int aspect = 0; aspect < NOVA_ASPECTS; aspect++)
+		if (!inspection->aspects[aspect].tried)
+			skip(inspection, aspect,
+			     aspect == NOVA_ASPECT_SIGNATURE
+			             ? "there is no manifest that could be signed"
+			             : "the file could not be read as a library");
+	nova_elf_clear(&subject->elf);
+}
+
+/* Opens the directory, trusted or not: what is in it can be looked at in any case. */
+static int open_directory(struct nova_inspection *inspection, struct nova_check *check,
+                          struct subject *subject)
+{
+	int fd, result = nova_trust_open(&check->trust, check->directory, &fd, subject->reason,
+	                                 subject->error);
+
+	note_result(inspection, NOVA_ASPECT_FILE, result, subject);
+	inspection->unsafe |= result != 0;
+	return result ? open(check->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : fd;
+}
+
+int nova_inspect(const char *path, struct nova_inspection *inspection, struct nova_opened *opened,
+                 struct nova_error *error)
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = slash ? slash + 1 : path;
+	NOVA_AUTOFREE char *folder =
+	        slash ? nova_format("%.*s", (int)(slash - path), path) : nova_strdup(".");
+	NOVA_AUTOFREE char *directory = realpath(slash == path ? "/" : folder, NULL);
+	struct nova_error local = {0};
+	enum nova_refusal_reason reason = 0;
+	struct nova_check check = {.directory = directory, .named = true};
+	struct subject subject = {
+	        .check = &check, .reason = &reason, .error = &local, .opened.fd = -1};
+	struct stat status;
+	size_t length = strlen(file);
+
+	*inspection = (struct nova_inspection){0};
+	NOVA_AUTOFREE char *whole = directory ? nova_format("%s/%s", directory, file) : NULL;
+	if (!whole || lstat(whole, &status))
+		return nova_error_errno(error, "cannot open %s", path);
+	if (!length || S_ISDIR(status.st_mode))
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "%s is a directory; name the plugin's file in it, <name>.so",
+		                      path);
+	if (nova_trust_begin(&check.trust, error))
+		return error ? error->code : NOVA_E_UNAVAILABLE;
+	inspection->path = nova_strdup(whole);
+	inspection->name = nova_strdup(file);
+	if (length > 3 && !strcmp(file + length - 3, ".so"))
+		inspection->name[length - 3] = '\0';
+	check.libraries = nova_libraries_new();
+	check.fd = open_directory(inspection, &check, &subject);
+	subject.path = inspection->path;
+	inspect_file(inspection, &check, file, &subject);
+	if (opened)
+		*opened = subject.opened;
+	else if (subject.opened.fd >= 0)
+		close(subject.opened.fd);
+	if (check.fd >= 0)
+		close(check.fd);
+	nova_libraries_free(check.libraries);
+	nova_trust_end(&check.trust);
+	return 0;
+}
+
+int nova_plugin_inspect(const char *path, struct nova_inspection *inspection,
+                        struct nova_error *error)
+{
+	return nova_inspect(path, inspection, NULL, error);
+}
+
+void nova_inspection_free(struct nova_inspection *inspection)
+{
+	for (int aspect = 0; aspect < NOVA_ASPECTS; aspect++)
+		free(inspection->aspects[aspect].text);
+	nova_manifest_free(inspection->manifest);
+	free(inspection->manifest_text);
+	free(inspection->path);
+	free(inspection->name);
+	*inspection = (struct nova_inspection){0};
 }

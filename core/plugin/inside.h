@@ -177,6 +177,7 @@ struct nova_check {
 	const char *directory; /* canonical */
 	int fd;                /* of the directory */
 	uint32_t kind;         /* that belongs there */
+	bool named;            /* somebody named this very file: it need not be signed */
 };
 /*
  * All static checks but `duplicate` on <directory>/<file>. `text`, if not NULL, receives the
@@ -185,6 +186,10 @@ struct nova_check {
 int nova_check_file(const struct nova_check *check, const char *file,
                     struct nova_manifest **manifest, char **text, struct nova_opened *opened,
                     enum nova_refusal_reason *reason, struct nova_error *error);
+/* nova_plugin_inspect; `opened`, if not NULL, keeps the file open for the caller (fd -1: it was not
+ * read). */
+int nova_inspect(const char *path, struct nova_inspection *inspection, struct nova_opened *opened,
+                 struct nova_error *error);
 /* Non-zero: `file` is not called <name>.so as a plugin must be. */
 bool nova_file_name_valid(const char *file);
 

@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <ltdl.h>
+#include <novacore/tools/describe.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -146,6 +147,39 @@ static void *copy_struct(const void *theirs, uint32_t host_bytes)
 	return copy;
 }
 
+/* Loads the library and calls its entry. NULL with an error, or without: the entry said NULL. */
+static const struct nova_plugin *enter(const char *path, const struct nova_opened *opened,
+                                       const struct nova_host *host,
+                                       enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	const struct nova_plugin *(*entry)(const struct nova_host *);
+	lt_dlhandle handle = open_library(path);
+
+	error->code = 0;
+	if (!handle) {
+		refuse_load(path, reason, error);
+		return NULL;
+	}
+	void *symbol = lt_dlsym(handle, NOVA_ENTRY_NAME);
+	if (!symbol) {
+		nova_refuse(reason, NOVA_REFUSED_EXPORTS, error, "%s does not export %s", path,
+		            NOVA_ENTRY_NAME);
+		return NULL;
+	}
+	memcpy(&entry, &symbol, sizeof(entry));
+	if (check_loaded(path, symbol, opened, reason, error))
+		return NULL;
+	return entry(host);
+}
+
+static const struct nova_plugin *copy_plugin(const struct nova_plugin *theirs, uint32_t kind)
+{
+	struct nova_plugin *copy = copy_struct(theirs, sizeof(*copy));
+
+	copy->ops = copy_struct(theirs->ops, ops_bytes[kind]);
+	return copy;
+}
+
 int nova_plugin_load_trusted(const struct nova_trust *trust, const char *path, uint32_t kind,
                              const char *name, const char *sha256, const struct nova_host *host,
                              const struct nova_plugin **plugin, void (*between)(void *),
@@ -164,25 +198,13 @@ int nova_plugin_load_trusted(const struct nova_trust *trust, const char *path, u
 		return result;
 	if (between)
 		between(context);
-	lt_dlhandle handle = open_library(path);
-	if (!handle)
-		return refuse_load(path, reason, error);
-	const struct nova_plugin *(*entry)(const struct nova_host *);
-	void *symbol = lt_dlsym(handle, NOVA_ENTRY_NAME);
-	if (!symbol)
-		return nova_refuse(reason, NOVA_REFUSED_EXPORTS, error, "%s does not export %s",
-		                   path, NOVA_ENTRY_NAME);
-	memcpy(&entry, &symbol, sizeof(entry));
-	if (check_loaded(path, symbol, &opened, reason, error))
+	const struct nova_plugin *theirs = enter(path, &opened, host, reason, error);
+	if (!theirs && error->code)
 		return error->code;
-
-	const struct nova_plugin *theirs = entry(host);
 	NOVA_AUTOFREE char *difference = nova_manifest_difference(manifest_text, theirs, reason);
 	if (difference)
 		return nova_refuse(reason, *reason, error, "%s: %s", path, difference);
-	struct nova_plugin *copy = copy_struct(theirs, sizeof(*copy));
-	copy->ops = copy_struct(theirs->ops, ops_bytes[kind]);
-	*plugin = copy;
+	*plugin = copy_plugin(theirs, kind);
 	return 0;
 }
 
@@ -200,5 +222,69 @@ int nova_plugin_load(const char *path, uint32_t kind, const char *name, const ch
 	int result = nova_plugin_load_trusted(&trust, path, kind, name, sha256, host, plugin, NULL,
 	                                      NULL, reason, error);
 	nova_trust_end(&trust);
+	return result;
+}
+
+/* What the SDK does not allow, whatever a manifest says. */
+static int describe(const char *path, uint32_t kind, const struct nova_plugin *theirs,
+                    enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	static const enum nova_refusal_reason reasons[] = {
+	        [NOVA_DESCRIBE_SIZE] = NOVA_REFUSED_STRUCT_SIZE,
+	        [NOVA_DESCRIBE_NULL] = NOVA_REFUSED_NULL_OPS,
+	        [NOVA_DESCRIBE_WRONG] = NOVA_REFUSED_DESCRIPTOR};
+	config_t config;
+	char text[1024];
+
+	config_init(&config);
+	enum nova_describe_result result =
+	        nova_describe(theirs, config_root_setting(&config), text, sizeof(text));
+	config_destroy(&config);
+	if (result)
+		return nova_refuse(reason, reasons[result], error, "%s: %s", path, text);
+	if (theirs->kind != kind)
+		return nova_refuse(reason, NOVA_REFUSED_DESCRIPTOR, error,
+		                   "%s: its note says that it is a %s, its descriptor that it is a "
+		                   "%s; give NOVA_PLUGIN the descriptor's kind",
+		                   path, nova_kind_name(kind), nova_kind_name(theirs->kind));
+	return 0;
+}
+
+int nova_plugin_try(const char *path, const char *sha256, bool compare,
+                    const struct nova_host *host, const struct nova_plugin **plugin,
+                    enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	struct nova_inspection file;
+	struct nova_opened opened = {.fd = -1};
+	struct nova_error local = {0};
+	const struct nova_trust trust = nova_trust_now();
+	const struct nova_plugin *theirs = NULL;
+
+	error = error ? error : &local;
+	*plugin = NULL;
+	nova_trust_environment(&trust);
+	int result = nova_inspect(path, &file, &opened, error);
+	NOVA_AUTOCLOSE int fd = opened.fd;
+	if (!result && (file.unsafe || file.unloadable))
+		result = nova_refuse(reason, NOVA_REFUSED_LOAD, error,
+		                     "%s may not or cannot be loaded", path);
+	if (!result && strcmp(file.sha256, sha256))
+		result = nova_refuse(reason, NOVA_REFUSED_HASH, error,
+		                     "%s was replaced while it was being checked; check it again",
+		                     path);
+	if (!result) {
+		theirs = enter(file.path, &opened, host, reason, error);
+		result = theirs ? 0 : error->code;
+	}
+	if (!result)
+		result = describe(path, file.kind, theirs, reason, error);
+	NOVA_AUTOFREE char *difference = NULL;
+	if (!result && compare && file.manifest_text)
+		difference = nova_manifest_difference(file.manifest_text, theirs, reason);
+	if (difference)
+		result = nova_refuse(reason, *reason, error, "%s: %s", path, difference);
+	if (!result)
+		*plugin = copy_plugin(theirs, file.kind);
+	nova_inspection_free(&file);
 	return result;
 }

@@ -200,4 +200,55 @@ int nova_signature_verify(const char *file, const char *public_key, struct nova_
                           struct nova_error *error);
 void nova_verified_free(struct nova_verified *verified);
 
+/* --- one file, wherever it lies: `novacore plugin check` ------------------------------------- */
+
+/* What a static check looked at. */
+enum nova_aspect {
+	NOVA_ASPECT_FILE,      /* name, link, owner, mode, can it be read, is it a library */
+	NOVA_ASPECT_MANIFEST,  /* there, readable, this plugin's, of this very file */
+	NOVA_ASPECT_SIGNATURE, /* if there is one, it holds; nothing is revoked */
+	NOVA_ASPECT_NOTE,
+	NOVA_ASPECT_EXPORTS,
+	NOVA_ASPECT_BINDING,
+	NOVA_ASPECT_LIBRARIES,
+	NOVA_ASPECTS
+};
+struct nova_aspect_result {
+	bool tried;                      /* false: `text` says what stood in the way */
+	enum nova_refusal_reason reason; /* 0: nothing is wrong */
+	char *text;                      /* a sentence, or NULL */
+};
+struct nova_inspection {
+	char *path;                     /* canonical, absolute */
+	char *name;                     /* of the file, without .so */
+	char sha256[65];                /* "" if the file could not be read */
+	uint32_t kind;                  /* of the note, 0 without one */
+	struct nova_note note;          /* zeros without one */
+	struct nova_manifest *manifest; /* NULL: none that can be read */
+	char *manifest_text;            /* the same */
+	struct nova_aspect_result aspects[NOVA_ASPECTS];
+	/* Set: it must not be given control, for the reason that the first failed aspect says. */
+	bool unsafe;
+	/* Set: it cannot be loaded by this host at all. */
+	bool unloadable;
+};
+/*
+ * All static checks but `kind` (the directory's) and `duplicate`, each also after another one has
+ * failed. Executes nothing. An error only if there is no such file; free the inspection in any
+ * case.
+ */
+int nova_plugin_inspect(const char *path, struct nova_inspection *inspection,
+                        struct nova_error *error);
+void nova_inspection_free(struct nova_inspection *inspection);
+
+/*
+ * As nova_plugin_load, for a file that nova_plugin_inspect takes for neither unsafe nor unloadable:
+ * other flaws, such as a missing manifest, do not keep it from being tried. What the plugin says of
+ * itself is compared with its manifest, if it has a readable one and `compare` is true.
+ * @thread a process that may die
+ */
+int nova_plugin_try(const char *path, const char *sha256, bool compare,
+                    const struct nova_host *host, const struct nova_plugin **plugin,
+                    enum nova_refusal_reason *reason, struct nova_error *error);
+
 #endif
