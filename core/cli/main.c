@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* main(): finds the command. Without one, options mean `novacore run`. */
+#include "core/cli/check.h"
 #include "core/cli/cli.h"
 
 #include <locale.h>
@@ -22,6 +23,7 @@ static const struct {
          "show the settings and where each comes from; check a file"},
         {"guest", nova_command_guest, "build, list and clean the appliance (our guest image)"},
         {"worker", nova_command_worker, NULL},
+        {"check-one", nova_command_check_one, NULL},
         {"complete", nova_command_complete, NULL},
 };
 

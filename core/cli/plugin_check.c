@@ -1,12 +1,809 @@
 /* SPDX-License-Identifier: MIT */
-/* `novacore plugin check`: a plugin against the contract. */
-#include "core/cli/cli.h"
+/*
+ * `novacore plugin check`: a plugin against the contract. This side reads the file, starts a
+ * process for each check (check_one.c), and judges what is left of it; it never loads anything.
+ */
+#include "core/cli/check.h"
 #include "core/cli/plugin_actions.h"
+#include "core/cli/profiles.h"
+
+#include <novacore/tools/describe.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BASE_SECONDS  30          /* of every check, for what is not an op */
+#define GRACE_MS      5000        /* after an op's deadline */
+#define MEMORY_LIMIT  (1ll << 30) /* as limits.worker_memory */
+#define OUTPUT_LIMIT  (64ll << 20)
+#define OP_TIMEOUT_NS (60 * NOVA_SECOND_NS)
+
+static const char help[] =
+        "usage: novacore plugin check FILE|NAME [--set NAME=VALUE]… [--only CHECK]…\n"
+        "                             [--format table|json]\n"
+        "       novacore plugin check --list [FILE|NAME]\n"
+        "\n"
+        "Puts a plugin through the contract: what its file, its descriptor and its functions must "
+        "be\n"
+        "like. Each check runs in a process of its own, so that a plugin which crashes, hangs, "
+        "grows,\n"
+        "prints or exits fails that check and nothing else. The file may lie anywhere, its "
+        "manifest\n"
+        "beside it. Nothing is installed.\n"
+        "\n"
+        "A driver is given its target by --set; without one, what needs a target is not tried. "
+        "VMs that\n"
+        "it makes there are called novacore-check-…, are small, and are deleted.\n"
+        "\n"
+        "  --set NAME=VALUE      a parameter of the plugin, such as uri=…; may be given several "
+        "times\n"
+        "  --only CHECK          only this check; several with commas\n"
+        "  --list                the checks that there are, and what each proves\n"
+        "  --op-timeout DURATION what one call may take (default: 60s)\n"
+        "  --image IMAGE         a driver's VMs boot from this: a disk's path, or the target's "
+        "own name\n"
+        "  --kernel FILE         they boot this kernel of this host instead\n"
+        "  --initrd FILE         with this initial RAM disk\n"
+        "  --cmdline TEXT        with this kernel command line\n"
+        "  --format FORMAT       how to print: table (default), json\n"
+        "  --json                short for --format json\n" NOVA_COMMON_HELP "\n"
+        "Exit code: 0 nothing failed; 4 a check failed; 5 novacore would refuse the file (no "
+        "manifest,\n"
+        "another hash, …; other checks are made where that is safe); 3 it cannot be tried here; 2 "
+        "wrong\n"
+        "usage.\n"
+        "\n"
+        "examples:\n"
+        "  novacore plugin check build/hello.so\n"
+        "  novacore plugin check build/hello.so --only threads,descriptors\n"
+        "  novacore plugin check ./mydriver.so --set uri=https://lab:8006 --set "
+        "token=file:lab.token\n"
+        "  novacore plugin check sim --set clock=virtual\n"
+        "\n"
+        "As a test of your own project:\n"
+        "  add_test(NAME contract COMMAND novacore plugin check $<TARGET_FILE:hello>)\n";
+
+/* --- what is checked -------------------------------------------------------------------------- */
+
+/* One line of the result. */
+struct row {
+	const char *name, *needs, *proves;
+	uint32_t flags, ops;
+	int aspect;                /* of the file, or −1 */
+	enum nova_verdict verdict; /* 0: not yet */
+	bool lost;                 /* it cost its process */
+	char *why;
+	double seconds;
+};
+
+struct arguments {
+	const char *file, *image, *kernel, *initrd, *cmdline;
+	const char **settings;
+	size_t setting_count;
+	char *only; /* ",a,b," or NULL */
+	bool json, list, quiet;
+	int64_t op_timeout_ns;
+};
+
+struct checking {
+	const struct arguments *arguments;
+	struct nova_inspection file;
+	struct row *rows;
+	size_t count;
+	json_t *parameters;
+	char prefix[64], directory[64], program[4096];
+	int64_t begun_ns;
+};
+
+static volatile int interrupted;
+
+static const struct {
+	enum nova_aspect aspect;
+	const char *name, *proves;
+} aspects[] = {
+        {NOVA_ASPECT_FILE, "file", "name, owner and mode let novacore use it"},
+        {NOVA_ASPECT_MANIFEST, "manifest", "it has a manifest, made for this very file"},
+        {NOVA_ASPECT_NOTE, "note", "one ABI note says what it was built for, and that fits"},
+        {NOVA_ASPECT_EXPORTS, "exports", "it exports its entry, and nothing else"},
+        {NOVA_ASPECT_BINDING, "binding", "all its symbols are bound when it is loaded"},
+        {NOVA_ASPECT_LIBRARIES, "libraries", "the libraries that it needs are installed"},
+};
+
+static void add_row(struct checking *checking, struct row row)
+{
+	checking->rows = nova_grow(checking->rows, checking->count, sizeof(row));
+	checking->rows[checking->count++] = row;
+}
+
+/* `kind` 0: of every kind. */
+static void list_rows(struct checking *checking, uint32_t kind)
+{
+	uint32_t kinds = kind ? NOVA_CHECK_OF(kind) : NOVA_CHECK_OF_ALL;
+
+	for (size_t i = 0; i < NOVA_COUNT(aspects); i++)
+		add_row(checking, (struct row){.name = aspects[i].name,
+		                               .proves = aspects[i].proves,
+		                               .aspect = (int)aspects[i].aspect});
+	for (const struct own_check *own = own_checks; own->name; own++)
+		if (own->kinds & kinds)
+			add_row(checking, (struct row){.name = own->name,
+			                               .needs = own->needs,
+			                               .proves = own->proves,
+			                               .aspect = -1});
+	for (const struct nova_validator_check *const *at = nova_validator_checks(); *at; at++)
+		if ((*at)->kinds & kinds)
+			add_row(checking,
+			        (struct row){.name = (*at)->name,
+			                     .needs = (*at)->needs ? (*at)->needs : "sizes",
+			                     .proves = (*at)->proves,
+			                     .flags = (*at)->flags,
+			                     .ops = (*at)->ops,
+			                     .aspect = -1});
+}
+
+static struct row *find_row(const struct checking *checking, const char *name, size_t length)
+{
+	for (size_t i = 0; i < checking->count; i++)
+		if (strlen(checking->rows[i].name) == length &&
+		    !strncmp(checking->rows[i].name, name, length))
+			return &checking->rows[i];
+	return NULL;
+}
+
+static bool is_wanted(const struct arguments *arguments, const char *name)
+{
+	NOVA_AUTOFREE char *part = nova_format(",%s,", name);
+
+	return !arguments->only || strstr(arguments->only, part);
+}
+
+/* --- what stands in the way ------------------------------------------------------------------- */
+
+/* NULL, or why the row cannot be tried: one of the checks that it needs. */
+static char *find_obstacle(const struct checking *checking, const struct row *row)
+{
+	for (const char *at = row->needs; at && *at; at += strspn(at, " ")) {
+		char mark = *at == '?' || *at == '!' ? *at++ : ' ';
+		size_t length = strcspn(at, " ");
+		const struct row *need = find_row(checking, at, length);
+		at += length;
+		if (!need || !need->verdict)
+			continue; /* not for this kind, or not asked for */
+		bool failed = need->verdict == NOVA_VERDICT_FAILED;
+		if (failed && (mark == ' ' || mark == '?' || need->lost))
+			return nova_format("the check `%s` failed", need->name);
+		if (need->verdict == NOVA_VERDICT_NOT_TRIED && mark == ' ')
+			return nova_strdup(need->why);
+	}
+	return NULL;
+}
+
+/* --- one process ------------------------------------------------------------------------------ */
+
+struct process {
+	atomic_int pid;
+	atomic_int over;
+	volatile int stop; /* for nova_child_run */
+	atomic_int grown;  /* 1: memory, 2: output */
+	char *stage;
+	enum nova_verdict verdict;
+	char *why;
+};
+
+static void take_line(void *context, const char *line)
+{
+	struct process *process = context;
+	const char *text = strlen(line) > 2 ? line + 2 : "";
+
+	switch (line[0]) {
+	case 'P': atomic_store(&process->pid, atoi(text)); break;
+	case 'S':
+		free(process->stage);
+		process->stage = nova_strdup(text);
+		break;
+	case 'V':
+		for (int i = NOVA_VERDICT_PASSED; i <= NOVA_VERDICT_NOT_TRIED; i++) {
+			size_t length = strlen(verdict_words[i]);
+			if (strncmp(text, verdict_words[i], length) || text[length] != ' ')
+				continue;
+			process->verdict = (enum nova_verdict)i;
+			free(process->why);
+			process->why = nova_strdup(text + length + 1);
+		}
+		break;
+	default: break;
+	}
+}
+
+static int64_t resident_bytes(int pid)
+{
+	NOVA_AUTOFREE char *path = nova_format("/proc/%d/statm", pid);
+	NOVA_AUTOFREE char *text = nova_file_read(path, 4096, NULL, NULL);
+	long long pages = 0;
+
+	if (!text || sscanf(text, "%*s %lld", &pages) != 1)
+		return 0;
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+static int64_t output_bytes(int pid)
+{
+	int64_t bytes = 0;
+
+	for (int fd = 1; fd <= 2; fd++) {
+		NOVA_AUTOFREE char *path = nova_format("/proc/%d/fd/%d", pid, fd);
+		struct stat status;
+		if (!stat(path, &status) && S_ISREG(status.st_mode))
+			bytes += status.st_size;
+	}
+	return bytes;
+}
+
+/* Ends the process when it grows, and when the user has had enough. */
+static void *watch(void *context)
+{
+	struct process *process = context;
+
+	while (!atomic_load(&process->over)) {
+		int pid = atomic_load(&process->pid);
+		if (pid > 0 && resident_bytes(pid) > MEMORY_LIMIT)
+			atomic_store(&process->grown, 1);
+		else if (pid > 0 && output_bytes(pid) > OUTPUT_LIMIT)
+			atomic_store(&process->grown, 2);
+		if (atomic_load(&process->grown) || interrupted)
+			process->stop = 1;
+		usleep(50000);
+	}
+	return NULL;
+}
+
+static char *make_request(const struct checking *checking, const struct row *row)
+{
+	const struct arguments *arguments = checking->arguments;
+	const struct row *contract = find_row(checking, "contract", strlen("contract"));
+	NOVA_AUTOJSON json_t *request = json_pack(
+	        "{ss ss ss sO sI ss ss? ss? ss? ss? sb}", "path", checking->file.path, "sha256",
+	        checking->file.sha256, "check", row->name, "parameters", checking->parameters,
+	        "op_timeout_ms", (json_int_t)(arguments->op_timeout_ns / 1000000), "prefix",
+	        checking->prefix, "image", arguments->image, "kernel", arguments->kernel, "initrd",
+	        arguments->initrd, "cmdline", arguments->cmdline, "contract_failed",
+	        contract && contract->verdict == NOVA_VERDICT_FAILED);
+
+	return json_dumps(request, JSON_COMPACT);
+}
+
+static void set_verdict(struct row *row, enum nova_verdict verdict, char *why)
+{
+	row->verdict = verdict;
+	free(row->why);
+	nova_secret_redact(why);
+	nova_utf8_repair(why);
+	row->why = why;
+}
+
+/* What is left of the process says how it went. */
+static void judge(struct row *row, struct process *process, int code, int status,
+                  const struct nova_error *error, int64_t seconds)
+{
+	const char *stage = process->stage ? process->stage : "starting";
+	char *why = NULL;
+
+	if (atomic_load(&process->grown) == 1)
+		why = nova_format("while at `%s` it grew beyond %lld MiB of memory", stage,
+		                  MEMORY_LIMIT >> 20);
+	else if (atomic_load(&process->grown) == 2)
+		why = nova_format("while at `%s` it wrote more than %lld MiB to stdout and stderr",
+		                  stage, OUTPUT_LIMIT >> 20);
+	else if (code == NOVA_E_TIMEOUT)
+		why = nova_format("it hangs: `%s` had not ended after %" PRId64 " s", stage,
+		                  seconds);
+	else if (code)
+		why = nova_format("its process could not be watched: %s", error->text);
+	else if (status < 0)
+		why = nova_format("it crashed: SIG%s while at `%s`",
+		                  sigabbrev_np(-status) ? sigabbrev_np(-status) : "?", stage);
+	else if (!process->verdict || status)
+		why = nova_format("it ended the process, with exit code %d, while at `%s`: a "
+		                  "plugin returns an error instead",
+		                  status, stage);
+	row->lost = why != NULL;
+	if (why)
+		set_verdict(row, NOVA_VERDICT_FAILED, why);
+	else
+		set_verdict(row, process->verdict, nova_strdup(process->why));
+}
+
+static void run_process(struct checking *checking, struct row *row)
+{
+	NOVA_AUTOFREE char *request = make_request(checking, row);
+	NOVA_AUTOFREE char *folder = nova_format("%s/work", checking->directory);
+	NOVA_AUTOFREE char *temporary = nova_format("TMPDIR=%s", folder);
+	int64_t each_ns = checking->arguments->op_timeout_ns + GRACE_MS * INT64_C(1000000);
+	int64_t limit_ns = BASE_SECONDS * NOVA_SECOND_NS + row->ops * each_ns;
+	int64_t begin_ns = nova_now_ns();
+	struct process process = {0};
+	struct nova_child_result result;
+	struct nova_error error = {0};
+	pthread_t watcher;
+	const struct nova_child child = {
+	        .argv = (const char *const[]){checking->program, "check-one", NULL},
+	        .env = (const char *const[]){temporary, "LD_BIND_NOW=1", NULL},
+	        .directory = folder,
+	        .input = request,
+	        .input_bytes = strlen(request),
+	        .deadline_ns = begin_ns + limit_ns,
+	        .stop = &process.stop,
+	        .on_line = take_line,
+	        .context = &process};
+
+	if (nova_directory_make(folder, 0755, &error)) {
+		set_verdict(row, NOVA_VERDICT_NOT_TRIED, nova_strdup(error.text));
+		return;
+	}
+	bool watched = !pthread_create(&watcher, NULL, watch, &process);
+	int code = nova_child_run(&child, &result, &error);
+	atomic_store(&process.over, 1);
+	if (watched)
+		pthread_join(watcher, NULL);
+	row->seconds = (double)(nova_now_ns() - begin_ns) / 1e9;
+	if (interrupted && code)
+		set_verdict(row, NOVA_VERDICT_NOT_TRIED, nova_strdup("interrupted"));
+	else
+		judge(row, &process, code, result.status, &error, limit_ns / NOVA_SECOND_NS);
+	nova_child_result_free(&result);
+	nova_directory_remove(folder, NULL);
+	free(process.stage);
+	free(process.why);
+}
+
+/* --- printing --------------------------------------------------------------------------------- */
+
+static void print_head(const struct checking *checking)
+{
+	const struct nova_inspection *file = &checking->file;
+	const struct nova_manifest *manifest = file->manifest;
+
+	if (checking->arguments->json || checking->arguments->quiet)
+		return;
+	printf("%s/%s%s%s, ABI %u.%u", nova_kind_name(file->kind), file->name, manifest ? " " : "",
+	       manifest ? manifest->version : "", file->note.major, file->note.minor);
+	if (file->note.draft)
+		printf(" draft %u", file->note.draft);
+	printf("\n%s\nSHA-256 %s\n\n", file->path, *file->sha256 ? file->sha256 : "unknown");
+}
+
+static void print_row(const struct checking *checking, const struct row *row)
+{
+	static const char *const words[] = {"", "passed", "FAILED", "not tried"};
+	bool passed = row->verdict == NOVA_VERDICT_PASSED;
+
+	if (checking->arguments->json || (checking->arguments->quiet && passed))
+		return;
+	printf("%-19s %-9s  ", row->name, words[row->verdict]);
+	if (passed)
+		printf("%s%s%s%s\n", row->proves, *row->why ? " (" : "", row->why,
+		       *row->why ? ")" : "");
+	else
+		printf("%s\n", row->why);
+	fflush(stdout);
+}
+
+static size_t count_verdicts(const struct checking *checking, enum nova_verdict verdict)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < checking->count; i++)
+		count += checking->rows[i].verdict == verdict;
+	return count;
+}
+
+static void print_summary(const struct checking *checking)
+{
+	printf("\n%s/%s: %zu passed, %zu failed, %zu not tried, in %.1f s\n",
+	       nova_kind_name(checking->file.kind), checking->file.name,
+	       count_verdicts(checking, NOVA_VERDICT_PASSED),
+	       count_verdicts(checking, NOVA_VERDICT_FAILED),
+	       count_verdicts(checking, NOVA_VERDICT_NOT_TRIED),
+	       (double)(nova_now_ns() - checking->begun_ns) / 1e9);
+}
+
+static void print_result(const struct checking *checking, int code)
+{
+	const struct nova_inspection *file = &checking->file;
+	NOVA_AUTOJSON json_t *checks = json_array();
+
+	for (size_t i = 0; i < checking->count; i++) {
+		const struct row *row = &checking->rows[i];
+		if (!row->verdict)
+			continue;
+		json_array_append_new(
+		        checks, json_pack("{ss ss ss s:o sf}", "name", row->name, "proves",
+		                          row->proves, "result", verdict_words[row->verdict], "why",
+		                          *row->why ? json_string(row->why) : json_null(),
+		                          "seconds", row->seconds));
+	}
+	NOVA_AUTOJSON json_t *all =
+	        json_pack("{ss s:{ss? ss ss? ss ss} s:{sI sI sI} sO s:{sI sI sI} sI}", "schema",
+	                  "novacore.check/1", "plugin", "kind",
+	                  file->kind ? nova_kind_name(file->kind) : NULL, "name", file->name,
+	                  "version", file->manifest ? file->manifest->version : NULL, "path",
+	                  file->path, "sha256", file->sha256, "abi", "major",
+	                  (json_int_t)file->note.major, "minor", (json_int_t)file->note.minor,
+	                  "draft", (json_int_t)file->note.draft, "checks", checks, "counts",
+	                  "passed", (json_int_t)count_verdicts(checking, NOVA_VERDICT_PASSED),
+	                  "failed", (json_int_t)count_verdicts(checking, NOVA_VERDICT_FAILED),
+	                  "not_tried", (json_int_t)count_verdicts(checking, NOVA_VERDICT_NOT_TRIED),
+	                  "exit_code", (json_int_t)code);
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	putchar('\n');
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+static void take_aspect(struct checking *checking, struct row *row)
+{
+	const struct nova_aspect_result *aspect = &checking->file.aspects[row->aspect];
+
+	if (!aspect->tried)
+		set_verdict(row, NOVA_VERDICT_NOT_TRIED, nova_strdup(aspect->text));
+	else if (aspect->reason)
+		set_verdict(
+		        row, NOVA_VERDICT_FAILED,
+		        nova_format("%s (%s)", aspect->text, nova_refusal_code(aspect->reason)));
+	else
+		set_verdict(row, NOVA_VERDICT_PASSED, nova_strdup(""));
+}
+
+static void perform(struct checking *checking, struct row *row)
+{
+	char *obstacle = NULL;
+
+	if (row->aspect >= 0) {
+		take_aspect(checking, row);
+		return;
+	}
+	if (checking->file.unsafe)
+		obstacle = nova_strdup("others could have written this file, so it is not given "
+		                       "control: see above");
+	else if (checking->file.unloadable)
+		obstacle = nova_strdup("it cannot be loaded: see above");
+	else if (interrupted && !(row->flags & NOVA_CHECK_SWEEPS))
+		obstacle = nova_strdup("interrupted");
+	else
+		obstacle = find_obstacle(checking, row);
+	if (obstacle)
+		set_verdict(row, NOVA_VERDICT_NOT_TRIED, obstacle);
+	else
+		run_process(checking, row);
+}
+
+static int exit_code(const struct checking *checking)
+{
+	const struct row *work = find_row(checking, "work", strlen("work"));
+	bool refused = false, failed = false, tried = false;
+
+	for (size_t i = 0; i < checking->count; i++) {
+		const struct row *row = &checking->rows[i];
+		bool is_static = row->aspect >= 0;
+		bool wrong = row->verdict == NOVA_VERDICT_FAILED;
+		if (is_static && wrong &&
+		    checking->file.aspects[row->aspect].reason == NOVA_REFUSED_MISSING_LIBRARY)
+			continue;
+		refused |= is_static && wrong;
+		failed |= wrong;
+		tried |= row->verdict == NOVA_VERDICT_PASSED &&
+		         (!is_static || checking->arguments->only);
+	}
+	if (interrupted)
+		return 130;
+	if (refused)
+		return 5;
+	if (failed)
+		return 4;
+	/* Who gives a target wants it to be tried. */
+	if (!tried || (work && work->verdict == NOVA_VERDICT_NOT_TRIED &&
+	               json_array_size(checking->parameters)))
+		return 3;
+	return 0;
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+static int check_all(struct checking *checking)
+{
+	struct nova_error error = {0};
+	const struct sigaction action = {.sa_handler = on_signal};
+	ssize_t length =
+	        readlink("/proc/self/exe", checking->program, sizeof(checking->program) - 1);
+
+	snprintf(checking->directory, sizeof(checking->directory), "/tmp/novacore-check-XXXXXX");
+	if (length < 0 || !mkdtemp(checking->directory)) {
+		nova_error_errno(&error, "cannot prepare the checks in %s", checking->directory);
+		return nova_complain(&error);
+	}
+	chmod(checking->directory, 0755); /* a hypervisor's own user reads from there */
+	snprintf(checking->prefix, sizeof(checking->prefix), "novacore-check-%s-",
+	         checking->directory + strlen("/tmp/novacore-check-"));
+	for (char *at = checking->prefix; *at; at++) /* names are lower case everywhere */
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	checking->begun_ns = nova_now_ns();
+	print_head(checking);
+	for (size_t i = 0; i < checking->count; i++) {
+		struct row *row = &checking->rows[i];
+		if (!is_wanted(checking->arguments, row->name))
+			continue;
+		perform(checking, row);
+		print_row(checking, row);
+	}
+	nova_directory_remove(checking->directory, NULL);
+	int code = exit_code(checking);
+	if (checking->arguments->json)
+		print_result(checking, code);
+	else
+		print_summary(checking);
+	return code;
+}
+
+/* --- parameters ------------------------------------------------------------------------------- */
+
+/* NAME=VALUE, also with `<kind>.<name>.` before it, as in a configuration. */
+static const char *short_setting(const struct nova_inspection *file, const char *setting)
+{
+	NOVA_AUTOFREE char *prefix = nova_format("%s.%s.", nova_kind_name(file->kind), file->name);
+	size_t length = strlen(prefix);
+
+	return strncmp(setting, prefix, length) ? setting : setting + length;
+}
+
+/* A secret's reference is read; other values go as they are written. */
+static char *resolve(const struct nova_config *config, const struct nova_inspection *file,
+                     const char *setting)
+{
+	NOVA_AUTOFREE char *prefix = nova_format("%s.%s", nova_kind_name(file->kind), file->name);
+	size_t length = strcspn(setting, "=");
+
+	for (size_t i = 0; i < file->manifest->spec_count; i++) {
+		const struct nova_spec *spec = &file->manifest->specs[i];
+		if (spec->type != NOVA_PARAM_SECRET || strlen(spec->name) != length ||
+		    strncmp(spec->name, setting, length))
+			continue;
+		NOVA_AUTOJSON json_t *all = nova_config_params(config, prefix, NULL, true);
+		const char *secret = nova_json_text(all, spec->name);
+		nova_secret_add(secret);
+		return nova_format("%s=%s", spec->name, secret);
+	}
+	return nova_strdup(setting);
+}
+
+static int read_parameters(struct checking *checking, struct nova_error *error)
+{
+	const struct arguments *arguments = checking->arguments;
+	const struct nova_inspection *file = &checking->file;
+	NOVA_AUTOFREE char *prefix = nova_format("%s.%s", nova_kind_name(file->kind), file->name);
+	NOVA_AUTOCONFIG struct nova_config *config = nova_config_new();
+	int code = 0;
+
+	checking->parameters = json_array();
+	if (file->manifest)
+		nova_config_declare(config, prefix, file->manifest->specs,
+		                    file->manifest->spec_count);
+	for (size_t i = 0; i < arguments->setting_count && !code; i++) {
+		const char *setting = short_setting(file, arguments->settings[i]);
+		NOVA_AUTOFREE char *full = nova_format("%s.%s", prefix, setting);
+		if (!strchr(setting, '='))
+			code = nova_error_set(error, NOVA_E_INVALID,
+			                      "--set %s: want NAME=VALUE, such as uri=…", setting);
+		else if (file->manifest)
+			code = nova_config_add_setting(config, full, error);
+	}
+	if (!code && file->manifest)
+		code = nova_config_finish(config, error);
+	for (size_t i = 0; i < arguments->setting_count && !code; i++) {
+		const char *setting = short_setting(file, arguments->settings[i]);
+		NOVA_AUTOFREE char *value =
+		        file->manifest ? resolve(config, file, setting) : nova_strdup(setting);
+		json_t *text = json_string(value);
+		if (!text)
+			code = nova_error_set(error, NOVA_E_INVALID, "--set %s is not UTF-8",
+			                      arguments->settings[i]);
+		else
+			json_array_append_new(checking->parameters, text);
+	}
+	return code;
+}
+
+/* --- the command ------------------------------------------------------------------------------ */
+
+static int list_checks(const struct checking *checking)
+{
+	GRID_AUTO struct grid grid = {.columns = 3};
+
+	grid_add(&grid, "CHECK");
+	grid_add(&grid, "NEEDS");
+	grid_add(&grid, "PROVES THAT");
+	for (size_t i = 0; i < checking->count; i++) {
+		const struct row *row = &checking->rows[i];
+		const char *needs =
+		        row->needs ? row->needs + strcspn(row->needs, "abcdefghijklmnopqrstuvwxyz")
+		                   : NULL;
+		NOVA_AUTOFREE char *first =
+		        needs ? nova_format("%.*s", (int)strcspn(needs, " "), needs) : NULL;
+		grid_add(&grid, row->name);
+		grid_add(&grid, first);
+		grid_add(&grid, row->proves);
+	}
+	grid_print(&grid, stdout);
+	return 0;
+}
+
+/* The file itself, or that of an installed plugin. */
+static int find_file(const char *given, struct nova_inspection *file, struct nova_error *error)
+{
+	struct nova_registry *registry;
+	struct nova_error unknown = {0};
+
+	if (strchr(given, '.') || !access(given, F_OK))
+		return nova_plugin_inspect(given, file, error);
+	NOVA_AUTOFREE char *name = nova_strdup(given);
+	char *slash = strchr(name, '/');
+	if (slash)
+		*slash = '\0';
+	uint32_t kind = slash ? nova_kind_parse(name) : 0;
+	if ((slash && !kind) || nova_registry_scan(&registry, error))
+		return nova_plugin_inspect(given, file, error);
+	const struct nova_manifest *found =
+	        nova_registry_find(registry, kind, slash ? slash + 1 : name, &unknown);
+	int code = found ? nova_plugin_inspect(found->path, file, error)
+	                 : nova_error_set(error, unknown.code, "no file and no plugin: %s",
+	                                  unknown.text);
+	nova_registry_free(registry);
+	return code;
+}
+
+static int check_only(const struct checking *checking, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *list = nova_strdup(checking->arguments->only);
+	NOVA_AUTOFREE const char **names = nova_alloc((checking->count + 1) * sizeof(*names));
+	char *rest = NULL;
+
+	for (size_t i = 0; i < checking->count; i++)
+		names[i] = checking->rows[i].name;
+	for (char *name = list ? strtok_r(list, ",", &rest) : NULL; name;
+	     name = strtok_r(NULL, ",", &rest)) {
+		if (find_row(checking, name, strlen(name)))
+			continue;
+		const char *nearest = nova_nearest(name, names);
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "--only %s: there is no such check%s%s%s%s; see novacore plugin "
+		        "check --list",
+		        name, checking->file.kind ? " for a " : "",
+		        checking->file.kind ? nova_kind_name(checking->file.kind) : "",
+		        nearest ? "; did you mean " : "", nearest ? nearest : "");
+	}
+	return 0;
+}
+
+static int act(struct checking *checking, struct nova_error *error)
+{
+	const struct arguments *arguments = checking->arguments;
+
+	if (arguments->file && find_file(arguments->file, &checking->file, error))
+		return nova_complain(error);
+	list_rows(checking, checking->file.kind);
+	if (arguments->list)
+		return list_checks(checking);
+	if (check_only(checking, error) || read_parameters(checking, error))
+		return nova_complain(error);
+	return check_all(checking);
+}
+
+static int take_option(int option, struct arguments *arguments, struct nova_error *error)
+{
+	double value;
+	char *more;
+
+	switch (option) {
+	case 's': arguments->settings[arguments->setting_count++] = optarg; return 0;
+	case 'o':
+		more = nova_format("%s%s,", arguments->only ? arguments->only : ",", optarg);
+		free(arguments->only);
+		arguments->only = more;
+		return 0;
+	case 't':
+		if (nova_quantity_parse(optarg, NOVA_DURATION, &value, error))
+			return nova_error_prefix(error, "--op-timeout");
+		if (value < 1e6 || value > 3.6e12)
+			return nova_error_set(error, NOVA_E_INVALID,
+			                      "--op-timeout %s: it can be 1ms to 1h", optarg);
+		arguments->op_timeout_ns = (int64_t)value;
+		return 0;
+	case 'f':
+		arguments->json = !strcmp(optarg, "json");
+		if (!arguments->json && strcmp(optarg, "table"))
+			return nova_error_set(error, NOVA_E_INVALID,
+			                      "--format %s: there are table and json", optarg);
+		return 0;
+	case 'j': arguments->json = true; return 0;
+	case 'l': arguments->list = true; return 0;
+	case 'i': arguments->image = optarg; return 0;
+	case 'k': arguments->kernel = optarg; return 0;
+	case 'r': arguments->initrd = optarg; return 0;
+	default: arguments->cmdline = optarg; return 0;
+	}
+}
+
+/* −1: go on. */
+static int parse(int argc, char **argv, struct arguments *arguments, struct nova_error *error)
+{
+	static const struct option options[] = {{"set", required_argument, NULL, 's'},
+	                                        {"only", required_argument, NULL, 'o'},
+	                                        {"list", no_argument, NULL, 'l'},
+	                                        {"op-timeout", required_argument, NULL, 't'},
+	                                        {"image", required_argument, NULL, 'i'},
+	                                        {"kernel", required_argument, NULL, 'k'},
+	                                        {"initrd", required_argument, NULL, 'r'},
+	                                        {"cmdline", required_argument, NULL, 'c'},
+	                                        {"format", required_argument, NULL, 'f'},
+	                                        {"json", no_argument, NULL, 'j'},
+	                                        NOVA_COMMON_OPTIONS,
+	                                        {NULL, 0, NULL, 0}};
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		arguments->quiet |= option == NOVA_OPTION_QUIET;
+		if (option < NOVA_OPTION_HELP && option != '?' && option != ':') {
+			if (take_option(option, arguments, error))
+				return nova_complain(error);
+			continue;
+		}
+		int result = nova_common_option(option, argv, options, help);
+		if (result >= 0)
+			return result;
+	}
+	arguments->file = optind < argc ? argv[optind] : NULL;
+	if (argc - optind > 1)
+		nova_error_set(error, NOVA_E_INVALID,
+		               "plugin check takes one file at a time: what is `%s`?",
+		               argv[optind + 1]);
+	else if (!arguments->file && !arguments->list)
+		nova_error_set(error, NOVA_E_INVALID,
+		               "plugin check needs the plugin's file, or the name of an installed "
+		               "one; see novacore plugin check --help");
+	return error->code ? nova_complain(error) : -1;
+}
 
 int nova_plugin_check(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	fputs("novacore: plugin check is not implemented\n", stderr);
-	return 2;
+	NOVA_AUTOFREE const char **settings = nova_alloc((size_t)argc * sizeof(*settings));
+	struct arguments arguments = {.settings = settings, .op_timeout_ns = OP_TIMEOUT_NS};
+	struct checking checking = {.arguments = &arguments};
+	struct nova_error error = {0};
+	int code = parse(argc, argv, &arguments, &error);
+
+	if (code < 0)
+		code = act(&checking, &error);
+	for (size_t i = 0; i < checking.count; i++)
+		free(checking.rows[i].why);
+	free(checking.rows);
+	free(arguments.only);
+	if (checking.parameters)
+		json_decref(checking.parameters);
+	nova_inspection_free(&checking.file);
+	return code;
 }

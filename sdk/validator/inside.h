@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the validator share. Nobody else includes this. */
+#ifndef NOVACORE_VALIDATOR_INSIDE_H
+#define NOVACORE_VALIDATOR_INSIDE_H
+
+#include <novacore/testhost.h>
+#include <novacore/tools/validator.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct validator {
+	const struct nova_validator_request *request;
+	const struct nova_plugin *plugin;
+	enum nova_verdict verdict;
+	int quiet; /* while > 0, nothing fails and nothing is "not tried": another aspect is judged
+	            */
+	int64_t op_timeout_ms;
+	uint32_t names; /* objects named so far */
+	char *why;
+	uint32_t room;
+};
+
+/* --- validator.c -------------------------------------------------------------------------- */
+
+/* Adds a sentence; the check has failed. */
+__attribute__((format(printf, 2, 3))) void fail(struct validator *v, const char *format, ...);
+/* The check could not be tried; ignored once it has failed. */
+__attribute__((format(printf, 2, 3))) void untried(struct validator *v, const char *format, ...);
+/* Something worth knowing about a check that has passed. */
+__attribute__((format(printf, 2, 3))) void note(struct validator *v, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void stage(struct validator *v, const char *format, ...);
+/* The plugin, loaded at the first call; NULL: the verdict is set. */
+const struct nova_plugin *loaded(struct validator *v);
+
+const char *status_name(int status); /* "NOVA_E_TIMEOUT" */
+int64_t now_ms(void);
+void sleep_ms(int64_t ms);
+
+/*
+ * A test host, with `probe` and `create` called. NULL: the verdict is set. `parameters` NULL: the
+ * request's.
+ */
+struct nova_testhost *open_host(struct validator *v, const char *const *parameters);
+/* Takes the host's complaints, and frees it. */
+void close_host(struct validator *v, struct nova_testhost *host);
+
+/* Does the plugin's work once, as far as that is possible. */
+void tour(struct validator *v);
+
+/* --- by kind ------------------------------------------------------------------------------ */
+
+/* name NULL at the end */
+extern const struct nova_validator_check common_checks[], contract_checks[], watch_checks[],
+        driver_checks[], vm_checks[], time_checks[], last_checks[], benchmark_checks[],
+        optimizer_checks[], profile_checks[];
+void tour_driver(struct validator *v);
+void tour_benchmark(struct validator *v);
+void tour_optimizer(struct validator *v);
+void tour_profile(struct validator *v);
+
+#endif
