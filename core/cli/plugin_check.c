@@ -110,6 +110,8 @@ static const struct {
 } aspects[] = {
         {NOVA_ASPECT_FILE, "file", "name, owner and mode let novacore use it"},
         {NOVA_ASPECT_MANIFEST, "manifest", "it has a manifest, made for this very file"},
+        {NOVA_ASPECT_SIGNATURE, "signature",
+         "nothing is revoked, and a signature that is there is right"},
         {NOVA_ASPECT_NOTE, "note", "one ABI note says what it was built for, and that fits"},
         {NOVA_ASPECT_EXPORTS, "exports", "it exports its entry, and nothing else"},
         {NOVA_ASPECT_BINDING, "binding", "all its symbols are bound when it is loaded"},
@@ -458,7 +460,8 @@ static void take_aspect(struct checking *checking, struct row *row)
 		        row, NOVA_VERDICT_FAILED,
 		        nova_format("%s (%s)", aspect->text, nova_refusal_code(aspect->reason)));
 	else
-		set_verdict(row, NOVA_VERDICT_PASSED, nova_strdup(""));
+		set_verdict(row, NOVA_VERDICT_PASSED,
+		            nova_strdup(aspect->text ? aspect->text : ""));
 }
 
 static void perform(struct checking *checking, struct row *row)
