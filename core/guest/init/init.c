@@ -186,7 +186,8 @@ static void prepare(const char *cmdline)
 	attach("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755");
 	attach("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "ptmxmode=666");
 	attach("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
-	symlink("/proc/self/fd", "/dev/fd");
+	if (symlink("/proc/self/fd", "/dev/fd") != 0 && errno != EEXIST)
+		complain("cannot make /dev/fd: %m");
 	if (!cmdline_value(cmdline, "novacore.name", 0, value, sizeof(value)))
 		strcpy(value, "novacore");
 	if (sethostname(value, strlen(value)) != 0)
