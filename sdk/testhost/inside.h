@@ -93,6 +93,7 @@ struct nova_testhost {
 	int watching, pumping, stopping, created, destroyed;
 	pthread_cond_t changed; /* events, the gate, deadlines, stopping */
 	struct lab *lab;        /* a benchmark's */
+	struct view *view;      /* an optimizer's */
 };
 
 extern pthread_mutex_t th_lock; /* guards everything; no plugin code runs under it */
@@ -246,5 +247,10 @@ const char *th_script_denial(const struct lab *lab, const char *capability);
 const struct preset *th_script_preset(const struct lab *lab, uint32_t field);
 const char *th_event_word(uint32_t kind); /* "event.ready"; NULL: no such event */
 const char *th_wait_word(uint32_t kind);  /* "wait.ready" */
+
+/* --- optimizer.c -------------------------------------------------------------------------- */
+
+void th_view_new(struct nova_testhost *host);
+void th_view_free(struct view *view);
 
 #endif

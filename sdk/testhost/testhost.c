@@ -619,6 +619,8 @@ int nova_testhost_end(struct nova_testhost *host, int returned)
 			th_complain(host, "done() for an op that did not return NOVA_PENDING");
 		if (returned > 0 || returned < NOVA_E_UNKNOWN)
 			th_complain(host, "an op returned %d, which is no status", returned);
+		if (th_clock_ns() > call->deadline_ns + NOVA_TESTHOST_GRACE_MS * 1000000ll)
+			th_complain(host, "an op returned later than the grace after its deadline");
 	}
 	if (status < 0 && status != NOVA_E_CANCELLED && status != NOVA_E_TIMEOUT && !call->error)
 		th_complain(host, "an op failed with %d and no error()", status);
@@ -930,6 +932,8 @@ struct nova_testhost *nova_testhost_new(const struct nova_plugin *plugin,
 	pthread_mutex_unlock(&th_lock);
 	if (plugin->kind == NOVA_KIND_BENCHMARK)
 		th_lab_new(host);
+	if (plugin->kind == NOVA_KIND_OPTIMIZER)
+		th_view_new(host);
 	return host;
 }
 
@@ -1044,6 +1048,7 @@ void nova_testhost_free(struct nova_testhost *host)
 		free(host->kept[i]);
 	free(host->kept);
 	th_lab_free(host->lab);
+	th_view_free(host->view);
 	for (int i = 0; i < 4; i++)
 		free(host->directories[i]);
 	if (host->scratch[0])

@@ -218,24 +218,34 @@ uint32_t nova_testhost_attempts(struct nova_testhost *host, uint32_t status);
 /*
  * --- optimizers --------------------------------------------------------------------------------
  *
- * What `examine` is shown: nothing but what the test sets. Values are copied; the same key again
- * replaces it.
+ * What `examine` is shown: nothing but what the test sets, before or between examinations. Values
+ * are copied; the same key again replaces it. The view's `fact` and `knob` say NOVA_E_FULL, with
+ * the value cut, if there is no room for all of it.
+ *
+ * A proposal is refused with a complaint if its struct_size is not set, its slug is not lower-case
+ * letters, digits and '-' or was used already, it does not say why, has no changes, or changes a
+ * knob twice or from what it is not or to what it is; if gain_low <= gain <= gain_high does not
+ * hold, or the confidence is not in 0…1.
  */
 void nova_testhost_set_fact(struct nova_testhost *host, const char *key, const char *value);
 void nova_testhost_set_knob(struct nova_testhost *host, const char *object, const char *knob,
                             const char *value);
 void nova_testhost_set_metric(struct nova_testhost *host, const char *name, double value);
+/* One examination; returns as nova_testhost_call does. NOVA_E_INVALID: not an optimizer, or not
+ * started. */
 int nova_testhost_examine(struct nova_testhost *host, int64_t timeout_ms);
+/* Of all examinations, in order. NULL beyond the last; a deep copy. */
 uint32_t nova_testhost_proposal_count(struct nova_testhost *host);
-/* NULL beyond the last; a deep copy. */
 const struct nova_proposal *nova_testhost_proposal(struct nova_testhost *host, uint32_t index);
 
 /*
  * --- profiles ----------------------------------------------------------------------------------
  */
 
-/* Calls `adapt`; its settings are nova_testhost_fact(host, NOVA_FIELD_FACT, key).
- * NOVA_E_UNSUPPORTED: the profile has none. */
+/* Calls `adapt`; its settings are nova_testhost_fact(host, NOVA_FIELD_FACT, key). Complains of a
+ * setting without a name or value, of one put twice, and of anything else put.
+ * NOVA_E_UNSUPPORTED: the profile has none; NOVA_E_INVALID: no profile, no workload, not started.
+ */
 int nova_testhost_adapt(struct nova_testhost *host, const char *workload, int64_t timeout_ms);
 
 /* --- for a test program without a test library ------------------------------------------------ */
