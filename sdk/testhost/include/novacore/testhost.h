@@ -147,9 +147,9 @@ int nova_testhost_logged(struct nova_testhost *host, const char *part);
  *for the same metric, vm and seq in one replicate, of a VM that there is not, with another side
  *than the replicate's, with times that cannot be, or outside of a replicate; a replicate that is
  *fine and records nothing; calls with a VM that is deleted or was not created; wrong structs,
- *actions, targets; a capability that is used, but neither in `needs` nor asked for with `can`; a
- *call after NOVA_E_INTERRUPTED; a failure without text; a result asked for after another VM's call;
- *calls after destroy or on threads that are not the host's.
+ *actions, targets; a capability (but "create") that is used, but neither in `needs` nor asked for
+ *with `can`; a call after NOVA_E_INTERRUPTED; a failure without text; a result asked for after
+ *another VM's call; calls after destroy or on threads that are not the host's.
  */
 
 /*
