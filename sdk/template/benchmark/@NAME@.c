@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: @LICENSE@ */
-/* How long a program in a VM takes. novacore repeats replicate(), drives the hypervisor for it,
- * deletes the VMs, and does the statistics. The contract of all this: <novacore/benchmark.h>. */
+/* How long a program in a VM takes. novacore repeats replicate(), drives the hypervisor, deletes the
+ * VMs, and does the statistics. The contract: <novacore/benchmark.h>. */
 #include <novacore/sdk.h>
 
 static const struct nova_metric run = {.struct_size = sizeof(run), .revision = 1,

@@ -10,12 +10,14 @@
  */
 #include <novacore/sdk.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct vm {
 	struct vm *next;
 	uint32_t state; /* NOVA_STATE_* */
+	char id[24];    /* the hypervisor's own: names may come again, these never */
 	char name[];
 };
 
@@ -24,6 +26,7 @@ struct target {
 	const struct nova_host *host;
 	nova_op instance;
 	struct vm *vms;
+	unsigned int count; /* of all that were ever created */
 };
 
 /* --- the target ------------------------------------------------------------------------------ */
@@ -64,33 +67,56 @@ static int connect(void *self, nova_op op)
 	return NOVA_DONE;
 }
 
-/* What this target is, and what it can do; what it cannot, with the reason. */
+#define NO_PROGRAM "its VMs run no program"
+#define NOT_YET    "the driver does not do it yet"
+
+/* Every capability, with the reason where it is lacking: a benchmark that needs it is then skipped. */
+static const struct {
+	const char *name, *why_not;
+} capabilities[] = {
+	{NOVA_CAN_CREATE, NULL},         {NOVA_CAN_START, NULL},        {NOVA_CAN_DIRECT, NULL},
+	{NOVA_CAN_DISK, NULL},           {NOVA_CAN_CLONE, NOT_YET},     {NOVA_CAN_PAUSE, NOT_YET},
+	{NOVA_CAN_RESET, NOT_YET},       {NOVA_CAN_SNAPSHOT, NOT_YET},  {NOVA_CAN_TEMPLATE, NOT_YET},
+	{NOVA_CAN_STATS, NOT_YET},       {NOVA_CAN_IMAGE, NOT_YET},     {NOVA_CAN_NETWORK, NOT_YET},
+	{NOVA_CAN_MIGRATE, NOT_YET},     {NOVA_CAN_KNOBS, NOT_YET},     {NOVA_CAN_TWIN, NOT_YET},
+	{NOVA_CAN_READY, NO_PROGRAM},    {NOVA_CAN_EXEC, NO_PROGRAM},   {NOVA_CAN_BEAT, NO_PROGRAM},
+	{NOVA_CAN_SHUTDOWN, NO_PROGRAM}, {NOVA_CAN_STUB, NO_PROGRAM},   {NOVA_CAN_ADDRESS, NO_PROGRAM},
+};
+
+/* What this target is, and what it can do. */
 static int describe(void *self, nova_op op)
 {
 	const struct nova_host *host = ((struct target *)self)->host;
-	static const char *const able[] = {NOVA_CAN_CREATE, NOVA_CAN_START, NOVA_CAN_DIRECT,
-	                                   NOVA_CAN_DISK, NULL};
 
 	host->put_fact(op, NOVA_FIELD_FACT, "product", "@NAME@");
 	host->put_fact(op, NOVA_FIELD_FACT, "version", "0.1");
 	/* Its figures say nothing of any hypervisor. Remove this line once they do. */
 	host->put_fact(op, NOVA_FIELD_FACT, "simulated", "true");
-	for (const char *const *can = able; *can; can++)
-		host->put_fact(op, NOVA_FIELD_CAPABILITY, *can, NULL);
-	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_READY, "its VMs run no program");
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
+		host->put_fact(op, NOVA_FIELD_CAPABILITY, capabilities[i].name, capabilities[i].why_not);
 	return NOVA_DONE;
 }
 
 /* --- VMs ------------------------------------------------------------------------------------- */
 
-/* The place that points to the VM of that name, or to NULL. */
-static struct vm **find(struct target *target, const char *name)
+/* The place that points to the VM, or to NULL. `id` NULL: after a crash only the name is known. */
+static struct vm **find(struct target *target, const char *name, const char *id)
 {
 	struct vm **at = &target->vms;
 
-	while (*at && strcmp((*at)->name, name) != 0)
+	while (*at && (strcmp((*at)->name, name) || (id && strcmp((*at)->id, id))))
 		at = &(*at)->next;
 	return at;
+}
+
+/* The VM that an op is about; NULL after it was said that there is none. */
+static struct vm *need(struct target *target, nova_op op, const struct nova_ref *ref)
+{
+	struct vm *vm = *find(target, ref->name, ref->id);
+
+	if (!vm)
+		target->host->errorf(op, NOVA_E_NOT_FOUND, "there is no VM %s", ref->name);
+	return vm;
 }
 
 static int vm_create(void *self, nova_op op, const char *name, const struct nova_shape *shape)
@@ -101,17 +127,18 @@ static int vm_create(void *self, nova_op op, const char *name, const struct nova
 	struct vm *vm;
 
 	(void)shape; /* vCPUs, memory, disk, what to boot, knobs */
-	if (*find(target, name))
+	if (*find(target, name, NULL))
 		return host->errorf(op, NOVA_E_EXISTS, "there is a VM %s already", name);
 	vm = calloc(1, sizeof(*vm) + bytes);
 	if (!vm)
 		return host->error(op, NOVA_E_MEMORY, "out of memory");
 	memcpy(vm->name, name, bytes);
+	snprintf(vm->id, sizeof(vm->id), "%u", ++target->count);
 	vm->state = NOVA_STATE_OFF;
 	vm->next = target->vms;
 	target->vms = vm;
-	/* The hypervisor's own identity of the VM: as soon as it is known, even if the rest fails. */
-	return host->put_fact(op, NOVA_FIELD_ID, "", name);
+	/* As soon as it is known: then it can be deleted even if the rest fails. */
+	return host->put_fact(op, NOVA_FIELD_ID, "", vm->id);
 }
 
 /* Tells of a VM what is true from now on. Where the hypervisor has a stamp of its own, use that. */
@@ -130,10 +157,10 @@ static void tell(struct target *target, const struct vm *vm, uint32_t kind)
 static int vm_power(void *self, nova_op op, const struct nova_ref *ref, uint32_t action)
 {
 	struct target *target = self;
-	struct vm *vm = *find(target, ref->name);
+	struct vm *vm = need(target, op, ref);
 
 	if (!vm)
-		return target->host->errorf(op, NOVA_E_NOT_FOUND, "there is no VM %s", ref->name);
+		return NOVA_E_NOT_FOUND;
 	if (action == NOVA_POWER_START && vm->state != NOVA_STATE_OFF)
 		return target->host->errorf(op, NOVA_E_BUSY, "VM %s runs already", ref->name);
 	if (action != NOVA_POWER_START && action != NOVA_POWER_OFF)
@@ -149,7 +176,7 @@ static int vm_power(void *self, nova_op op, const struct nova_ref *ref, uint32_t
 /* In any state; what is not there is deleted. */
 static int vm_delete(void *self, nova_op op, const struct nova_ref *ref)
 {
-	struct vm **at = find(self, ref->name), *vm = *at;
+	struct vm **at = find(self, ref->name, ref->id), *vm = *at;
 
 	(void)op;
 	if (vm) {
@@ -166,17 +193,17 @@ static int vm_list(void *self, nova_op op, const char *prefix)
 
 	for (struct vm *vm = target->vms; vm; vm = vm->next)
 		if (!strncmp(vm->name, prefix, strlen(prefix)))
-			target->host->put_fact(op, NOVA_FIELD_VM, vm->name, vm->name);
+			target->host->put_fact(op, NOVA_FIELD_VM, vm->name, vm->id);
 	return NOVA_DONE;
 }
 
 static int vm_query(void *self, nova_op op, const struct nova_ref *ref, uint32_t what)
 {
 	struct target *target = self;
-	struct vm *vm = *find(target, ref->name);
+	struct vm *vm = need(target, op, ref);
 
 	if (!vm)
-		return target->host->errorf(op, NOVA_E_NOT_FOUND, "there is no VM %s", ref->name);
+		return NOVA_E_NOT_FOUND;
 	if (what != NOVA_QUERY_STATE)
 		return target->host->error(op, NOVA_E_UNSUPPORTED, "@NAME@ knows only states");
 	return target->host->put_i64(op, NOVA_FIELD_STATE, vm->state);

@@ -34,6 +34,18 @@ static void a_vm_lives_and_is_gone(struct nova_testhost *host)
 	EXPECT(nova_testhost_call(host, 1000, vm_power, &vm, NOVA_POWER_START) == NOVA_E_NOT_FOUND);
 }
 
+/* The second VM of a name is another VM. */
+static void does_not_take_one_vm_for_another(struct nova_testhost *host)
+{
+	const struct nova_ref earlier = {.struct_size = sizeof(earlier), .name = vm.name, .id = "0"};
+
+	EXPECT(nova_testhost_call(host, 1000, vm_create, vm.name, &shape) == NOVA_DONE);
+	EXPECT(nova_testhost_call(host, 1000, vm_power, &earlier, NOVA_POWER_START) == NOVA_E_NOT_FOUND);
+	EXPECT(nova_testhost_call(host, 1000, vm_delete, &earlier) == NOVA_DONE);
+	EXPECT(nova_testhost_call(host, 1000, vm_power, &vm, NOVA_POWER_START) == NOVA_DONE);
+	EXPECT(nova_testhost_call(host, 1000, vm_delete, &vm) == NOVA_DONE);
+}
+
 /* A sweep after a crash deletes what is listed: a stranger's VM must not be. */
 static void lists_what_has_the_prefix_and_nothing_else(struct nova_testhost *host)
 {
@@ -64,6 +76,7 @@ int main(void)
 	EXPECT(nova_testhost_call(host, 1000, describe) == NOVA_DONE);
 	EXPECT(nova_testhost_can(host, NOVA_CAN_START) && !nova_testhost_can(host, NOVA_CAN_READY));
 	a_vm_lives_and_is_gone(host);
+	does_not_take_one_vm_for_another(host);
 	lists_what_has_the_prefix_and_nothing_else(host);
 	EXPECT(nova_testhost_complaints(host) == 0);
 	nova_testhost_free(host);

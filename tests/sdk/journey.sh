@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# journey.sh PREFIX CMAKE KIND…: what a newcomer does with an installed novacore, for each kind: a
+# project in an empty directory, configured with PREFIX alone on the paths, built without a warning,
+# tested, installed into PREFIX, and used from there. A PREFIX that is not this user's is copied into
+# their home first, so that they can write to it. Works as anybody.
+set -euo pipefail
+prefix=$1 cmake=$2
+shift 2
+umask 022
+unset "${!CMAKE_@}" "${!PKG_CONFIG@}" NOVACORE_PLUGIN_PATH
+work=$(mktemp -d)
+trap 'status=$?; rm -rf --one-file-system "$work"; exit $status' EXIT
+chmod 755 "$work"
+if ! [ -w "$prefix" ]; then
+  cp -r "$prefix" "$work/copy of prefix"
+  prefix="$work/copy of prefix"
+fi
+export NOVACORE_HOME=$work/home NO_COLOR=1
+novacore=$prefix/bin/novacore
+
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+# Shows what a command says only if it fails.
+quietly() { "$@" >"$work/log" 2>&1 </dev/null || { tail -n 40 "$work/log" >&2; fail "$*"; }; }
+
+for kind; do
+  name=my-$kind
+  mkdir "$work/$kind"
+  cd "$work/$kind"
+  quietly "$novacore" plugin new "$kind" "$name" .
+  grep -qF 'cmake --build build' "$work/log" || fail 'no next steps'
+  ! grep -rlE '@(NAME|AUTHOR|YEAR|LICENSE)@' . || fail 'a placeholder is left'
+  quietly "$cmake" -B build "-DCMAKE_PREFIX_PATH=$prefix" -DCMAKE_C_FLAGS='-Wall -Wextra -Wconversion -Werror'
+  quietly "$cmake" --build build
+  quietly ctest --test-dir build --output-on-failure --no-tests=error
+  grep -qE "Test +#1: ${kind}_$name \.+ +Passed" "$work/log" || { cat "$work/log"; fail 'its test did not run'; }
+  so=build/lib/novacore/plugins/1/$kind/$name.so
+  exports=$(nm -D --defined-only "$so" | awk '{ print $3 }')
+  [ "$exports" = nova_plugin_entry_v1 ] || fail "$so exports $exports"
+  case $kind in
+  benchmark | optimizer) [ "$(wc -l <"$name.c")" -lt 50 ] || fail 'the source is not minimal any more' ;;
+  esac
+  quietly "$cmake" --install build --prefix "$prefix"
+  quietly "$novacore" plugin info "$kind/$name"
+  [ -s "$prefix/share/man/man7/novacore-$kind-$name.7" ] ||
+    [ -s "$prefix/share/doc/novacore-$kind-$name/$name.md" ] || fail 'there is no manual page'
+  case $kind in
+  benchmark) quietly timeout -k 1 60 "$novacore" run --plugin sim --benchmark "$name" --set run.samples=2
+    grep -qE '^  run .* 2/2 ' "$work/log" || { cat "$work/log"; fail 'it measured nothing'; } ;;
+  hypervisor) quietly timeout -k 1 60 "$novacore" run --plugin "$name" --set run.samples=2
+    grep -qE '^  start.running .* 2/2 ' "$work/log" || { cat "$work/log"; fail 'it ran no VM'; } ;;
+  optimizer) ;;
+  profile) quietly timeout -k 1 60 "$novacore" profile show "$name"
+    quietly timeout -k 1 60 "$novacore" run --profile "$name" --plugin sim --set hypervisor.sim.clock=virtual
+    grep -qF '2 s' "$work/log" || { cat "$work/log"; fail 'its goals are not judged'; } ;;
+  esac
+  printf '   %s as user %s\n' "$kind" "$(id -u)"
+done
+quietly "$novacore" plugin list --refused
+grep -qF 'No plugin was refused' "$work/log" || { cat "$work/log"; fail 'a plugin was refused'; }
