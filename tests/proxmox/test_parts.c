@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Parts of the Proxmox VE driver that need no peer: names of tasks, form-encoded bodies. */
+/* Parts of the Proxmox VE driver that need no peer: names of tasks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "form.h"
 #include "upid.h"
 
 static void reads_a_task_name(void **state)
@@ -98,47 +97,6 @@ static void knows_names_of_nodes(void **state)
 	assert_int_equal(upid_is_node("pve.example"), 0);
 }
 
-static void escapes_everything_but_unreserved(void **state)
-{
-	struct form form = {0};
-
-	(void)state;
-	form_add(&form, "name", "novacore-1.a_b~c");
-	form_add(&form, "input-data", "a b&c=d%+\n\xc3\xa4/:,");
-	form_add_number(&form, "vmid", 101);
-	assert_string_equal(form.text,
-	                    "name=novacore-1.a_b~c"
-	                    "&input-data=a%20b%26c%3Dd%25%2B%0A%C3%A4%2F%3A%2C&vmid=101");
-	assert_int_equal(form.broken, 0);
-	form_free(&form);
-	assert_null(form.text);
-}
-
-static void carries_bytes_and_empty_values(void **state)
-{
-	struct form form = {0};
-
-	(void)state;
-	form_add_bytes(&form, "data", "a\0b", 3);
-	form_add(&form, "empty", "");
-	form_add_number(&form, "least", INT64_MIN);
-	assert_string_equal(form.text, "data=a%00b&empty=&least=-9223372036854775808");
-	form_free(&form);
-}
-
-static void grows_as_needed(void **state)
-{
-	struct form form = {0};
-
-	(void)state;
-	for (int i = 0; i < 5000; i++)
-		form_printf(&form, "%04d", i);
-	assert_int_equal(form.used, 20000);
-	assert_int_equal(strlen(form.text), 20000);
-	assert_memory_equal(form.text + 19996, "4999", 5);
-	form_free(&form);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,9 +105,6 @@ int main(void)
 	        cmocka_unit_test(refuses_what_is_no_task_name),
 	        cmocka_unit_test(refuses_a_task_name_beyond_its_room),
 	        cmocka_unit_test(knows_names_of_nodes),
-	        cmocka_unit_test(escapes_everything_but_unreserved),
-	        cmocka_unit_test(carries_bytes_and_empty_values),
-	        cmocka_unit_test(grows_as_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

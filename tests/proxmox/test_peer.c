@@ -769,7 +769,7 @@ static void survives_lost_polls_but_not_lost_orders(void **state)
 	power_vm(host, &vm, NOVA_POWER_START);
 	peer_tell("/fault", "{'match':'POST .*/status/stop','drop':'after'}");
 	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
-	       NOVA_E_UNAVAILABLE);
+	       NOVA_E_UNKNOWN);
 	assert_said(host, "status/stop");
 	assert_said(host, "not sent again");
 	assert_int_equal(count_calls(stop), 1);

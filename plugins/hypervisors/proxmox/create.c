@@ -23,8 +23,9 @@ static void take_vmid(struct call *call, json_t *data)
 	                                    : (int64_t)json_integer_value(data);
 
 	if (vmid < 100 || vmid > 999999999) {
-		call_fail(call, NOVA_E_PROTOCOL, "%s: Proxmox gave no number for a new VM",
-		          call->what);
+		nova_call_fail(&call->base, NOVA_E_PROTOCOL,
+		               "%s: Proxmox gave no number for a new VM",
+		               nova_call_what(&call->base));
 		return;
 	}
 	if (!call->vmid) { /* the cluster's own choice: the same for all that ask at once */
@@ -46,9 +47,10 @@ static int next_vmid(struct call *call)
 	return 1;
 }
 
-static int vmid_taken(struct call *call, long status, const char *text)
+static int vmid_taken(struct nova_call *base, const struct nova_refusal *refusal)
 {
-	return status == 400 && strstr(text, "already exists") && next_vmid(call);
+	return refusal->status == 400 && strstr(refusal->words, "already exists") &&
+	       next_vmid((struct call *)base);
 }
 
 /* Numbers are handed out here one after the other, so that ops at the same time do not clash with
@@ -64,7 +66,7 @@ static void choose_vmid(struct call *call)
 	}
 	call->vmid = self->next_vmid++;
 	call_send(call, take_vmid, "GET", NULL, "/cluster/nextid?vmid=%lld", (long long)call->vmid);
-	call->refused = vmid_taken;
+	nova_call_on_refusal(&call->base, vmid_taken);
 }
 
 /* --- after the task --------------------------------------------------------------------------- */
@@ -75,16 +77,16 @@ static void made(struct call *call, json_t *data)
 
 	(void)data;
 	snprintf(id, sizeof(id), "%s/%lld", call->node, (long long)call->vmid);
-	call->self->host->put_fact(call->op, NOVA_FIELD_ID, "", id);
-	call_done(call);
+	call->self->host->put_fact(call->base.op, NOVA_FIELD_ID, "", id);
+	nova_call_done(&call->base);
 }
 
 static void add_size(struct call *call)
 {
-	form_add_number(&call->form, "cores", call->vcpus);
-	form_add_number(&call->form, "memory", call->memory_mib);
+	nova_form_add_number(&call->form, "cores", call->vcpus);
+	nova_form_add_number(&call->form, "memory", call->memory_mib);
 	if (call->self->agent)
-		form_add(&call->form, "agent", "1");
+		nova_form_add(&call->form, "agent", "1");
 }
 
 static void grow(struct call *call, json_t *data)
@@ -103,10 +105,10 @@ static void grow(struct call *call, json_t *data)
 static void cloned(struct call *call, json_t *data)
 {
 	(void)data;
-	form_free(&call->form);
+	nova_text_free(&call->form);
 	add_size(call);
 	if (call->form.broken)
-		call_fail(call, NOVA_E_MEMORY, "out of memory");
+		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else
 		call_send(call, made, "PUT", call->form.text, "/nodes/%s/qemu/%lld/config",
 		          call->node, (long long)call->vmid);
@@ -118,38 +120,41 @@ static void cloned(struct call *call, json_t *data)
  * lost to us; making another one would leave a VM behind. */
 static void look_at_holder(struct call *call, json_t *data)
 {
-	if (strcmp(json_text(data, "name", ""), call->name) == 0)
-		call_fail(call, NOVA_E_EXISTS,
-		          "VM %lld on %s has the name '%s' already; delete it first",
-		          (long long)call->vmid, call->node, call->name);
+	if (strcmp(nova_json_text(data, "name", ""), call->name) == 0)
+		nova_call_fail(&call->base, NOVA_E_EXISTS,
+		               "VM %lld on %s has the name '%s' already; delete it first",
+		               (long long)call->vmid, call->node, call->name);
 	else if (!next_vmid(call))
-		call_fail(
-		        call, NOVA_E_EXISTS,
+		nova_call_fail(
+		        &call->base, NOVA_E_EXISTS,
 		        "%u numbers in a row were taken by other VMs; set vmid_min to the start of "
 		        "a free range",
 		        CLASHES);
 }
 
-static int holder_unseen(struct call *call, long status, const char *text)
+static int holder_unseen(struct nova_call *base, const struct nova_refusal *refusal)
 {
-	(void)status;
-	(void)text;
-	return next_vmid(call);
+	(void)refusal;
+	return next_vmid((struct call *)base);
 }
 
-static int is_clash(struct call *call, const char *text)
+static int is_clash(struct nova_call *base, int code, const char *words)
 {
-	if (!strstr(text, "already exists"))
+	struct call *call = (struct call *)base;
+
+	(void)code;
+	if (!strstr(words, "already exists"))
 		return 0;
 	call_send(call, look_at_holder, "GET", NULL, "/nodes/%s/qemu/%lld/status/current",
 	          call->node, (long long)call->vmid);
-	call->refused = holder_unseen;
+	nova_call_on_refusal(&call->base, holder_unseen);
 	return 1;
 }
 
-static int make_refused(struct call *call, long status, const char *text)
+static int make_refused(struct nova_call *base, const struct nova_refusal *refusal)
 {
-	return (status == 400 || status == 500) && is_clash(call, text);
+	return (refusal->status == 400 || refusal->status == 500) &&
+	       is_clash(base, refusal->code, refusal->words);
 }
 
 /* --- the task --------------------------------------------------------------------------------- */
@@ -157,53 +162,53 @@ static int make_refused(struct call *call, long status, const char *text)
 static void add_disk(struct call *call)
 {
 	const char *storage = call->self->storage;
-	struct form disk = {0};
+	struct nova_text disk = {0};
 
 	if (call->image)
-		form_printf(&disk, "%s:0,import-from=%s", storage, call->image);
+		nova_text_printf(&disk, "%s:0,import-from=%s", storage, call->image);
 	else
-		form_printf(&disk, "%s:%lld", storage, (long long)call->disk_gib);
+		nova_text_printf(&disk, "%s:%lld", storage, (long long)call->disk_gib);
 	if (disk.broken)
 		call->form.broken = 1;
 	else
-		form_add(&call->form, "scsi0", disk.text);
-	form_free(&disk);
-	form_add(&call->form, "scsihw", "virtio-scsi-single");
-	form_add(&call->form, "boot", "order=scsi0");
+		nova_form_add(&call->form, "scsi0", disk.text);
+	nova_text_free(&disk);
+	nova_form_add(&call->form, "scsihw", "virtio-scsi-single");
+	nova_form_add(&call->form, "boot", "order=scsi0");
 }
 
 static void make_empty(struct call *call)
 {
 	char network[96];
 
-	form_add_number(&call->form, "vmid", call->vmid);
-	form_add(&call->form, "name", call->name);
+	nova_form_add_number(&call->form, "vmid", call->vmid);
+	nova_form_add(&call->form, "name", call->name);
 	if (call->self->pool)
-		form_add(&call->form, "pool", call->self->pool);
-	form_add(&call->form, "ostype", "l26");
+		nova_form_add(&call->form, "pool", call->self->pool);
+	nova_form_add(&call->form, "ostype", "l26");
 	add_size(call);
 	add_disk(call);
 	if (call->self->bridge) {
 		snprintf(network, sizeof(network), "virtio,bridge=%s", call->self->bridge);
-		form_add(&call->form, "net0", network);
+		nova_form_add(&call->form, "net0", network);
 	}
 	if (call->form.broken)
-		call_fail(call, NOVA_E_MEMORY, "out of memory");
+		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else
 		call_task(call, grow, "POST", call->form.text, "/nodes/%s/qemu", call->node);
 }
 
 static void make_clone(struct call *call)
 {
-	form_add_number(&call->form, "newid", call->vmid);
-	form_add(&call->form, "name", call->name);
+	nova_form_add_number(&call->form, "newid", call->vmid);
+	nova_form_add(&call->form, "name", call->name);
 	if (call->self->pool)
-		form_add(&call->form, "pool", call->self->pool);
-	form_add(&call->form, "full", call->full ? "1" : "0");
+		nova_form_add(&call->form, "pool", call->self->pool);
+	nova_form_add(&call->form, "full", call->full ? "1" : "0");
 	if (call->full && call->self->storage) /* a linked clone is where its template is */
-		form_add(&call->form, "storage", call->self->storage);
+		nova_form_add(&call->form, "storage", call->self->storage);
 	if (call->form.broken)
-		call_fail(call, NOVA_E_MEMORY, "out of memory");
+		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else
 		call_task(call, cloned, "POST", call->form.text, "/nodes/%s/qemu/%lld/clone",
 		          call->node, (long long)call->from_vmid);
@@ -211,12 +216,12 @@ static void make_clone(struct call *call)
 
 static void make(struct call *call)
 {
-	form_free(&call->form);
+	nova_text_free(&call->form);
 	if (call->from_vmid)
 		make_clone(call);
 	else
 		make_empty(call);
-	call->refused = make_refused;
+	nova_call_on_refusal(&call->base, make_refused);
 	call->task_failed = is_clash;
 }
 
@@ -234,22 +239,24 @@ static void find_template(struct call *call, json_t *data)
 		wanted = 0;
 	json_array_foreach(data, i, vm)
 	{
-		int64_t vmid = json_number(vm, "vmid", 0);
+		int64_t vmid = nova_json_number(vm, "vmid", 0);
 
-		if (wanted ? vmid != wanted : strcmp(json_text(vm, "name", ""), call->image) != 0)
+		if (wanted ? vmid != wanted
+		           : strcmp(nova_json_text(vm, "name", ""), call->image) != 0)
 			continue;
-		if (json_number(vm, "template", 0)) {
+		if (nova_json_number(vm, "template", 0)) {
 			call->from_vmid = vmid;
 			choose_vmid(call);
 			return;
 		}
 		other = 1;
 	}
-	call_fail(call, NOVA_E_NOT_FOUND,
-	          other ? "'%s' on %s is a VM, not a template: convert it (qm template), or name "
-	                  "another one in hypervisor.proxmox.template"
-	                : "there is no template '%s' on %s that the token may see (VM.Audit)",
-	          call->image, call->node);
+	nova_call_fail(
+	        &call->base, NOVA_E_NOT_FOUND,
+	        other ? "'%s' on %s is a VM, not a template: convert it (qm template), or name "
+	                "another one in hypervisor.proxmox.template"
+	              : "there is no template '%s' on %s that the token may see (VM.Audit)",
+	        call->image, call->node);
 }
 
 static int take_shape(struct call *call, const struct nova_shape *shape)
@@ -308,12 +315,12 @@ int proxmox_vm_create(void *self, nova_op op, const char *name, const struct nov
 	call->full = proxmox->full_clone;
 	take_shape(call, shape);
 	if (image && !call->image)
-		call_fail(call, NOVA_E_MEMORY, "out of memory");
+		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else if (shape->boot == NOVA_BOOT_TEMPLATE)
 		call_send(call, find_template, "GET", NULL, "/nodes/%s/qemu", call->node);
 	else
 		choose_vmid(call);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
 
 /* The source was found to be ours; from here on the call is about the new VM. */
@@ -337,8 +344,8 @@ int proxmox_vm_clone(void *self, nova_op op, const char *name, const struct nova
 	take_shape(call, shape);
 	call->image = strdup(name);
 	if (!call->image)
-		call_fail(call, NOVA_E_MEMORY, "out of memory");
+		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else
 		vm_identify(call, clone_source);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }

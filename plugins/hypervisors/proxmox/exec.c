@@ -8,60 +8,68 @@
 /* What /agent/exec takes as the program's input. */
 #define INPUT_BYTES 65536u
 
-static void ask_status(struct call *call, json_t *unused);
-
-static void put_output(struct call *call, json_t *data, const char *key, uint32_t field)
+static void ask_status(struct nova_call *base)
 {
-	json_t *text = json_object_get(data, key);
+	const struct call *call = (struct call *)base;
+
+	nova_call_send(base, NULL, "GET", NULL, "/nodes/%s/qemu/%lld/agent/exec-status?pid=%lld",
+	               call->node, (long long)call->vmid, (long long)call->pid);
+}
+
+static int look_at_status(struct nova_call *base, const struct nova_reply *reply,
+                          struct nova_text *words)
+{
+	(void)words;
+	if (!json_object_get(reply->json, "data")) {
+		nova_call_puzzled(base, "no \"data\" in it");
+		return NOVA_E_PROTOCOL;
+	}
+	return nova_json_flag(reply->json, "data.exited", 0) ? NOVA_DONE : NOVA_PENDING;
+}
+
+static void put_output(struct nova_call *base, json_t *text, uint32_t field)
+{
+	const struct nova_host *host = ((struct call *)base)->self->host;
 
 	if (json_string_length(text))
-		call->self->host->put_bytes(call->op, field, json_string_value(text),
-		                            json_string_length(text));
+		host->put_bytes(base->op, field, json_string_value(text), json_string_length(text));
 }
 
-static void take_exec_status(struct call *call, json_t *data)
+static void exited(struct nova_call *base, const struct nova_reply *reply)
 {
-	const struct nova_host *host = call->self->host;
-	int64_t status = json_number(data, "exitcode", -1);
-	int64_t signal = json_number(data, "signal", 0);
+	const struct nova_host *host = ((struct call *)base)->self->host;
+	json_t *data = json_object_get(reply->json, "data");
+	int64_t signal = nova_json_number(data, "signal", 0);
 
-	if (!json_number(data, "exited", 0)) {
-		call->interval_ns += call->interval_ns / 2;
-		if (call->interval_ns > call->self->poll_longest_ns)
-			call->interval_ns = call->self->poll_longest_ns;
-		call_pause(call, ask_status, call->interval_ns);
-		return;
-	}
-	put_output(call, data, "out-data", NOVA_FIELD_STDOUT);
-	put_output(call, data, "err-data", NOVA_FIELD_STDERR);
-	if (json_number(data, "out-truncated", 0) || json_number(data, "err-truncated", 0))
-		host->put_i64(call->op, NOVA_FIELD_TRUNCATED, 1);
+	put_output(base, json_object_get(data, "out-data"), NOVA_FIELD_STDOUT);
+	put_output(base, json_object_get(data, "err-data"), NOVA_FIELD_STDERR);
+	if (nova_json_flag(data, "out-truncated", 0) || nova_json_flag(data, "err-truncated", 0))
+		host->put_i64(base->op, NOVA_FIELD_TRUNCATED, 1);
 	if (signal > 0)
-		host->put_i64(call->op, NOVA_FIELD_SIGNAL, signal);
+		host->put_i64(base->op, NOVA_FIELD_SIGNAL, signal);
 	else
-		host->put_i64(call->op, NOVA_FIELD_EXIT_STATUS, status);
-	call_done(call);
-}
-
-static void ask_status(struct call *call, json_t *unused)
-{
-	(void)unused;
-	call_send(call, take_exec_status, "GET", NULL,
-	          "/nodes/%s/qemu/%lld/agent/exec-status?pid=%lld", call->node,
-	          (long long)call->vmid, (long long)call->pid);
+		host->put_i64(base->op, NOVA_FIELD_EXIT_STATUS,
+		              nova_json_number(data, "exitcode", -1));
+	nova_call_done(base);
 }
 
 static void take_pid(struct call *call, json_t *data)
 {
-	call->pid = json_number(data, "pid", 0);
+	struct nova_poll poll = {.name = "the program in the guest",
+	                         .first_ns = call->self->poll_first_ns,
+	                         .longest_ns = call->self->poll_longest_ns,
+	                         .at_once = 1, /* short programs have ended already */
+	                         .ask = ask_status,
+	                         .look = look_at_status,
+	                         .then = exited};
+
+	call->pid = nova_json_number(data, "pid", 0);
 	if (call->pid <= 0) {
-		call_fail(call, NOVA_E_PROTOCOL, "%s: the guest agent gave no process number",
-		          call->what);
+		nova_call_puzzled(&call->base, "the guest agent gave no process number");
 		return;
 	}
-	call->self->host->put_i64(call->op, NOVA_FIELD_GUEST_PID, call->pid);
-	call->interval_ns = call->self->poll_first_ns;
-	ask_status(call, NULL); /* short programs have ended already */
+	call->self->host->put_i64(call->base.op, NOVA_FIELD_GUEST_PID, call->pid);
+	nova_call_poll(&call->base, &poll);
 }
 
 static void send_exec(struct call *call, json_t *data)
@@ -83,17 +91,17 @@ static const char *exec_impossible(const struct proxmox *self, const struct nova
 	return NULL;
 }
 
-static void fill_exec(struct form *form, const struct nova_exec *exec)
+static void fill_exec(struct nova_text *form, const struct nova_exec *exec)
 {
 	if (exec->env && exec->env[0]) { /* the API has no environment, the guest has env(1) */
-		form_add(form, "command", "env");
+		nova_form_add(form, "command", "env");
 		for (size_t i = 0; exec->env[i]; i++)
-			form_add(form, "command", exec->env[i]);
+			nova_form_add(form, "command", exec->env[i]);
 	}
 	for (size_t i = 0; exec->argv[i]; i++)
-		form_add(form, "command", exec->argv[i]);
+		nova_form_add(form, "command", exec->argv[i]);
 	if (exec->input_bytes)
-		form_add_bytes(form, "input-data", exec->input, (size_t)exec->input_bytes);
+		nova_form_add_bytes(form, "input-data", exec->input, (size_t)exec->input_bytes);
 }
 
 int proxmox_exec(void *self, nova_op op, const struct nova_ref *vm, const struct nova_exec *exec)
@@ -109,10 +117,10 @@ int proxmox_exec(void *self, nova_op op, const struct nova_ref *vm, const struct
 		return NOVA_E_INVALID;
 	fill_exec(&call->form, exec);
 	if (call->form.broken)
-		call_fail(call, NOVA_E_MEMORY, "out of memory");
+		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else
 		vm_identify(call, send_exec);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
 
 int proxmox_exec_kill(void *self, nova_op op, const struct nova_ref *vm, int64_t pid)

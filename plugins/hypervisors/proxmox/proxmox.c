@@ -6,13 +6,9 @@
  */
 #include "proxmox.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CONNECTIONS  16u
-#define ANSWER_BYTES (16u * 1024 * 1024)
 
 #define PARAMETER(name_, type_, flags_, fallback_, minimum_, maximum_, doc_)                       \
 	{                                                                                          \
@@ -126,7 +122,7 @@ static int read_parameters(struct proxmox *self)
 	if (node && !upid_is_node(node))
 		return host->errorf(self->instance, NOVA_E_INVALID,
 		                    "node '%s' cannot be a node's name", node);
-	if (fingerprint && !http_parse_fingerprint(fingerprint, digest))
+	if (fingerprint && !nova_http_parse_pin(fingerprint, digest))
 		return host->error(self->instance, NOVA_E_INVALID,
 		                   "fingerprint is not a SHA-256: 32 bytes in hexadecimal, as "
 		                   "Proxmox shows it under Certificates");
@@ -135,8 +131,6 @@ static int read_parameters(struct proxmox *self)
 	self->storage = text_of(self, "storage");
 	self->bridge = text_of(self, "bridge");
 	self->pool = text_of(self, "pool");
-	self->pinned = fingerprint != NULL;
-	self->insecure = number_of(self, "insecure", 0) != 0;
 	self->full_clone = number_of(self, "full_clone", 0) != 0;
 	self->agent = number_of(self, "agent", 0) != 0;
 	self->vmid_min = number_of(self, "vmid_min", 0);
@@ -149,18 +143,14 @@ static int read_parameters(struct proxmox *self)
 	return read_uri(self);
 }
 
-static int open_client(struct proxmox *self)
+static int open_calls(struct proxmox *self)
 {
 	const struct nova_host *host = self->host;
 	const char *id = text_of(self, "token_id");
 	const char *secret = text_of(self, "token");
-	struct http_settings settings = {.ca_file = text_of(self, "ca_file"),
-	                                 .fingerprint = text_of(self, "fingerprint"),
-	                                 .insecure = self->insecure,
-	                                 .connections = CONNECTIONS,
-	                                 .answer_bytes = ANSWER_BYTES};
-	char *header = NULL;
-	int bytes;
+	const char *fingerprint = text_of(self, "fingerprint");
+	struct nova_text authorization = {0};
+	int result;
 
 	if (!is_token_id(id))
 		return host->error(self->instance, NOVA_E_INVALID,
@@ -169,30 +159,40 @@ static int open_client(struct proxmox *self)
 		return host->error(self->instance, NOVA_E_INVALID,
 		                   "token is empty or has white space in it: it is the secret that "
 		                   "Proxmox showed once, when the token was made");
-	self->token = strdup(secret);
-	bytes = asprintf(&header, "PVEAPIToken=%s=%s", id, secret);
-	if (!self->token || bytes < 0)
+	nova_text_printf(&authorization, "Authorization: PVEAPIToken=%s=%s", id, secret);
+	if (authorization.broken)
 		return host->error(self->instance, NOVA_E_MEMORY, "out of memory");
-	settings.authorization = header;
-	self->http = http_open(&settings);
-	explicit_bzero(header, (size_t)bytes);
-	free(header);
-	if (!self->http)
-		return host->error(self->instance, NOVA_E_MEMORY, "libcurl cannot be started");
-	return NOVA_DONE;
+	result = nova_calls_open(
+	        &(struct nova_calls_settings){
+	                .host = host,
+	                .instance = self->instance,
+	                .base = self->base,
+	                .peer = "Proxmox",
+	                .stranger = "; is this the API's port, 8006?",
+	                .trust_advice = "; give its authority by ca_file, or its fingerprint",
+	                .format = NOVA_REPLY_JSON,
+	                .content_type = "application/x-www-form-urlencoded",
+	                .secrets = (const char *const[]){secret, NULL},
+	                .http = {.ca_file = text_of(self, "ca_file"),
+	                         .pin = fingerprint,
+	                         .insecure = !fingerprint && number_of(self, "insecure", 0) != 0,
+	                         .headers = (const char *const[]){authorization.text,
+	                                                          "Accept: application/json", NULL},
+	                         .proxy = ""}, /* nodes are near, whatever the environment says */
+	                .call_bytes = sizeof(struct call),
+	                .release = call_release,
+	                .judge = call_judge,
+	                .advice = call_advice},
+	        &self->calls);
+	nova_text_wipe(&authorization);
+	return result;
 }
 
 static void destroy(void *handle)
 {
 	struct proxmox *self = handle;
 
-	while (self->calls)
-		call_free(self->calls);
-	http_close(self->http);
-	if (self->token) {
-		explicit_bzero(self->token, strlen(self->token));
-		free(self->token);
-	}
+	nova_calls_close(self->calls);
 	free(self->base);
 	free(self);
 }
@@ -208,7 +208,7 @@ static int create(const struct nova_host *host, nova_op instance, void **handle)
 	self->instance = instance;
 	result = read_parameters(self);
 	if (result == NOVA_DONE)
-		result = open_client(self);
+		result = open_calls(self);
 	if (result != NOVA_DONE) {
 		destroy(self);
 		return result;
@@ -221,39 +221,17 @@ static int create(const struct nova_host *host, nova_op instance, void **handle)
 
 static int pump(void *handle, int64_t until_ns)
 {
-	struct proxmox *self = handle;
-	int64_t now_ns = http_now_ns();
-	int64_t next_ns = call_tick(self, now_ns);
-	int64_t wait_ms;
-
-	if (next_ns > until_ns)
-		next_ns = until_ns;
-	/* rounded up: waking a little late beats spinning for the rest of a millisecond */
-	wait_ms = next_ns > now_ns ? (next_ns - now_ns + 999999) / 1000000 : 0;
-	http_turn(self->http, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms);
-	call_tick(self, http_now_ns());
-	return NOVA_DONE;
+	return nova_calls_pump(((struct proxmox *)handle)->calls, until_ns);
 }
 
 static int wake(void *handle)
 {
-	struct proxmox *self = handle;
-
-	http_wake(self->http);
-	return NOVA_DONE;
+	return nova_calls_wake(((struct proxmox *)handle)->calls);
 }
 
 static int cancel(void *handle, nova_op op)
 {
-	struct proxmox *self = handle;
-
-	for (struct call *call = self->calls; call; call = call->next) {
-		if (call->op == op) {
-			call_stop(call, NOVA_E_CANCELLED);
-			break;
-		}
-	}
-	return NOVA_DONE;
+	return nova_calls_cancel(((struct proxmox *)handle)->calls, op);
 }
 
 /* --- the tables ------------------------------------------------------------------------------- */

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The driver's own state, and `struct call`: one op under way. An op is a chain of steps; each step
- * sends a request, waits for a task or for a while, and names the step that goes on. All of it runs
- * on the thread of `pump` or of the op, never both at once (PER_INSTANCE).
+ * The driver's own state, and `struct call`: one op under way, on the helpers' calls. All of it
+ * runs on the thread of `pump` or of the op, never both at once (PER_INSTANCE).
  */
 #ifndef PROXMOX_PROXMOX_H
 #define PROXMOX_PROXMOX_H
 
-#include "form.h"
-#include "http.h"
 #include "upid.h"
 
-#include <jansson.h>
+#include <novacore/helpers/call.h>
 #include <novacore/sdk.h>
 
 #define SECOND_NS 1000000000LL
@@ -40,14 +37,12 @@ struct call;
 struct proxmox {
 	const struct nova_host *host;
 	nova_op instance;
-	struct http_client *http;
-	struct call *calls;
+	struct nova_calls *calls;
 
-	char *base;  /* https://host:port/api2/json */
-	char *token; /* the secret, kept to take it out of texts */
+	char *base; /* https://host:port/api2/json */
 	char node[64];
 	const char *template, *storage, *bridge, *pool; /* the host's; NULL: none */
-	int full_clone, agent, insecure, pinned;
+	int full_clone, agent;
 	int64_t vmid_min;
 	int64_t poll_first_ns, poll_longest_ns, ready_ns;
 
@@ -61,29 +56,15 @@ struct proxmox {
 typedef void (*call_step)(struct call *call, json_t *data);
 
 struct call {
+	struct nova_call base;
 	struct proxmox *self;
-	struct call *next;
-	nova_op op;        /* 0: upkeep that nobody waits for */
-	int inside;        /* the op has not returned yet: its result is returned, not sent */
-	int ended, result; /* then */
-	int stopped;       /* 0, or the status that it ends with once its task is stopped */
-	int64_t deadline_ns;
-
-	struct http_request *request;
-	char what[160]; /* "POST /nodes/pve1/qemu", for errors */
 	call_step step;
-	/* Looks at a refusal before it becomes an error; 1: dealt with. Cleared by each request. */
-	int (*refused)(struct call *call, long status, const char *text);
-	int64_t due_ns;                /* of `step` after a pause; 0: none */
-	int64_t asked_ns, answered_ns; /* the last request: first byte sent, last one received */
 
 	/* the task that it waits for */
 	struct upid task;
 	call_step task_step;
-	int (*task_failed)(struct call *call, const char *text);
+	int (*task_failed)(struct nova_call *base, int code, const char *words);
 	void (*task_begun)(struct call *call);
-	int64_t interval_ns, last_running_ns;
-	uint32_t lost; /* polls in a row that got no answer */
 
 	/* the VM */
 	char name[128];
@@ -101,16 +82,15 @@ struct call {
 	int full;
 	int64_t vcpus, memory_mib, disk_gib;
 	char *image;
-	struct form form;
-	int64_t pid; /* in the guest */
+	struct nova_text form;
+	int64_t pid;       /* in the guest */
+	int64_t silent_ns; /* asked then, the agent was not there */
 };
 
 /* --- call.c ----------------------------------------------------------------------------------- */
 
 /* A call of `op`; on NULL the error has been said. `vm` may be NULL. */
 struct call *call_new(struct proxmox *self, nova_op op, const struct nova_ref *vm);
-/* What the op returns after it has taken its first step. */
-int call_return(struct call *call);
 
 /* Sends a request; `path` begins after /api2/json, its variables are escaped. */
 void call_send(struct call *call, call_step step, const char *method, const char *body,
@@ -120,25 +100,10 @@ void call_task(struct call *call, call_step step, const char *method, const char
                const char *path, ...) __attribute__((format(printf, 5, 6)));
 void call_pause(struct call *call, call_step step, int64_t for_ns);
 
-void call_done(struct call *call);
-void call_fail(struct call *call, int code, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
-/* Gives up: stops the task if there is one, then ends with `status`. */
-void call_stop(struct call *call, int status);
-/* Does what is due; returns when the next thing is, INT64_MAX if nothing. */
-int64_t call_tick(struct proxmox *self, int64_t now_ns);
-/* Without telling anybody. */
-void call_free(struct call *call);
-
-/* The status for what Proxmox says. */
-int call_status_of(long http_status, const char *text);
-/* Pushes an event that was seen by polling the call's task. */
-void call_event(struct call *call, uint32_t kind, uint32_t source, int64_t t_ns,
-                int64_t resolution_ns);
-void call_task_event(struct call *call, uint32_t kind);
-
-const char *json_text(json_t *object, const char *key, const char *fallback);
-int64_t json_number(json_t *object, const char *key, int64_t fallback);
+/* What the helpers ask: see nova_calls_settings. */
+void call_release(struct nova_call *base);
+int call_judge(struct nova_call *base, const struct nova_reply *reply, struct nova_text *words);
+const char *call_advice(int http_status, int code);
 
 /* --- vm.c, exec.c, target.c ------------------------------------------------------------------- */
 

@@ -56,30 +56,31 @@ static void take_permissions(struct call *call, json_t *data)
 
 	self->may = read_privileges(data);
 	if (!self->may) {
-		call_fail(call, NOVA_E_PERMISSION,
-		          "the token is accepted by %s but has no privilege there: give it a role "
-		          "on /vms and on the storage (novacore-hypervisor-proxmox(7) shows how), "
-		          "also if its user has one (privilege separation)",
-		          self->base);
+		nova_call_fail(
+		        &call->base, NOVA_E_PERMISSION,
+		        "the token is accepted by %s but has no privilege there: give it a role "
+		        "on /vms and on the storage (novacore-hypervisor-proxmox(7) shows how), "
+		        "also if its user has one (privilege separation)",
+		        self->base);
 		return;
 	}
 	self->connected = 1;
-	call_done(call);
+	nova_call_done(&call->base);
 }
 
 static int use_node(struct call *call, json_t *node)
 {
 	struct proxmox *self = call->self;
-	const char *name = json_text(node, "node", "");
+	const char *name = nova_json_text(node, "node", "");
 
-	if (strcmp(json_text(node, "status", "online"), "online") != 0) {
-		call_fail(call, NOVA_E_UNAVAILABLE, "node %.63s of %s is %.20s", name, self->base,
-		          json_text(node, "status", "?"));
+	if (strcmp(nova_json_text(node, "status", "online"), "online") != 0) {
+		nova_call_fail(&call->base, NOVA_E_UNAVAILABLE, "node %.63s of %s is %.20s", name,
+		               self->base, nova_json_text(node, "status", "?"));
 		return 0;
 	}
 	if (!upid_is_node(name)) {
-		call_fail(call, NOVA_E_PROTOCOL, "%s has a node with an impossible name",
-		          self->base);
+		nova_call_fail(&call->base, NOVA_E_PROTOCOL,
+		               "%s has a node with an impossible name", self->base);
 		return 0;
 	}
 	snprintf(self->node, sizeof(self->node), "%s", name);
@@ -90,33 +91,34 @@ static void take_nodes(struct call *call, json_t *data)
 {
 	struct proxmox *self = call->self;
 	json_t *chosen = NULL;
-	struct form names = {0};
+	struct nova_text names = {0};
 	size_t i;
 	json_t *node;
 
 	json_array_foreach(data, i, node)
 	{
-		const char *name = json_text(node, "node", "");
+		const char *name = nova_json_text(node, "node", "");
 
-		form_printf(&names, "%s%.63s", i ? ", " : "", name);
+		nova_text_printf(&names, "%s%.63s", i ? ", " : "", name);
 		if (self->node[0] ? strcmp(self->node, name) == 0 : json_array_size(data) == 1)
 			chosen = node;
 	}
 	if (!chosen)
-		call_fail(call, self->node[0] ? NOVA_E_NOT_FOUND : NOVA_E_INVALID,
-		          self->node[0] ? "%s has no node '%s'; it has %s"
-		                        : "%s has several nodes%s: set hypervisor.proxmox.node to "
-		                          "one of %s",
-		          self->base, self->node, names.text ? names.text : "none");
+		nova_call_fail(&call->base, self->node[0] ? NOVA_E_NOT_FOUND : NOVA_E_INVALID,
+		               self->node[0]
+		                       ? "%s has no node '%s'; it has %s"
+		                       : "%s has several nodes%s: set hypervisor.proxmox.node to "
+		                         "one of %s",
+		               self->base, self->node, names.text ? names.text : "none");
 	else if (use_node(call, chosen))
 		call_send(call, take_permissions, "GET", NULL, "/access/permissions");
-	form_free(&names);
+	nova_text_free(&names);
 }
 
 static void take_version(struct call *call, json_t *data)
 {
 	snprintf(call->self->version, sizeof(call->self->version), "%s",
-	         json_text(data, "version", "unknown"));
+	         nova_json_text(data, "version", "unknown"));
 	call_send(call, take_nodes, "GET", NULL, "/nodes");
 }
 
@@ -127,7 +129,7 @@ int proxmox_connect(void *self, nova_op op)
 	if (!call)
 		return NOVA_E_MEMORY;
 	call_send(call, take_version, "GET", NULL, "/version");
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
 
 /* --- describe --------------------------------------------------------------------------------- */
@@ -172,18 +174,18 @@ static const struct {
 };
 
 /* The names of all that is missing, the old one of each pair of names left out. */
-static void name_missing(struct form *text, uint32_t missing)
+static void name_missing(struct nova_text *text, uint32_t missing)
 {
 	const char *separator = "the token lacks ";
 
 	for (size_t i = 0; i < sizeof(privileges) / sizeof(privileges[0]); i++) {
 		if (!(missing & privileges[i].bit) || strcmp(privileges[i].name, "VM.Monitor") == 0)
 			continue;
-		form_printf(text, "%s%s", separator, privileges[i].name);
+		nova_text_printf(text, "%s%s", separator, privileges[i].name);
 		separator = ", ";
 	}
 	if (missing & MAY_AGENT)
-		form_printf(text, " (VM.Monitor before Proxmox VE 9)");
+		nova_text_printf(text, " (VM.Monitor before Proxmox VE 9)");
 }
 
 /* Making VMs needs more where they get a disk or a network card of their own. */
@@ -206,7 +208,7 @@ static void put_capabilities(const struct proxmox *self, nova_op op)
 {
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
 		uint32_t missing = capability_needs(self, i) & ~self->may;
-		struct form why = {0};
+		struct nova_text why = {0};
 		const char *reason = capabilities[i].never;
 
 		if (!reason && capabilities[i].needs_agent && !self->agent)
@@ -220,7 +222,7 @@ static void put_capabilities(const struct proxmox *self, nova_op op)
 			reason = why.text ? why.text : "the token lacks a privilege";
 		}
 		self->host->put_fact(op, NOVA_FIELD_CAPABILITY, capabilities[i].capability, reason);
-		form_free(&why);
+		nova_text_free(&why);
 	}
 }
 
@@ -241,10 +243,7 @@ int proxmox_describe(void *handle, nova_op op)
 	host->put_fact(op, NOVA_FIELD_FACT, "accel.why",
 	               "Proxmox VE starts VMs with KVM unless their configuration says kvm=0");
 	host->put_fact(op, NOVA_FIELD_FACT, "events", poll);
-	host->put_fact(op, NOVA_FIELD_FACT, "tls",
-	               self->insecure ? "insecure"
-	               : self->pinned ? "pinned"
-	                              : "verified");
+	host->put_fact(op, NOVA_FIELD_FACT, "tls", nova_http_trust(nova_calls_http(self->calls)));
 	put_capabilities(self, op);
 	return NOVA_DONE;
 }

@@ -23,30 +23,32 @@ static int is_ours(const struct call *call, const char *name)
 
 static void take_current(struct call *call, json_t *data)
 {
-	const char *name = json_text(data, "name", "");
+	const char *name = nova_json_text(data, "name", "");
 
 	if (!is_ours(call, name)) {
-		call_fail(call, NOVA_E_REFUSED,
-		          "VM %lld on %s is named '%.80s', not '%s' (or has not our "
-		          "prefix, " OUR_PREFIX "): it is not ours, so nothing was done to it",
-		          (long long)call->vmid, call->node, name, call->name);
+		nova_call_fail(&call->base, NOVA_E_REFUSED,
+		               "VM %lld on %s is named '%.80s', not '%s' (or has not our "
+		               "prefix, " OUR_PREFIX "): it is not ours, so nothing was done to it",
+		               (long long)call->vmid, call->node, name, call->name);
 		return;
 	}
-	if (json_number(data, "template", 0)) {
-		call_fail(call, NOVA_E_REFUSED, "VM %lld on %s is a template: nothing was done",
-		          (long long)call->vmid, call->node);
+	if (nova_json_number(data, "template", 0)) {
+		nova_call_fail(&call->base, NOVA_E_REFUSED,
+		               "VM %lld on %s is a template: nothing was done",
+		               (long long)call->vmid, call->node);
 		return;
 	}
-	snprintf(call->status, sizeof(call->status), "%s", json_text(data, "status", ""));
-	snprintf(call->qmpstatus, sizeof(call->qmpstatus), "%s", json_text(data, "qmpstatus", ""));
+	snprintf(call->status, sizeof(call->status), "%s", nova_json_text(data, "status", ""));
+	snprintf(call->qmpstatus, sizeof(call->qmpstatus), "%s",
+	         nova_json_text(data, "qmpstatus", ""));
 	call->identified(call, data);
 }
 
-static int gone(struct call *call, long status, const char *text)
+static int gone(struct nova_call *base, const struct nova_refusal *refusal)
 {
-	if (!call->missing_is_done || call_status_of(status, text) != NOVA_E_NOT_FOUND)
+	if (!((struct call *)base)->missing_is_done || refusal->code != NOVA_E_NOT_FOUND)
 		return 0;
-	call_done(call);
+	nova_call_done(base);
 	return 1;
 }
 
@@ -54,7 +56,7 @@ static void look_closer(struct call *call)
 {
 	call_send(call, take_current, "GET", NULL, "/nodes/%s/qemu/%lld/status/current", call->node,
 	          (long long)call->vmid);
-	call->refused = gone;
+	nova_call_on_refusal(&call->base, gone);
 }
 
 static void find_by_name(struct call *call, json_t *data)
@@ -66,21 +68,22 @@ static void find_by_name(struct call *call, json_t *data)
 
 	json_array_foreach(data, i, vm)
 	{
-		if (strcmp(json_text(vm, "name", ""), call->name) == 0) {
-			found = json_number(vm, "vmid", 0);
+		if (strcmp(nova_json_text(vm, "name", ""), call->name) == 0) {
+			found = nova_json_number(vm, "vmid", 0);
 			count++;
 		}
 	}
 	if (count == 0 && call->missing_is_done) {
-		call_done(call);
+		nova_call_done(&call->base);
 	} else if (count == 0) {
-		call_fail(call, NOVA_E_NOT_FOUND, "there is no VM named '%s' on %s", call->name,
-		          call->node);
+		nova_call_fail(&call->base, NOVA_E_NOT_FOUND, "there is no VM named '%s' on %s",
+		               call->name, call->node);
 	} else if (count > 1) {
-		call_fail(call, NOVA_E_REFUSED,
-		          "%zu VMs on %s are named '%s': which one is meant is unknown, so nothing "
-		          "was done; delete them by their numbers",
-		          count, call->node, call->name);
+		nova_call_fail(
+		        &call->base, NOVA_E_REFUSED,
+		        "%zu VMs on %s are named '%s': which one is meant is unknown, so nothing "
+		        "was done; delete them by their numbers",
+		        count, call->node, call->name);
 	} else {
 		call->vmid = found;
 		look_closer(call);
@@ -99,7 +102,7 @@ void vm_identify(struct call *call, call_step then)
 /* The op began here: looking at the VM first is our caution, not the hypervisor's time. */
 static void stamp_start(struct call *call)
 {
-	call->self->host->put_i64(call->op, NOVA_FIELD_STARTED_NS, http_now_ns());
+	call->self->host->put_i64(call->base.op, NOVA_FIELD_STARTED_NS, nova_http_now_ns());
 }
 
 static int is_running(const struct call *call)
@@ -114,17 +117,18 @@ static void ping(struct call *call, json_t *unused);
 static void agent_answered(struct call *call, json_t *data)
 {
 	(void)data;
-	call_event(call, NOVA_EVENT_READY, NOVA_SOURCE_POLL, call->answered_ns,
-	           call->answered_ns - call->last_running_ns);
-	call_done(call);
+	nova_call_event(&call->base, call->name, NOVA_EVENT_READY, NOVA_SOURCE_POLL,
+	                call->base.answered_ns, call->base.answered_ns - call->silent_ns);
+	nova_call_done(&call->base);
 }
 
-static int agent_silent(struct call *call, long status, const char *text)
+static int agent_silent(struct nova_call *base, const struct nova_refusal *refusal)
 {
-	(void)status;
-	if (!strcasestr(text, "agent is not running"))
+	struct call *call = (struct call *)base;
+
+	if (!strcasestr(refusal->words, "agent is not running"))
 		return 0; /* the VM has stopped, or has no agent: the watch ends */
-	call->last_running_ns = call->asked_ns;
+	call->silent_ns = call->base.asked_ns;
 	call_pause(call, ping, call->self->ready_ns);
 	return 1;
 }
@@ -134,7 +138,7 @@ static void ping(struct call *call, json_t *unused)
 	(void)unused;
 	call_send(call, agent_answered, "POST", NULL, "/nodes/%s/qemu/%lld/agent/ping", call->node,
 	          (long long)call->vmid);
-	call->refused = agent_silent;
+	nova_call_on_refusal(&call->base, agent_silent);
 }
 
 /* Outlives the op that started the VM; ends with the event, with the VM, or after ten minutes. */
@@ -147,9 +151,9 @@ static void watch_ready(const struct call *started)
 	snprintf(call->name, sizeof(call->name), "%s", started->name);
 	snprintf(call->node, sizeof(call->node), "%s", started->node);
 	call->vmid = started->vmid;
-	call->last_running_ns = http_now_ns();
+	call->silent_ns = nova_http_now_ns();
 	ping(call, NULL);
-	call_return(call);
+	nova_call_return(&call->base);
 }
 
 /* --- power ------------------------------------------------------------------------------------ */
@@ -181,8 +185,9 @@ static const struct power *find_power(uint32_t action)
 static void agent_gone(struct call *call)
 {
 	if (call->self->agent)
-		call_event(call, NOVA_EVENT_UNREADY, NOVA_SOURCE_API, call->answered_ns,
-		           call->answered_ns - call->asked_ns);
+		nova_call_event(&call->base, call->name, NOVA_EVENT_UNREADY, NOVA_SOURCE_API,
+		                call->base.answered_ns,
+		                call->base.answered_ns - call->base.asked_ns);
 }
 
 static void power_ended(struct call *call, json_t *data)
@@ -191,28 +196,28 @@ static void power_ended(struct call *call, json_t *data)
 
 	(void)data;
 	if (power->event)
-		call_task_event(call, power->event);
+		nova_call_poll_event(&call->base, call->name, power->event);
 	if (call->self->agent &&
 	    (call->action == NOVA_POWER_START || call->action == NOVA_POWER_RESET))
 		watch_ready(call);
-	call_done(call);
+	nova_call_done(&call->base);
 }
 
 static void told_to_shut_down(struct call *call)
 {
-	call_event(call, NOVA_EVENT_SHUTDOWN, NOVA_SOURCE_API, call->answered_ns,
-	           call->answered_ns - call->asked_ns);
+	nova_call_event(&call->base, call->name, NOVA_EVENT_SHUTDOWN, NOVA_SOURCE_API,
+	                call->base.answered_ns, call->base.answered_ns - call->base.asked_ns);
 }
 
 static void send_power(struct call *call, json_t *data)
 {
 	const struct power *power = find_power(call->action);
-	int64_t left_s = (call->deadline_ns - http_now_ns()) / SECOND_NS - 2;
+	int64_t left_s = (call->base.deadline_ns - nova_http_now_ns()) / SECOND_NS - 2;
 	char body[48] = "";
 
 	(void)data;
 	if (power->off_is_done && !is_running(call)) {
-		call_done(call);
+		nova_call_done(&call->base);
 		return;
 	}
 	if (call->action == NOVA_POWER_SHUTDOWN) {
@@ -240,7 +245,7 @@ int proxmox_vm_power(void *self, nova_op op, const struct nova_ref *vm, uint32_t
 		return NOVA_E_INVALID;
 	call->action = action;
 	vm_identify(call, send_power);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
 
 /* --- delete ----------------------------------------------------------------------------------- */
@@ -250,7 +255,7 @@ static void delete_again(struct call *call, json_t *unused);
 static int wait_for_lock(struct call *call, int code)
 {
 	if (code == NOVA_E_NOT_FOUND) { /* somebody was faster */
-		call_done(call);
+		nova_call_done(&call->base);
 		return 1;
 	}
 	if (code != NOVA_E_BUSY || call->attempts >= LOCK_ATTEMPTS)
@@ -260,33 +265,34 @@ static int wait_for_lock(struct call *call, int code)
 	return 1;
 }
 
-static int delete_refused(struct call *call, long status, const char *text)
+static int delete_refused(struct nova_call *base, const struct nova_refusal *refusal)
 {
-	return wait_for_lock(call, call_status_of(status, text));
+	return wait_for_lock((struct call *)base, refusal->code);
 }
 
-static int delete_failed(struct call *call, const char *text)
+static int delete_failed(struct nova_call *base, int code, const char *words)
 {
-	return wait_for_lock(call, call_status_of(500, text));
+	(void)words;
+	return wait_for_lock((struct call *)base, code);
 }
 
 static void deleted(struct call *call, json_t *data)
 {
 	(void)data;
-	call_done(call);
+	nova_call_done(&call->base);
 }
 
 static void send_delete(struct call *call, json_t *data)
 {
 	(void)data;
 	if (call->action) /* it was running */
-		call_task_event(call, NOVA_EVENT_STOPPED);
+		nova_call_poll_event(&call->base, call->name, NOVA_EVENT_STOPPED);
 	call->action = 0;
 	/* purge: also from backup jobs and the like. Disks that the VM's configuration does not
 	 * name stay: they are not ours to judge. */
 	call_task(call, deleted, "DELETE", NULL, "/nodes/%s/qemu/%lld?purge=1", call->node,
 	          (long long)call->vmid);
-	call->refused = delete_refused;
+	nova_call_on_refusal(&call->base, delete_refused);
 	call->task_failed = delete_failed;
 }
 
@@ -301,7 +307,7 @@ static void stop_first(struct call *call, json_t *data)
 	call->action = NOVA_POWER_OFF;
 	call_task(call, send_delete, "POST", NULL, "/nodes/%s/qemu/%lld/status/stop", call->node,
 	          (long long)call->vmid);
-	call->refused = delete_refused;
+	nova_call_on_refusal(&call->base, delete_refused);
 	call->task_failed = delete_failed;
 }
 
@@ -321,7 +327,7 @@ int proxmox_vm_delete(void *self, nova_op op, const struct nova_ref *vm)
 		return NOVA_E_INVALID;
 	call->missing_is_done = 1;
 	vm_identify(call, stop_first);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
 
 /* --- list and query --------------------------------------------------------------------------- */
@@ -333,22 +339,23 @@ static void list_vms(struct call *call, json_t *data)
 	json_t *vm;
 
 	if (!json_is_array(data)) {
-		call_fail(call, NOVA_E_PROTOCOL, "%s: the answer is not a list of VMs", call->what);
+		nova_call_fail(&call->base, NOVA_E_PROTOCOL, "%s: the answer is not a list of VMs",
+		               nova_call_what(&call->base));
 		return;
 	}
 	json_array_foreach(data, i, vm)
 	{
-		const char *name = json_text(vm, "name", "");
+		const char *name = nova_json_text(vm, "name", "");
 		char id[96];
 
 		if (strncmp(name, call->name, strlen(call->name)) != 0 ||
-		    json_number(vm, "template", 0))
+		    nova_json_number(vm, "template", 0))
 			continue;
 		snprintf(id, sizeof(id), "%s/%lld", call->node,
-		         (long long)json_number(vm, "vmid", 0));
-		host->put_fact(call->op, NOVA_FIELD_VM, name, id);
+		         (long long)nova_json_number(vm, "vmid", 0));
+		host->put_fact(call->base.op, NOVA_FIELD_VM, name, id);
 	}
-	call_done(call);
+	nova_call_done(&call->base);
 }
 
 int proxmox_vm_list(void *self, nova_op op, const char *prefix)
@@ -363,7 +370,7 @@ int proxmox_vm_list(void *self, nova_op op, const char *prefix)
 		return NOVA_E_MEMORY;
 	snprintf(call->name, sizeof(call->name), "%s", prefix);
 	call_send(call, list_vms, "GET", NULL, "/nodes/%s/qemu", call->node);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
 
 static void put_state(struct call *call, json_t *data)
@@ -378,8 +385,8 @@ static void put_state(struct call *call, json_t *data)
 	else if (is_running(call) &&
 	         (!call->qmpstatus[0] || strcmp(call->qmpstatus, "running") == 0))
 		state = NOVA_STATE_RUNNING;
-	call->self->host->put_i64(call->op, NOVA_FIELD_STATE, state);
-	call_done(call);
+	call->self->host->put_i64(call->base.op, NOVA_FIELD_STATE, state);
+	nova_call_done(&call->base);
 }
 
 /* CPU time is not among them: the API has only its share of the last seconds. */
@@ -398,12 +405,12 @@ static void put_stats(struct call *call, json_t *data)
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		int64_t value = json_number(data, known[i].key, -1);
+		int64_t value = nova_json_number(data, known[i].key, -1);
 
 		if (value >= 0)
-			call->self->host->put_i64(call->op, known[i].field, value);
+			call->self->host->put_i64(call->base.op, known[i].field, value);
 	}
-	call_done(call);
+	nova_call_done(&call->base);
 }
 
 static void put_addresses(struct call *call, json_t *data)
@@ -414,20 +421,20 @@ static void put_addresses(struct call *call, json_t *data)
 
 	json_array_foreach(json_object_get(data, "result"), i, interface)
 	{
-		const char *name = json_text(interface, "name", "?");
+		const char *name = nova_json_text(interface, "name", "?");
 
 		if (strcmp(name, "lo") == 0)
 			continue;
 		json_array_foreach(json_object_get(interface, "ip-addresses"), k, address)
 		{
-			const char *text = json_text(address, "ip-address", NULL);
+			const char *text = nova_json_text(address, "ip-address", NULL);
 
 			if (text)
-				call->self->host->put_fact(call->op, NOVA_FIELD_ADDRESS, name,
+				call->self->host->put_fact(call->base.op, NOVA_FIELD_ADDRESS, name,
 				                           text);
 		}
 	}
-	call_done(call);
+	nova_call_done(&call->base);
 }
 
 static void ask_addresses(struct call *call, json_t *data)
@@ -454,7 +461,7 @@ int proxmox_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t
 	if (!call)
 		return NOVA_E_INVALID;
 	vm_identify(call, then);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
 
 /* --- snapshots -------------------------------------------------------------------------------- */
@@ -464,11 +471,11 @@ static void restored(struct call *call, json_t *data)
 	(void)data;
 	/* since when is known as well as the end of the task is */
 	if (is_running(call)) {
-		call_task_event(call, NOVA_EVENT_RUNNING);
+		nova_call_poll_event(&call->base, call->name, NOVA_EVENT_RUNNING);
 		if (call->self->agent)
 			watch_ready(call);
 	}
-	call_done(call);
+	nova_call_done(&call->base);
 }
 
 static void snapshot_ended(struct call *call, json_t *data)
@@ -477,7 +484,7 @@ static void snapshot_ended(struct call *call, json_t *data)
 	if (call->action == NOVA_SNAPSHOT_RESTORE)
 		vm_identify(call, restored);
 	else
-		call_done(call);
+		nova_call_done(&call->base);
 }
 
 static void send_snapshot(struct call *call, json_t *data)
@@ -536,5 +543,5 @@ int proxmox_snapshot(void *self, nova_op op, const struct nova_ref *vm, const ch
 	call->action = action;
 	snprintf(call->label, sizeof(call->label), "%s", name);
 	vm_identify(call, send_snapshot);
-	return call_return(call);
+	return nova_call_return(&call->base);
 }
