@@ -124,10 +124,10 @@ int nova_testhost_logged(struct nova_testhost *host, const char *part);
  * nova_testhost_start calls `probe` and `create` with a lab of its own: as many simulated targets
  * as the plugin needs (at least one), where nothing runs. Each call takes 1 ms and succeeds; a VM
  * that was started sends RUNNING, FIRST, USERSPACE, READY and ADDRESS 1, 2, 3, 4 and 5 ms after the
- * call has returned; one that was restored RUNNING and (if it had been ready) UNREADY after 1 ms
- *and READY after 4; one that was stopped STOPPED at the return. `exec` and host->process run
- *nothing, print nothing and exit with 0. What should go otherwise is scripted before it is asked
- *for.
+ * call has returned; one that was restored RUNNING and (if it had been ready) UNREADY after 1 ms,
+ * and READY after 4; one that was stopped STOPPED at the return. `exec` and host->process run
+ * nothing, print nothing and exit with 0. What should go otherwise is scripted before it is asked
+ * for.
  *
  *	nova_testhost_script(host, "vm_create", NOVA_E_FAILED, 0, 1);    // fails once
  *	nova_testhost_script(host, "event.ready", NOVA_E_TIMEOUT, 0, 0); // never comes
@@ -143,13 +143,13 @@ int nova_testhost_logged(struct nova_testhost *host, const char *part);
  * is taken to be waiting for it: each further reading takes 1 ms.) A deadline that is not in that
  * time, as 5000000000 for "in five seconds", is complained of.
  *
- * Further complaints: a sample of an undeclared metric, without status, OK but not finite, twice
- *for the same metric, vm and seq in one replicate, of a VM that there is not, with another side
- *than the replicate's, with times that cannot be, or outside of a replicate; a replicate that is
- *fine and records nothing; calls with a VM that is deleted or was not created; wrong structs,
- *actions, targets; a capability (but "create") that is used, but neither in `needs` nor asked for
- *with `can`; a call after NOVA_E_INTERRUPTED; a failure without text; a result asked for after
- *another VM's call; calls after destroy or on threads that are not the host's.
+ * Further complaints: a sample of an undeclared metric, without status, OK but not finite, a second
+ * one of a metric, vm and seq in one replicate, of a VM that there is not, with another side than
+ * the replicate's, with times that cannot be, or outside of a replicate; a replicate that is fine
+ * and records nothing; calls with a VM that is deleted or was not created; wrong structs, actions,
+ * targets; a capability that is used (but "create"), and neither in `needs` nor asked for with
+ * `can`; a call after NOVA_E_INTERRUPTED; a failure without text; a result that is asked for after
+ * another VM's call; calls after destroy, or on threads that are not the host's.
  */
 
 /*
