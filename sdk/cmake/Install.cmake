@@ -35,8 +35,9 @@ configure_package_config_file(cmake/NovacoreSDKConfig.cmake.in ${made}/NovacoreS
   INSTALL_DESTINATION ${cmakedir})
 configure_file(cmake/NovacoreSDKConfigVersion.cmake.in ${made}/NovacoreSDKConfigVersion.cmake @ONLY)
 install(FILES ${made}/NovacoreSDKConfig.cmake ${made}/NovacoreSDKConfigVersion.cmake
-  cmake/NovacorePlugin.cmake cmake/plugin.map cmake/profile.c.in cmake/settings.c.in cmake/page.sh
+  cmake/NovacorePlugin.cmake cmake/plugin.map cmake/profile.c.in cmake/settings.c.in
   DESTINATION ${cmakedir} COMPONENT sdk)
+install(PROGRAMS cmake/page.sh DESTINATION ${cmakedir} COMPONENT sdk)
 
 # From <libdir>/pkgconfig up to the prefix.
 file(RELATIVE_PATH up "/prefix/${pkgconfigdir}" "/prefix")
