@@ -182,7 +182,9 @@ static char *find_obstacle(const struct checking *checking, const struct row *ro
 		if (failed && (mark == ' ' || mark == '?' || need->lost))
 			return nova_format("the check `%s` failed", need->name);
 		if (need->verdict == NOVA_VERDICT_NOT_TRIED && mark == ' ')
-			return nova_strdup(need->why);
+			return strncmp(need->why, "as `", 4)
+			               ? nova_format("as `%s` was not tried", need->name)
+			               : nova_strdup(need->why);
 	}
 	return NULL;
 }

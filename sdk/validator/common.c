@@ -294,6 +294,9 @@ const struct nova_validator_check common_checks[] = {
         {"hostile-parameters", LIVES, 0, 0, "create",
          "odd, huge and hostile values are taken or refused with a reason",
          check_hostile_parameters},
-        {"work", ALL, 0, 8, "!probe create", "it does its work once, from create to destroy",
-         check_work},
         {NULL, 0, 0, 0, NULL, NULL, NULL}};
+
+const struct nova_validator_check work_checks[] = {{"work", ALL, 0, 8, "!probe create connect",
+                                                    "it does its work once, from create to destroy",
+                                                    check_work},
+                                                   {NULL, 0, 0, 0, NULL, NULL, NULL}};

@@ -98,6 +98,14 @@ static void check_failed_connect(struct validator *v)
 	free(all);
 }
 
+static void check_connect(struct validator *v)
+{
+	struct target target;
+
+	if (open_target(&target, v))
+		close_target(&target);
+}
+
 /* --- describing --------------------------------------------------------------------------- */
 
 /* Which ops a capability is about. */
@@ -232,16 +240,21 @@ done:
 
 #define DRIVER NOVA_CHECK_OF(NOVA_KIND_HYPERVISOR)
 
+const struct nova_validator_check connect_checks[] = {
+        {"connect", DRIVER, 0, 2, "create",
+         "it connects to the target that is given, and describes it", check_connect},
+        {NULL, 0, 0, 0, NULL, NULL, NULL}};
+
 const struct nova_validator_check driver_checks[] = {
         {"failed-connect", DRIVER, 0, 1, "create",
          "connecting to what is not there fails with a reason, and destroy follows",
          check_failed_connect},
-        {"describe", DRIVER, 0, 2, "?work create",
+        {"describe", DRIVER, 0, 2, "connect",
          "every capability is put, with a reason if it is lacking, and has its op", check_describe},
         {NULL, 0, 0, 0, NULL, NULL, NULL}};
 
 /* After everything else. */
 const struct nova_validator_check last_checks[] = {
-        {"nothing-left", DRIVER, NOVA_CHECK_SWEEPS, 20, "!probe create",
+        {"nothing-left", DRIVER, NOVA_CHECK_SWEEPS, 20, "connect",
          "what the checks created is gone from the target", check_left},
         {NULL, 0, 0, 0, NULL, NULL, NULL}};

@@ -15,7 +15,8 @@ struct validator {
 	int quiet; /* while > 0, nothing fails and nothing is "not tried": another aspect is judged
 	            */
 	int64_t op_timeout_ms;
-	uint32_t names; /* objects named so far */
+	uint32_t names;     /* objects named so far */
+	uint32_t libraries; /* that came with the plugin, beside the C and C++ run time */
 	char *why;
 	uint32_t room;
 };
@@ -43,6 +44,8 @@ void sleep_ms(int64_t ms);
 struct nova_testhost *open_host(struct validator *v, const char *const *parameters);
 /* Takes the host's complaints, and frees it. */
 void close_host(struct validator *v, struct nova_testhost *host);
+/* The same for whoever has said the complaints already. */
+void close_host_quietly(struct validator *v, struct nova_testhost *host);
 
 /* Does the plugin's work once, as far as that is possible. */
 void tour(struct validator *v);
@@ -50,9 +53,9 @@ void tour(struct validator *v);
 /* --- by kind ------------------------------------------------------------------------------ */
 
 /* name NULL at the end */
-extern const struct nova_validator_check common_checks[], contract_checks[], watch_checks[],
-        driver_checks[], vm_checks[], time_checks[], last_checks[], benchmark_checks[],
-        optimizer_checks[], profile_checks[];
+extern const struct nova_validator_check common_checks[], work_checks[], contract_checks[],
+        watch_checks[], connect_checks[], driver_checks[], vm_checks[], time_checks[],
+        last_checks[], benchmark_checks[], optimizer_checks[], profile_checks[];
 void tour_driver(struct validator *v);
 void tour_benchmark(struct validator *v);
 void tour_optimizer(struct validator *v);

@@ -362,7 +362,7 @@ done:
 const struct nova_validator_check time_checks[] = {
         {"pump", DRIVER, 0, 1, "create", "pump returns in time, and wake makes it return",
          check_pump},
-        {"connect-deadline", DRIVER, 0, 2, "?work create",
+        {"connect-deadline", DRIVER, 0, 2, "!connect create",
          "connect ends within 5 s after its deadline", check_connect_deadline},
         {"deadline", DRIVER, 0, 8, "work",
          "ops end within 5 s after their deadline, also when it has passed before", check_deadline},
