@@ -106,6 +106,13 @@ const char *nova_nearest(const char *word, const char *const *candidates);
 bool nova_name_valid(const char *word);
 /* Every byte that is not part of well-formed UTF-8 becomes '?', so that JSON takes the text. */
 void nova_utf8_repair(char *text);
+/*
+ * What a terminal may be sent of a text of others: what is no UTF-8, control characters (C0 but
+ * newline and tab, DEL, C1) and those that reorder text become '?', byte by byte.
+ */
+void nova_text_clean(char *text);
+/* nova_text_clean would change it. */
+bool nova_text_is_dirty(const char *text);
 /* Columns that UTF-8 text takes on a terminal (wcwidth); colour sequences take none. */
 size_t nova_columns(const char *text);
 

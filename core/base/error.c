@@ -99,6 +99,7 @@ static void store(struct nova_error *error, int code, char *text)
 	size_t room = sizeof(error->text) - 1;
 
 	nova_secret_redact(text);
+	nova_text_clean(text); /* it may be a plugin's, a guest's or a server's */
 	error->code = code;
 	size_t length = strlen(text);
 	if (length > room) {

@@ -137,7 +137,7 @@ void nova_log(enum nova_level level, const char *format, ...)
 		text = nova_strdup(format);
 	va_end(list);
 	nova_secret_redact(text);
-	nova_utf8_repair(text);
+	nova_text_clean(text);
 
 	pthread_mutex_lock(&log_lock);
 	if (log_file >= 0)

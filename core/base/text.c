@@ -231,6 +231,49 @@ void nova_utf8_repair(char *text)
 	}
 }
 
+/* Bidirectional overrides (U+202A…, U+2066…): a text that reads otherwise than it is. */
+static bool is_for_terminals(uint32_t character)
+{
+	return (character < 0x20 && character != '\n' && character != '\t') ||
+	       (character >= 0x7f && character <= 0x9f) ||
+	       (character >= 0x202a && character <= 0x202e) ||
+	       (character >= 0x2066 && character <= 0x2069);
+}
+
+/* The first character that is not to be sent, its bytes in *length; NULL if there is none. */
+static const char *find_dirt(const char *text, size_t *length)
+{
+	uint32_t character;
+
+	while (text && *text) {
+		*length = utf8_read(text, &character);
+		if (!*length || is_for_terminals(character)) {
+			*length = *length ? *length : 1;
+			return text;
+		}
+		text += *length;
+	}
+	return NULL;
+}
+
+void nova_text_clean(char *text)
+{
+	size_t length;
+	char *dirt = text;
+
+	while ((dirt = (char *)(uintptr_t)find_dirt(dirt, &length))) {
+		memset(dirt, '?', length);
+		dirt += length;
+	}
+}
+
+bool nova_text_is_dirty(const char *text)
+{
+	size_t length;
+
+	return find_dirt(text, &length) != NULL;
+}
+
 static locale_t utf8_locale;
 
 static void make_utf8_locale(void)

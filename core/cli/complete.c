@@ -84,6 +84,10 @@ static void offer(const struct completion *completion, const char *text, const c
 {
 	if (strncmp(text, completion->word, strlen(completion->word)) != 0)
 		return;
+	/* A shell may type it in for the user, who sees it too late: no name or key has any of it.
+	 */
+	if (strpbrk(text, " \t\n'\"`$\\;&|<>()*?!#~{}[]") || nova_text_is_dirty(text))
+		return;
 	printf("%.*s%s%s", completion->kept_length, completion->kept, text, end);
 	if (doc && *doc)
 		put_doc(doc);
@@ -349,10 +353,8 @@ static void offer_goal(const struct completion *completion)
 
 static void offer_wrappers(const struct completion *completion)
 {
-	offer(completion, "gdb --args", "", "a debugger");
+	/* Those that need options need quotes, too, and each shell has its own. */
 	offer(completion, "valgrind", "", "a checker of memory");
-	offer(completion, "strace -f -o strace.txt", "", "a tracer of system calls");
-	offer(completion, "perf record -g -o perf.data", "", "a profiler");
 }
 
 static const struct {

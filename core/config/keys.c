@@ -74,6 +74,10 @@ static const struct nova_spec core_keys[] = {
                  "1s", "30d", "30min"),
         BOOLEAN("run.full", "run all samples, whatever run.budget says", "false"),
         DURATION("run.op_timeout", "deadline of one call to a hypervisor", "100ms", "1d", "120s"),
+        DURATION("run.replicate_timeout",
+                 "deadline of a replicate, after which its worker is killed; without it, what "
+                 "twelve calls may take by run.op_timeout",
+                 "1s", "30d", NULL),
         DURATION("run.ready_timeout", "deadline for a VM to become ready", "100ms", "1d", "120s"),
         NUMBER("run.level", "confidence level of intervals", "0.5", "0.999", "0.95"),
         TEXT("run.shape", "shape of the VMs: the name of a group below vm", "standard"),

@@ -96,6 +96,10 @@ static int add_scalar(const struct reader *reader, struct assignment *assignment
 		                config_setting_get_bool(setting) ? "true" : "false");
 		return 0;
 	case CONFIG_TYPE_STRING:
+		/* It will be printed; and no value that means something has them. */
+		if (nova_text_is_dirty(config_setting_get_string(setting)))
+			return fail(reader, setting, assignment->key,
+			            "the text holds control characters, or is not UTF-8");
 		assignment_item(assignment, RAW_TEXT, config_setting_get_string(setting));
 		return 0;
 	default:

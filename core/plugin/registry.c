@@ -52,18 +52,55 @@ const char *nova_better_name(uint32_t better)
 
 /* --- scanning -------------------------------------------------------------------------------- */
 
+/* On one line, and nothing that a terminal would obey. */
+static void tidy(char *text)
+{
+	nova_text_clean(text);
+	for (; text && *text; text++)
+		if (*text == '\n' || *text == '\t')
+			*text = '?';
+}
+
 /* Names of files are chosen by whoever put them there: they must not reach a terminal, or JSON,
  * with anything in them but text. */
 static char *printable(const char *text)
 {
 	char *copy = nova_strdup(text);
 
-	nova_utf8_repair(copy);
-	for (char *at = copy; *at; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = '?';
-	}
+	tidy(copy);
 	return copy;
+}
+
+/* So is what a manifest says; the worker compares the plugin with the file itself. */
+static void tidy_list(char **texts)
+{
+	for (; texts && *texts; texts++)
+		tidy(*texts);
+}
+
+static void tidy_manifest(struct nova_manifest *manifest)
+{
+	tidy(manifest->version);
+	tidy(manifest->summary);
+	tidy(manifest->license);
+	tidy_list(manifest->ops);
+	tidy_list(manifest->needs);
+	tidy_list(manifest->hints);
+	nova_text_clean(manifest->settings);
+	for (size_t i = 0; i < manifest->spec_count; i++) {
+		struct nova_spec *spec = &manifest->specs[i];
+
+		tidy(spec->name);
+		tidy(spec->doc);
+		tidy(spec->fallback);
+		tidy(spec->minimum);
+		tidy(spec->maximum);
+		tidy_list(spec->choices);
+	}
+	for (size_t i = 0; i < manifest->metric_count; i++) {
+		tidy(manifest->metrics[i].name);
+		tidy(manifest->metrics[i].doc);
+	}
 }
 
 static void record_refusal(struct nova_registry *registry, enum nova_refusal_reason reason,
@@ -105,6 +142,7 @@ static void add_plugin(struct nova_registry *registry, struct nova_manifest *man
 		nova_manifest_free(manifest);
 		return;
 	}
+	tidy_manifest(manifest);
 	registry->plugins = nova_grow(registry->plugins, registry->plugin_count,
 	                              sizeof(struct nova_manifest *));
 	registry->plugins[registry->plugin_count++] = manifest;

@@ -8,6 +8,11 @@
 
 #define PUMP_SLICE_NS (500 * INT64_C(1000000)) /* with `wake` */
 #define PUMP_SHORT_NS (10 * INT64_C(1000000))  /* without */
+#define ID_BYTES_MAX  4096
+#define FACTS_MAX     200 /* that a target may tell of itself, all in a packet that fits */
+#define FACT_KEY_MAX  64
+#define FACT_TEXT_MAX 1024
+#define FACTS_BYTES   (24 * 1024)
 
 static struct instance **instances;
 static size_t instance_count;
@@ -137,9 +142,11 @@ static int host_put_bytes(nova_op op, uint32_t field, const void *bytes, uint64_
 static void journal_id(nova_op number, const char *id)
 {
 	struct op *op = nova_op_hold(number);
+	NOVA_AUTOFREE char *clean = nova_format("%.*s", ID_BYTES_MAX, id);
 
+	nova_text_clean(clean);
 	if (op && op->ref_name && op->ref.vm)
-		nova_tell(json_pack("{ss ss ss}", "is", "id", "name", op->ref_name, "id", id));
+		nova_tell(json_pack("{ss ss ss}", "is", "id", "name", op->ref_name, "id", clean));
 	nova_op_release(op);
 }
 
@@ -240,7 +247,7 @@ static void host_log(uint64_t number, uint32_t severity, const char *text)
 	nova_tellf(severity >= NOVA_SAY_WARNING ? NOVA_LOG_WARNING
 	           : severity == NOVA_SAY_INFO  ? NOVA_LOG_INFO
 	                                        : NOVA_LOG_DEBUG,
-	           "%s: %.4000s", instance ? instance->plugin : "plugin", text ? text : "");
+	           "%s: %s", instance ? instance->plugin : "plugin", text ? text : "");
 }
 
 static const char *host_directory(uint64_t number, uint32_t which)
@@ -402,18 +409,39 @@ static struct op *open_op(struct instance *instance, enum op_kind kind, struct n
 	return op;
 }
 
+/* As much of a text as is told; what a terminal must not be sent is taken out. */
+static char *tellable(const char *text, size_t limit)
+{
+	char *clean = nova_format("%.*s", (int)limit, text);
+
+	nova_secret_redact(clean);
+	nova_text_clean(clean);
+	return clean;
+}
+
 static void learn(struct instance *instance, const struct op *op)
 {
+	size_t bytes = 0, count = 0;
+
 	for (size_t i = 0; i < op->value_count; i++) {
 		const struct value *value = &op->values[i];
-		json_t *text = value->is_null ? json_null() : json_string(value->bytes);
+		json_t *to = value->field == NOVA_FIELD_FACT         ? instance->facts
+		             : value->field == NOVA_FIELD_CAPABILITY ? instance->capabilities
+		                                                     : NULL;
+		NOVA_AUTOFREE char *key = tellable(value->key ? value->key : "", FACT_KEY_MAX);
+		NOVA_AUTOFREE char *text =
+		        tellable(value->bytes ? value->bytes : "", FACT_TEXT_MAX);
 
-		if (!text)
-			text = json_string("(not UTF-8)");
-		json_object_set_new(value->field == NOVA_FIELD_FACT         ? instance->facts
-		                    : value->field == NOVA_FIELD_CAPABILITY ? instance->capabilities
-		                                                            : NULL,
-		                    value->key ? value->key : "", text);
+		if (!to)
+			continue;
+		bytes += strlen(key) + strlen(text) + 16;
+		if (++count > FACTS_MAX || bytes > FACTS_BYTES) {
+			nova_tellf(NOVA_LOG_WARNING,
+			           "%s tells more of its target than fits; the rest is left out",
+			           instance->plugin);
+			return;
+		}
+		json_object_set_new(to, key, value->is_null ? json_null() : json_string(text));
 	}
 }
 

@@ -31,11 +31,18 @@ static void remember(struct op *op, nova_vm vm)
 }
 
 /* Under the lock. `number` is n of the name, plus 1. */
+static struct vm **bucket_of(nova_vm number)
+{
+	return &nova_worker.by_number[number % NOVA_COUNT(nova_worker.by_number)];
+}
+
 static struct vm *find_vm(nova_vm number)
 {
-	uint64_t at = number - 1 - nova_worker.first_number;
+	struct vm *vm = *bucket_of(number);
 
-	return number && at < nova_worker.by_number_count ? nova_worker.by_number[at] : NULL;
+	while (vm && vm->number != number)
+		vm = vm->next;
+	return vm;
 }
 
 /* With a thousand VMs every event of each comes here: the number in the name finds it. */
@@ -53,21 +60,13 @@ struct vm *nova_vm_by_name(const char *name)
 /* Under the lock. */
 static void keep_vm(struct vm *vm)
 {
-	size_t at = vm->number - 1 - nova_worker.first_number;
-	size_t room = nova_worker.by_number_count;
+	struct vm **bucket = bucket_of(vm->number);
 
 	nova_worker.vms =
 	        nova_grow(nova_worker.vms, nova_worker.vm_count, sizeof(*nova_worker.vms));
 	nova_worker.vms[nova_worker.vm_count++] = vm;
-	if (at >= room) {
-		room = room * 2 > at + 1 ? room * 2 : at + 1;
-		nova_worker.by_number =
-		        nova_realloc(nova_worker.by_number, room * sizeof(*nova_worker.by_number));
-		memset(nova_worker.by_number + nova_worker.by_number_count, 0,
-		       (room - nova_worker.by_number_count) * sizeof(*nova_worker.by_number));
-		nova_worker.by_number_count = room;
-	}
-	nova_worker.by_number[at] = vm;
+	vm->next = *bucket;
+	*bucket = vm;
 }
 
 void nova_vm_stamp(struct vm *vm, const struct stamp *stamp)

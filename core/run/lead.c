@@ -31,9 +31,13 @@ static long long step_number(const struct lead *lead)
 	return number_of(lead->step, "index") + 1;
 }
 
-static int64_t op_timeout(const struct lead *lead)
+/* After this its worker is killed, so it is generous by default. */
+static int64_t replicate_timeout(const struct lead *lead)
 {
-	return nova_config_i64(lead->config, "run.op_timeout", 0);
+	if (nova_config_has(lead->config, "run.replicate_timeout"))
+		return nova_config_i64(lead->config, "run.replicate_timeout", 0);
+	return CALLS_PER_VM *
+	       (nova_config_i64(lead->config, "run.op_timeout", 0) + 6 * NOVA_SECOND_NS);
 }
 
 /* --- the run's record
@@ -260,7 +264,7 @@ static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, b
 {
 	NOVA_AUTOJSON json_t *packet = NULL;
 	struct nova_error why = {0};
-	int64_t patience = CALLS_PER_VM * (op_timeout(lead) + 6 * NOVA_SECOND_NS);
+	int64_t patience = replicate_timeout(lead);
 	const char *state = "done";
 	int code, stored;
 
@@ -268,6 +272,7 @@ static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, b
 	lead->at = (struct nova_replicate){(uint32_t)number_of(lead->step, "index"), number,
 	                                   NOVA_SIDE_VM, attempt};
 	memset(lead->counts, 0, sizeof(lead->counts));
+	lead->samples = 0;
 	code = nova_store_replicate_begin(lead->store, lead->run.id, &lead->at, error);
 	if (code)
 		return lead->store_code = code, lead->store_error = *error, code;
@@ -424,7 +429,8 @@ static void name_refusal(struct lead *lead)
 	static const enum nova_refusal_reason reasons[] = {
 	        [WORKER_CRASHED] = NOVA_REFUSED_CRASH, [WORKER_EXITED] = NOVA_REFUSED_EXIT,
 	        [WORKER_HUNG] = NOVA_REFUSED_HANG,     [WORKER_TOO_LARGE] = NOVA_REFUSED_MEMORY,
-	        [WORKER_BROKEN] = NOVA_REFUSED_CRASH,
+	        [WORKER_BROKEN] = NOVA_REFUSED_CRASH,  [WORKER_TALKATIVE] = NOVA_REFUSED_CRASH,
+	        [WORKER_FILLS] = NOVA_REFUSED_CRASH,
 	};
 	const char *stage = lead->worker.loading_stage;
 

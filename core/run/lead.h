@@ -31,7 +31,9 @@ enum worker_end {
 	WORKER_EXITED,    /* ended although it was not told to */
 	WORKER_HUNG,      /* did not answer in time and was killed */
 	WORKER_TOO_LARGE, /* over limits.worker_memory and was killed */
-	WORKER_BROKEN     /* said what cannot be understood, and was killed */
+	WORKER_BROKEN,    /* said what cannot be understood, and was killed */
+	WORKER_TALKATIVE, /* said far too much, and was killed */
+	WORKER_FILLS      /* filled the disk, and was killed */
 };
 
 struct worker {
@@ -43,6 +45,9 @@ struct worker {
 	enum worker_end end;
 	int status; /* as from waitpid, once it has ended */
 	bool reaped;
+	int64_t reaped_ns;
+	uint64_t log_bytes;    /* of its output so far */
+	uint32_t notes;        /* that it had printed */
 	uint64_t resident;     /* bytes, last looked */
 	uint64_t resident_max; /* bytes */
 	/* what it was doing when it died, from "loading" */
@@ -99,7 +104,9 @@ struct lead {
 	const json_t *targets; /* that "open" named, borrowed: for the journal */
 	struct nova_replicate at;
 	bool in_replicate;
+	bool in_step; /* the worker is a benchmark's, not a sweep's */
 	uint32_t counts[4];
+	uint64_t samples; /* that came in this replicate */
 	uint32_t attempted, succeeded; /* VMs of the step, in this process */
 	bool opening;                  /* the step has not come to its first replicate */
 	struct nova_run_progress progress;

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define TAIL_BYTES 4096
+#define LOG_READS  64                   /* at a time */
+#define LOG_BYTES  (UINT64_C(16) << 20) /* of one worker's output, to the log */
 
 extern char **environ;
 
@@ -189,10 +191,15 @@ void nova_reap(struct worker *worker)
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid ||
 		    nova_child_owned(info.si_pid))
 			return;
+		/* What it has left behind in its process group goes with it, while the number is
+		 * still its own. */
+		if (worker && info.si_pid == worker->pid && !worker->reaped)
+			kill(-worker->pid, SIGKILL);
 		if (waitpid(info.si_pid, &status, WNOHANG) <= 0)
 			return;
 		if (worker && info.si_pid == worker->pid && !worker->reaped) {
 			worker->reaped = true;
+			worker->reaped_ns = nova_now_ns();
 			worker->status = status;
 			if (worker->end == WORKER_RUNS)
 				worker->end = WIFSIGNALED(status) ? WORKER_CRASHED : WORKER_EXITED;
@@ -205,15 +212,19 @@ void nova_spawn_read_log(struct worker *worker)
 	char buffer[4096];
 	ssize_t count = -1;
 
-	while (worker->log >= 0 && (count = read(worker->log, buffer, sizeof(buffer) - 1)) > 0) {
+	/* Some at a time: one that writes without end must not keep us from looking at the clock. */
+	for (unsigned i = 0; i < LOG_READS && worker->log >= 0 &&
+	                     (count = read(worker->log, buffer, sizeof(buffer) - 1)) > 0;
+	     i++) {
 		char *rest = buffer, *line;
 
 		buffer[count] = 0;
+		worker->log_bytes += (uint64_t)count;
 		if (worker->tail.length > TAIL_BYTES)
 			nova_text_free(&worker->tail);
 		nova_text_add(&worker->tail, buffer);
 		while ((line = strsep(&rest, "\n")))
-			if (*line)
+			if (*line && worker->log_bytes < LOG_BYTES)
 				nova_log(NOVA_LOG_DEBUG, "worker %d: %s", (int)worker->pid, line);
 	}
 	if (worker->log >= 0 && count == 0) { /* closed: do not poll it any more */
@@ -273,6 +284,7 @@ void nova_spawn_finish(struct worker *worker, int64_t grace_ns)
 	}
 	if (!worker->reaped) {
 		nova_spawn_kill(worker, WORKER_HUNG);
+		kill(-worker->pid, SIGKILL);
 		waitpid(worker->pid, &worker->status, 0);
 		worker->reaped = true;
 	}
@@ -327,6 +339,12 @@ char *nova_spawn_epitaph(const struct worker *worker)
 		break;
 	case WORKER_BROKEN:
 		snprintf(how, sizeof(how), "said what cannot be understood and was killed");
+		break;
+	case WORKER_TALKATIVE:
+		snprintf(how, sizeof(how), "said far too much and was killed");
+		break;
+	case WORKER_FILLS:
+		snprintf(how, sizeof(how), "has nearly filled the disk and was killed");
 		break;
 	default: snprintf(how, sizeof(how), "ended"); break;
 	}

@@ -16,6 +16,9 @@
 #define LOOK_NS     (250 * INT64_C(1000000)) /* memory and progress are looked at this often */
 #define LOADING_NS  (10 * NOVA_SECOND_NS)    /* for loading, or probing, one plugin */
 #define VALUES_KEPT 4096                     /* of one metric, for the live median */
+#define SAMPLES_MAX 1000000                  /* of one replicate */
+#define NOTES_MAX   1000                     /* of one worker */
+#define DRAIN_NS    NOVA_SECOND_NS           /* for what a dead worker had said */
 
 void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)
 {
@@ -129,6 +132,12 @@ static void note_source(struct lead *lead, const char *metric, int64_t source)
 	                          : json_string(names[source]));
 }
 
+/* What no benchmark of the plan declares has no unit, and could not be told of. */
+static bool is_declared(const struct lead *lead, const char *metric)
+{
+	return json_object_get(json_object_get(lead->run.plan, "metrics"), metric);
+}
+
 static void on_sample(struct lead *lead, const json_t *packet)
 {
 	struct nova_sample_record sample = {
@@ -144,8 +153,12 @@ static void on_sample(struct lead *lead, const json_t *packet)
 	struct nova_error error = {0};
 	int code;
 
-	if (!lead->in_replicate)
+	if (!lead->in_replicate || !is_declared(lead, nova_wire_text(packet, "metric")))
 		return;
+	if (lead->samples++ >= SAMPLES_MAX) {
+		nova_spawn_kill(&lead->worker, WORKER_TALKATIVE);
+		return;
+	}
 	sample.at.side = (uint32_t)nova_wire_i64(packet, "side");
 	snprintf(sample.metric, sizeof(sample.metric), "%s", nova_wire_text(packet, "metric"));
 	code = nova_store_sample_put(lead->store, lead->run.id, &sample, &error);
@@ -208,10 +221,19 @@ static void on_refused(struct lead *lead, const json_t *packet)
 	         nova_wire_text(packet, "text"));
 }
 
+/* Of a benchmark's worker only names of this run are believed: others' VMs are not its to lose. */
+static bool is_own(const struct lead *lead, const json_t *packet)
+{
+	return !lead->in_step ||
+	       !strncmp(nova_wire_text(packet, "name"), lead->prefix, strlen(lead->prefix));
+}
+
 static void on_id(struct lead *lead, const json_t *packet)
 {
 	struct nova_error error = {0};
 
+	if (!is_own(lead, packet))
+		return;
 	store_failed(lead,
 	             nova_store_journal_id(lead->store, nova_wire_text(packet, "name"),
 	                                   nova_wire_text(packet, "id"), &error),
@@ -221,8 +243,11 @@ static void on_id(struct lead *lead, const json_t *packet)
 static void on_gone(struct lead *lead, const json_t *packet)
 {
 	struct nova_error error = {0};
-	int code = nova_store_journal_gone(lead->store, nova_wire_text(packet, "name"), &error);
+	int code;
 
+	if (!is_own(lead, packet))
+		return;
+	code = nova_store_journal_gone(lead->store, nova_wire_text(packet, "name"), &error);
 	store_failed(lead, code == NOVA_E_NOT_FOUND ? 0 : code,
 	             &error); /* a stray was in no journal */
 }
@@ -231,6 +256,12 @@ static void on_say(struct lead *lead, const json_t *packet)
 {
 	int64_t level = nova_wire_i64(packet, "level");
 
+	if (lead->worker.notes++ >= NOTES_MAX) {
+		if (lead->worker.notes == NOTES_MAX + 1)
+			nova_lead_note(lead, NOVA_LOG_WARNING,
+			               "the worker has more to say; it is left out");
+		return;
+	}
 	nova_lead_note(lead,
 	               level >= NOVA_LOG_DEBUG && level <= NOVA_LOG_ERROR ? (enum nova_level)level
 	                                                                  : NOVA_LOG_INFO,
@@ -380,8 +411,9 @@ int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_
 			nova_spawn_kill(worker, WORKER_HUNG);
 		if (lead->store_code && !lead->interrupts++)
 			nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);
-		/* Only when all that it said has been read. */
-		if (was_reaped && (closed || !fds[0].revents)) {
+		/* Only when all that it said has been read; or a child of its goes on saying. */
+		if (was_reaped && (closed || !fds[0].revents ||
+		                   nova_now_ns() - worker->reaped_ns > DRAIN_NS)) {
 			NOVA_AUTOFREE char *epitaph = nova_spawn_epitaph(worker);
 
 			look_for_interrupt(lead);
@@ -452,6 +484,7 @@ int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const 
 	*opened = NULL;
 	lead->refusal = 0;
 	lead->targets = targets;
+	lead->in_step = benchmark;
 	packet = open_packet(lead, benchmark, targets, shape, error);
 	if (!packet)
 		return error->code;

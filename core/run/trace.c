@@ -45,7 +45,7 @@ json_t *nova_trace_bytes(const void *bytes, uint64_t count)
 		if (!copy[i])
 			copy[i] = '?';
 	nova_secret_redact(copy);
-	nova_utf8_repair(copy);
+	nova_text_clean(copy);
 	length = strlen(copy);
 	if (length > TEXT_MAX) {
 		length = TEXT_MAX;

@@ -17,6 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define SAY_MAX 4000 /* bytes of a message */
+
 struct nova_worker nova_worker = {
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .sending = PTHREAD_MUTEX_INITIALIZER,
@@ -50,9 +52,11 @@ void nova_tellf(uint32_t level, const char *format, ...)
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	va_end(arguments);
+	nova_secret_redact(text);
+	if (text && strlen(text) > SAY_MAX)
+		text[SAY_MAX] = 0;
+	nova_text_clean(text); /* after it was cut: a character may have been, too */
 	json = json_string(text ? text : "");
-	if (!json)
-		json = json_string("(a message that is not UTF-8)");
 	nova_tell(json_pack("{ss sI so}", "is", "say", "level", (json_int_t)level, "text", json));
 }
 
@@ -259,7 +263,6 @@ static void do_open(const json_t *packet)
 	nova_worker.prefix = nova_strdup(nova_wire_text(packet, "prefix"));
 	nova_worker.directory = nova_strdup(nova_wire_text(packet, "directory"));
 	nova_worker.next_number = (uint64_t)nova_wire_i64(packet, "number");
-	nova_worker.first_number = nova_worker.next_number;
 	nova_worker.op_timeout_ns = nova_wire_i64(packet, "op_timeout_ns");
 	nova_worker.ready_timeout_ns = nova_wire_i64(packet, "ready_timeout_ns");
 	nova_worker.max_vms = (uint64_t)nova_wire_i64(packet, "max_vms");

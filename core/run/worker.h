@@ -128,7 +128,8 @@ struct stamp {
 };
 
 struct vm {
-	nova_vm number; /* n of the name, plus 1 */
+	nova_vm number;  /* n of the name, plus 1 */
+	struct vm *next; /* of by_number */
 	struct instance *instance;
 	char *name, *id;
 	struct stamp *stamps; /* since the last op that changes its state */
@@ -177,10 +178,7 @@ struct nova_worker {
 	/* VMs and networks of this worker, in order of creation */
 	struct vm **vms;
 	size_t vm_count;
-	/* the same by n of their name, from `first_number` on; NULL where there is none */
-	struct vm **by_number;
-	uint64_t first_number;
-	size_t by_number_count;
+	struct vm *by_number[4096]; /* the same, chained by `next` */
 	struct net **nets;
 	size_t net_count;
 	atomic_bool interrupted;

@@ -119,7 +119,7 @@ cp "$bin/lib/novacore/plugins/1/hypervisor/sim."* "$prefix/lib/novacore/plugins/
 manifest=$prefix/lib/novacore/plugins/1/hypervisor/sim.manifest
 sed -i 's/^summary = .*/summary = "one\\ntwo\\tthree\\x1b[31mred\\xc2\\x9b31m";/' "$manifest"
 expect 0 "$prefix/bin/novacore" plugin list --kind hypervisor --json
-check "$scratch/out" '"\n" in r["plugins"][0]["summary"] and "\x1b" in r["plugins"][0]["summary"]'
+check "$scratch/out" 'r["plugins"][0]["summary"].startswith("one?two?three?[31mred?")'
 expect 0 "$prefix/bin/novacore" complete run --plugin ''
 [ "$(wc -l <"$scratch/out")" = 1 ] || fail 'a summary of two lines makes two candidates'
 ! LC_ALL=C grep -q "$(printf '\033\\|\302\233')" "$scratch/out" || fail 'a summary sends escape sequences to the terminal'
