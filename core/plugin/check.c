@@ -184,10 +184,16 @@ static int check_libraries(struct subject *subject)
 	NOVA_AUTOTEXT struct nova_text packages = {0};
 
 	for (char **name = subject->elf.needed; *name; name++) {
+		const char *lack = *name, *by = NULL;
 		if (nova_libraries_have(subject->check->libraries, *name))
+			lack = nova_libraries_lack(subject->check->libraries, *name, &by);
+		if (!lack)
 			continue;
-		const char *package = hint_for(subject->manifest, *name);
-		nova_text_addf(&names, "%s%.100s", names.length ? ", " : "", *name);
+		const char *package = hint_for(subject->manifest, lack);
+		if (!package && by) /* whose package should have brought it */
+			package = hint_for(subject->manifest, *name);
+		nova_text_addf(&names, "%s%.100s%s%.100s%s", names.length ? ", " : "", lack,
+		               by ? " (for " : "", by ? by : "", by ? ")" : "");
 		if (package)
 			nova_text_addf(&packages, " %.100s", package);
 	}

@@ -26,7 +26,7 @@ bool nova_elf_is_native(const unsigned char *identity, uint16_t machine)
 struct dynamic {
 	GElf_Addr strings, symbols, hash, gnu_hash;
 	GElf_Xword string_bytes;
-	bool bind_now;
+	bool bind_now, rpath, runpath;
 	size_t needed_count;
 	GElf_Xword needed[NOVA_NEEDED_LIMIT];
 };
@@ -77,6 +77,8 @@ static int read_dynamic(Elf *elf, struct dynamic *dynamic)
 		case DT_SYMTAB: dynamic->symbols = entry.d_un.d_ptr; break;
 		case DT_HASH: dynamic->hash = entry.d_un.d_ptr; break;
 		case DT_GNU_HASH: dynamic->gnu_hash = entry.d_un.d_ptr; break;
+		case DT_RPATH: dynamic->rpath = true; break;
+		case DT_RUNPATH: dynamic->runpath = true; break;
 		case DT_BIND_NOW: dynamic->bind_now = true; break;
 		case DT_FLAGS: dynamic->bind_now |= (entry.d_un.d_val & DF_BIND_NOW) != 0; break;
 		case DT_FLAGS_1: dynamic->bind_now |= (entry.d_un.d_val & DF_1_NOW) != 0; break;
@@ -175,13 +177,13 @@ static int read_exports(Elf *elf, const struct dynamic *dynamic, const Elf_Data 
 	return 0;
 }
 
-static int read_needed(const struct dynamic *dynamic, const Elf_Data *strings, struct nova_elf *out)
+static int read_needed(const struct dynamic *dynamic, const Elf_Data *strings, char **needed)
 {
 	for (size_t i = 0; i < dynamic->needed_count; i++) {
 		const char *name = string_at(strings, dynamic->needed[i]);
 		if (!name || !*name)
 			return -1;
-		out->needed[i] = nova_strdup(name);
+		needed[i] = nova_strdup(name);
 	}
 	return 0;
 }
@@ -202,7 +204,7 @@ static int read_all(Elf *elf, struct nova_elf *out, struct nova_error *error)
 	Elf_Data *strings = at_address(elf, dynamic.strings, dynamic.string_bytes, ELF_T_BYTE);
 	if (!strings || !strings->d_size)
 		return nova_error_set(error, NOVA_E_INVALID, "has no usable string table");
-	if (read_needed(&dynamic, strings, out))
+	if (read_needed(&dynamic, strings, out->needed))
 		return nova_error_set(error, NOVA_E_INVALID, "has a damaged list of libraries");
 	if (read_exports(elf, &dynamic, strings, out))
 		return nova_error_set(error, NOVA_E_INVALID, "has a damaged symbol table");
@@ -228,4 +230,22 @@ void nova_elf_clear(struct nova_elf *elf)
 	for (char **name = elf->needed; *name; name++)
 		free(*name);
 	memset(elf, 0, sizeof(*elf));
+}
+
+void nova_elf_needs(int fd, struct nova_needs *needs)
+{
+	struct dynamic dynamic = {0};
+
+	memset(needs, 0, sizeof(*needs));
+	elf_version(EV_CURRENT);
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (elf && elf_kind(elf) == ELF_K_ELF && !read_dynamic(elf, &dynamic)) {
+		Elf_Data *strings =
+		        at_address(elf, dynamic.strings, dynamic.string_bytes, ELF_T_BYTE);
+		if (strings && strings->d_size)
+			read_needed(&dynamic, strings, needs->names);
+	}
+	needs->rpath = dynamic.rpath && !dynamic.runpath; /* as the loader has it */
+	needs->runpath = dynamic.runpath;
+	elf_end(elf);
 }

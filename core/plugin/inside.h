@@ -145,6 +145,13 @@ struct nova_elf {
  * machine. */
 int nova_elf_read(const void *bytes, size_t count, struct nova_elf *elf, struct nova_error *error);
 void nova_elf_clear(struct nova_elf *elf);
+/* What the loader would look for to load an installed library; nothing if it cannot be read. The
+ * names are the caller's. */
+struct nova_needs {
+	char *names[NOVA_NEEDED_LIMIT + 1];
+	bool rpath, runpath; /* it says itself where to look for them */
+};
+void nova_elf_needs(int fd, struct nova_needs *needs);
 /* From an ELF header: the machine, word size and byte order of this program. */
 bool nova_elf_is_native(const unsigned char *identity, uint16_t machine);
 
@@ -156,6 +163,13 @@ struct nova_libraries *nova_libraries_new(void);
 void nova_libraries_free(struct nova_libraries *libraries);
 /* Is there such a library for this machine, in the loader's standard places? */
 bool nova_libraries_have(struct nova_libraries *libraries, const char *name);
+/*
+ * The first library, of all that `name` needs in turn, that is not there: its name, and in *by the
+ * library that needs it; both live as long as `libraries`. NULL if all are there, or where
+ * libraries are looked up cannot be told. `name` itself must be there.
+ */
+const char *nova_libraries_lack(struct nova_libraries *libraries, const char *name,
+                                const char **by);
 /* For tests and fuzzing: as if /etc/ld.so.cache had these bytes. Copied. */
 void nova_libraries_use_cache(struct nova_libraries *libraries, const void *bytes, size_t count);
 

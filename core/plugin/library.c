@@ -2,8 +2,8 @@
 /*
  * Which shared libraries are installed, without loading one: the loader's own search path
  * (dlinfo), then its cache, /etc/ld.so.cache (layout: glibc's sysdeps/generic/dl-cache.h; only
- * documented there). Only the names that a plugin itself needs are looked up: what those need in
- * turn is their package's affair, and shows as a load error otherwise.
+ * documented there). What a library needs in turn is looked up as well, unless one on the way says
+ * itself where its libraries are: then the loader alone can tell.
  */
 #include "core/plugin/inside.h"
 
@@ -34,8 +34,9 @@ struct cache_entry {
 };
 
 struct known {
-	char *name;
-	bool found;
+	char *name, *path; /* NULL: not found */
+	bool examined;     /* what it needs, too */
+	char *lack, *by;
 };
 
 struct nova_libraries {
@@ -76,8 +77,12 @@ void nova_libraries_free(struct nova_libraries *libraries)
 {
 	if (!libraries)
 		return;
-	for (size_t i = 0; i < libraries->known_count; i++)
+	for (size_t i = 0; i < libraries->known_count; i++) {
 		free(libraries->known[i].name);
+		free(libraries->known[i].path);
+		free(libraries->known[i].lack);
+		free(libraries->known[i].by);
+	}
 	free(libraries->known);
 	free(libraries->path);
 	if (libraries->self)
@@ -121,7 +126,7 @@ static const char *cache_text(const char *head, size_t bytes, uint32_t offset)
 	return offset < bytes ? head + offset : NULL;
 }
 
-static bool in_cache(struct nova_libraries *libraries, const char *name)
+static char *in_cache(struct nova_libraries *libraries, const char *name)
 {
 	if (!libraries->cache_read) {
 		libraries->cache_read = true;
@@ -130,50 +135,110 @@ static bool in_cache(struct nova_libraries *libraries, const char *name)
 	}
 	const char *start = find_head(libraries);
 	if (!start)
-		return false;
+		return NULL;
 
 	size_t bytes = libraries->cache_bytes - (size_t)(start - libraries->cache);
 	struct cache_head head;
 	if (bytes < sizeof(head))
-		return false;
+		return NULL;
 	memcpy(&head, start, sizeof(head));
 	if (head.count > (bytes - sizeof(head)) / sizeof(struct cache_entry))
-		return false;
+		return NULL;
 	for (uint32_t i = 0; i < head.count; i++) {
 		struct cache_entry entry;
 		memcpy(&entry, start + sizeof(head) + i * sizeof(entry), sizeof(entry));
 		const char *found = cache_text(start, bytes, entry.name);
 		const char *path = cache_text(start, bytes, entry.path);
 		if (found && path && !strcmp(found, name) && for_this_machine(path))
-			return true;
+			return nova_strdup(path);
 	}
-	return false;
+	return NULL;
 }
 
-static bool in_path(const struct nova_libraries *libraries, const char *name)
+static char *in_path(const struct nova_libraries *libraries, const char *name)
 {
 	for (unsigned int i = 0; libraries->path && i < libraries->path->dls_cnt; i++) {
 		const char *directory = libraries->path->dls_serpath[i].dls_name;
 		if (*directory != '/')
 			continue;
-		NOVA_AUTOFREE char *path = nova_format("%s/%s", directory, name);
+		char *path = nova_format("%s/%s", directory, name);
 		if (for_this_machine(path))
-			return true;
+			return path;
+		free(path);
 	}
-	return false;
+	return NULL;
+}
+
+static char *find_path(struct nova_libraries *libraries, const char *name)
+{
+	if (strchr(name, '/'))
+		return for_this_machine(name) ? nova_strdup(name) : NULL;
+	char *path = in_cache(libraries, name);
+	return path ? path : in_path(libraries, name);
+}
+
+/* Its place in `known`, which moves when it grows. */
+static size_t look_up(struct nova_libraries *libraries, const char *name)
+{
+	for (size_t i = 0; i < libraries->known_count; i++) {
+		if (!strcmp(libraries->known[i].name, name))
+			return i;
+	}
+	libraries->known =
+	        nova_grow(libraries->known, libraries->known_count, sizeof(struct known));
+	libraries->known[libraries->known_count] =
+	        (struct known){.name = nova_strdup(name), .path = find_path(libraries, name)};
+	return libraries->known_count++;
 }
 
 bool nova_libraries_have(struct nova_libraries *libraries, const char *name)
 {
-	for (size_t i = 0; i < libraries->known_count; i++) {
-		if (!strcmp(libraries->known[i].name, name))
-			return libraries->known[i].found;
+	size_t at = look_up(libraries, name);
+
+	return libraries->known[at].path != NULL;
+}
+
+static void set_lack(struct known *known, const char *lack, const char *by)
+{
+	known->lack = nova_strdup(lack);
+	known->by = nova_strdup(by);
+}
+
+/* Each library is examined once, also where they need each other in a circle. */
+static void examine(struct nova_libraries *libraries, size_t at)
+{
+	struct nova_needs needs;
+
+	libraries->known[at].examined = true;
+	NOVA_AUTOCLOSE int fd =
+	        open(libraries->known[at].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return;
+	nova_elf_needs(fd, &needs);
+	for (char **name = needs.names; *name; name++) {
+		size_t next = look_up(libraries, *name);
+		struct known *known = &libraries->known[next];
+		bool more = !needs.rpath && !libraries->known[at].lack;
+
+		if (more && !known->path && !needs.runpath) {
+			set_lack(&libraries->known[at], *name, libraries->known[at].name);
+		} else if (more && known->path) {
+			if (!known->examined)
+				examine(libraries, next);
+			known = &libraries->known[next];
+			if (known->lack)
+				set_lack(&libraries->known[at], known->lack, known->by);
+		}
+		free(*name);
 	}
-	bool found = strchr(name, '/') ? for_this_machine(name)
-	                               : in_cache(libraries, name) || in_path(libraries, name);
-	libraries->known =
-	        nova_grow(libraries->known, libraries->known_count, sizeof(struct known));
-	libraries->known[libraries->known_count++] =
-	        (struct known){.name = nova_strdup(name), .found = found};
-	return found;
+}
+
+const char *nova_libraries_lack(struct nova_libraries *libraries, const char *name, const char **by)
+{
+	size_t at = look_up(libraries, name);
+
+	if (libraries->known[at].path && !libraries->known[at].examined)
+		examine(libraries, at);
+	*by = libraries->known[at].by;
+	return libraries->known[at].lack;
 }

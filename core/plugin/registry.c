@@ -156,7 +156,7 @@ static int is_candidate(const struct dirent *entry)
 
 	if (length >= 3 && !strcmp(entry->d_name + length - 3, ".so"))
 		return 1;
-	return so && so[4] >= '0' && so[4] <= '9';
+	return so && so[4] && !so[4 + strspn(so + 4, "0123456789.")];
 }
 
 static void scan_file(struct nova_registry *registry, const struct nova_check *check,

@@ -181,8 +181,10 @@ static int open_file(const struct nova_trust *trust, int directory, const char *
 		return -1;
 	}
 	if (!S_ISREG(status->st_mode)) {
-		nova_refuse(reason, NOVA_REFUSED_NOT_ELF, error,
-		            "%s is not a regular file; remove it", path);
+		nova_refuse(reason,
+		            nova_file_name_valid(file) ? NOVA_REFUSED_NOT_ELF
+		                                       : NOVA_REFUSED_UNREADABLE,
+		            error, "%s is not a regular file; remove it", path);
 		return -1;
 	}
 	if (check_file(trust, path, status, reason, error))

@@ -4,129 +4,17 @@
  * refused by a scan, dynamic ones in a child that stands for the worker; what this process reads
  * from the child's end is what core/run reads from a worker's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "core/plugin/inside.h"
+#include "scratch.h"
 
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* Who is to hang is given little time, everybody else as much as a busy machine may take. */
 #define HANG_NS     (2 * NOVA_SECOND_NS)
 #define PATIENCE_NS (60 * NOVA_SECOND_NS)
 #define HOG_BYTES   (300ull << 20)
-
-/* A scratch root with copies of `good`, removed after each test. */
-struct scratch {
-	char *root, *directory;
-};
-
-static struct nova_trust own_trust(void)
-{
-	return (struct nova_trust){.privileged = false, .user = geteuid()};
-}
-
-static char *slurp(const char *path, size_t *bytes)
-{
-	struct nova_error error = {0};
-	char *data = nova_file_read(path, 64u << 20, bytes, &error);
-
-	if (!data)
-		fail_msg("%.500s", error.text);
-	return data;
-}
-
-static void put(const char *path, const void *data, size_t bytes)
-{
-	struct nova_error error = {0};
-
-	if (nova_file_write(path, data, bytes, 0644, &error))
-		fail_msg("%.500s", error.text);
-}
-
-static char *in(const struct scratch *scratch, const char *file)
-{
-	return nova_format("%s/%s", scratch->directory, file);
-}
-
-static void copy_good(const struct scratch *scratch, const char *extension, const char *file)
-{
-	size_t bytes;
-	NOVA_AUTOFREE char *from = nova_format(HOSTILE_ROOT "/1/benchmark/good.%s", extension);
-	NOVA_AUTOFREE char *to = in(scratch, file);
-	NOVA_AUTOFREE char *data = slurp(from, &bytes);
-
-	put(to, data, bytes);
-}
-
-static int set_up(void **state)
-{
-	struct scratch *scratch = nova_alloc(sizeof(*scratch));
-	char name[] = "/tmp/novacore-hostile-XXXXXX";
-
-	assert_non_null(mkdtemp(name));
-	scratch->root = nova_strdup(name);
-	scratch->directory = nova_format("%s/1/benchmark", name);
-	assert_int_equal(nova_directory_make(scratch->directory, 0755, NULL), 0);
-	copy_good(scratch, "so", "good.so");
-	copy_good(scratch, "manifest", "good.manifest");
-	*state = scratch;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct scratch *scratch = *state;
-
-	nova_directory_remove(scratch->root, NULL);
-	free(scratch->root);
-	free(scratch->directory);
-	free(scratch);
-	return 0;
-}
-
-static struct nova_registry *scan(const struct nova_trust *trust, const char *first,
-                                  const char *second)
-{
-	const char *const roots[] = {first, second, NULL};
-	struct nova_registry *registry;
-
-	assert_int_equal(nova_registry_scan_roots(roots, trust, &registry, NULL), 0);
-	return registry;
-}
-
-/* The only plugin in the scratch root is refused for `reason`, and the text says `part`. */
-static void assert_refused_as(const struct nova_trust *trust, const struct scratch *scratch,
-                              const char *code, const char *part)
-{
-	struct nova_registry *registry = scan(trust, scratch->root, NULL);
-
-	assert_int_equal(registry->plugin_count, 0);
-	assert_int_equal(registry->refusal_count, 1);
-	assert_string_equal(nova_refusal_code(registry->refusals[0].reason), code);
-	if (!strstr(registry->refusals[0].text, part))
-		fail_msg("`%s` does not say `%s`", registry->refusals[0].text, part);
-	nova_registry_free(registry);
-}
-
-static void assert_refused(const struct scratch *scratch, const char *code, const char *part)
-{
-	const struct nova_trust trust = own_trust();
-
-	assert_refused_as(&trust, scratch, code, part);
-}
 
 /* --- made by the tests ----------------------------------------------------------------------- */
 
@@ -287,19 +175,6 @@ static void refuses_no_manifest(void **state)
 	assert_refused(*state, "no-manifest", "novacore-manifest");
 }
 
-/* Replaces `from` by `to` in the manifest. */
-static void edit_manifest(const struct scratch *scratch, const char *from, const char *to)
-{
-	NOVA_AUTOFREE char *path = in(scratch, "good.manifest");
-	NOVA_AUTOFREE char *text = slurp(path, NULL);
-	char *at = strstr(text, from);
-
-	assert_non_null(at);
-	NOVA_AUTOFREE char *edited =
-	        nova_format("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-	put(path, edited, strlen(edited));
-}
-
 static void refuses_bad_manifest(void **state)
 {
 	static const struct {
@@ -359,20 +234,6 @@ static void refuses_not_elf(void **state)
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(mkfifo(path, 0644), 0);
 	assert_refused(*state, "not-elf", "not a regular file");
-}
-
-/* Writes the file anew with its manifest's digest put right. */
-static void put_plugin(const struct scratch *scratch, const char *data, size_t bytes)
-{
-	NOVA_AUTOFREE char *path = in(scratch, "good.so");
-	NOVA_AUTOFREE char *manifest_path = in(scratch, "good.manifest");
-	NOVA_AUTOFREE char *manifest = slurp(manifest_path, NULL);
-	char digest[65];
-
-	put(path, data, bytes);
-	nova_sha256(data, bytes, digest);
-	memcpy(strstr(manifest, "sha256 = \"") + strlen("sha256 = \""), digest, 64);
-	put(manifest_path, manifest, strlen(manifest));
 }
 
 static void refuses_elf_of_another_machine_or_type(void **state)
@@ -495,6 +356,61 @@ static void uses_the_second_if_the_first_is_refused(void **state)
 	tear_down((void **)&broken);
 }
 
+static void refuses_nothing_twice_and_nothing_unprintable(void **state)
+{
+	const struct scratch *scratch = *state;
+	const struct nova_trust trust = own_trust();
+	NOVA_AUTOFREE char *path = in(scratch, "\x1b[2J\xff\n.so");
+
+	put(path, "x", 1);
+	struct nova_registry *registry = scan(&trust, scratch->root, NULL);
+	assert_int_equal(registry->plugin_count, 1);
+	assert_int_equal(registry->refusal_count, 1);
+	assert_string_equal(nova_refusal_code(registry->refusals[0].reason), "file-name");
+	assert_non_null(strstr(registry->refusals[0].path, "?[2J??.so"));
+	assert_null(strpbrk(registry->refusals[0].text, "\x1b\n\xff"));
+	nova_registry_free(registry);
+}
+
+/* Between two checks a part of the path becomes a link to where others are at home. */
+static void refuses_link_in_the_path_of_a_checked_plugin(void **state)
+{
+	const struct scratch *scratch = *state;
+	const struct nova_trust trust = own_trust();
+	struct nova_registry *registry = scan(&trust, scratch->root, NULL);
+	const struct nova_manifest *manifest = registry->plugins[0];
+	static const struct nova_host host = {.struct_size = sizeof(host)};
+	const struct nova_plugin *plugin;
+	enum nova_refusal_reason reason = 0;
+	struct nova_error error = {0};
+	NOVA_AUTOFREE char *major = nova_format("%s/1", scratch->root);
+	NOVA_AUTOFREE char *moved = nova_format("%s/moved", scratch->root);
+
+	assert_int_equal(rename(major, moved), 0);
+	assert_int_equal(symlink("moved", major), 0);
+	assert_int_equal(nova_plugin_load_trusted(&trust, manifest->path, manifest->kind,
+	                                          manifest->name, manifest->sha256, &host, &plugin,
+	                                          NULL, NULL, &reason, &error),
+	                 NOVA_E_REFUSED);
+	assert_string_equal(nova_refusal_code(reason), "symlink");
+	nova_registry_free(registry);
+}
+
+static void ignores_what_a_package_manager_has_not_finished(void **state)
+{
+	static const char *const names[] = {"new.so.dpkg-new", "new.so.dpkg-tmp",
+	                                    "new.manifest.dpkg-new", "new.so;5f3759df",
+	                                    "new.so.12345678.new"};
+	const struct nova_trust trust = own_trust();
+
+	for (size_t i = 0; i < NOVA_COUNT(names); i++)
+		copy_good(*state, "so", names[i]);
+	struct nova_registry *registry = scan(&trust, ((struct scratch *)*state)->root, NULL);
+	assert_int_equal(registry->plugin_count, 1);
+	assert_int_equal(registry->refusal_count, 0);
+	nova_registry_free(registry);
+}
+
 /* --- built ----------------------------------------------------------------------------------- */
 
 static const struct nova_refusal *refusal_of(const struct nova_registry *registry, const char *name)
@@ -535,6 +451,43 @@ static void refuses_each_built_static_one(void **state)
 	}
 	assert_int_equal(registry->refusal_count, NOVA_COUNT(cases));
 	nova_registry_free(registry);
+}
+
+/* Its library is there, but not what that one needs. */
+static void names_the_library_of_a_library(void **state)
+{
+	static const char library[] = HOSTILE_LIBRARY;
+	struct nova_check check = {.trust = own_trust(),
+	                           .libraries = nova_libraries_new(),
+	                           .directory = HOSTILE_ROOT "/1/benchmark",
+	                           .kind = NOVA_KIND_BENCHMARK};
+	struct {
+		char magic[20];
+		uint32_t count, string_bytes, more[5];
+		int32_t flags;
+		uint32_t name, path, os_version;
+		uint64_t capabilities;
+		char strings[4096];
+	} cache = {.magic = "glibc-ld.so.cache1.1", .count = 1};
+	struct nova_manifest *manifest;
+	enum nova_refusal_reason reason = 0;
+	struct nova_error error = {0};
+
+	(void)state;
+	cache.name = (uint32_t)offsetof(__typeof__(cache), strings);
+	cache.path = cache.name + (uint32_t)sizeof("libnovahostile.so.7");
+	snprintf(cache.strings, sizeof(cache.strings), "libnovahostile.so.7%c%s", '\0', library);
+	nova_libraries_use_cache(check.libraries, &cache, sizeof(cache));
+	check.fd = open(check.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(nova_check_file(&check, "missing-library.so", &manifest, NULL, NULL,
+	                                 &reason, &error),
+	                 NOVA_E_UNAVAILABLE);
+	assert_string_equal(nova_refusal_code(reason), "missing-library");
+	print_message("%s\n", error.text);
+	assert_non_null(strstr(error.text, "libnovainner.so.3 (for libnovahostile.so.7)"));
+	assert_non_null(strstr(error.text, "install the package novahostile7"));
+	close(check.fd);
+	nova_libraries_free(check.libraries);
 }
 
 static void explains_a_refused_plugin_that_is_asked_for(void **state)
@@ -727,8 +680,6 @@ static void refuses_file_replaced_after_the_scan(void **state)
 	nova_registry_free(registry);
 }
 
-#define SCRATCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -758,9 +709,13 @@ int main(void)
 	        SCRATCH(refuses_other_draft),
 	        SCRATCH(refuses_other_kind),
 	        SCRATCH(refuses_manifest_of_another_abi),
+	        SCRATCH(refuses_nothing_twice_and_nothing_unprintable),
+	        SCRATCH(refuses_link_in_the_path_of_a_checked_plugin),
+	        SCRATCH(ignores_what_a_package_manager_has_not_finished),
 	        SCRATCH(refuses_duplicate_and_uses_the_first),
 	        SCRATCH(uses_the_second_if_the_first_is_refused),
 	        cmocka_unit_test(refuses_each_built_static_one),
+	        cmocka_unit_test(names_the_library_of_a_library),
 	        cmocka_unit_test(explains_a_refused_plugin_that_is_asked_for),
 	        cmocka_unit_test(refuses_each_dynamic_one),
 	        cmocka_unit_test(loads_what_goes_wrong_only_later),
