@@ -87,6 +87,14 @@ function(_novacore_install_plugin target kind name manifest component)
       --from \"${manifest}\" --output \"\${installed}.manifest\" COMMAND_ERROR_IS_FATAL ANY)
     file(CHMOD \"\${installed}.manifest\" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
     message(STATUS \"Installing: \${installed}.manifest\")" COMPONENT ${component})
+  if(NOT TARGET novacore_flags)
+    # A plugin that nobody finds is a riddle: say where novacore looks.
+    install(CODE "
+      if(NOT DEFINED ENV{DESTDIR} AND NOT EXISTS \"\${CMAKE_INSTALL_PREFIX}/bin/novacore\")
+        message(STATUS \"No novacore is in \${CMAKE_INSTALL_PREFIX}/bin: one elsewhere finds this \"
+          \"plugin only by NOVACORE_PLUGIN_PATH=\${CMAKE_INSTALL_PREFIX}/lib/novacore/plugins\")
+      endif()" COMPONENT ${component})
+  endif()
 endfunction()
 
 # What plugin and test are compiled and linked with alike.
@@ -207,8 +215,9 @@ function(novacore_add_plugin kind name)
   set(folder ${ARG_OUTPUT_ROOT}/1/${kind})
   set(map ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   add_library(${target} MODULE ${ARG_SOURCES})
+  # $<0:>: no folder per configuration below it, whichever the generator
   set_target_properties(${target} PROPERTIES
-    PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${folder}
+    PREFIX "" SUFFIX ".so" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${folder}$<0:>
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     SKIP_BUILD_RPATH ON INSTALL_RPATH ""
     LINK_DEPENDS "${map};$<TARGET_FILE:NovacoreSDK::manifest>")

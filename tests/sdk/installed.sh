@@ -42,10 +42,11 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 note 'without the SDK it is said what to install'
-rm -r "$prefix/share/novacore/template"
+mv "$prefix/share/novacore/template" template
 expect 3 "$prefix/bin/novacore" plugin new benchmark hello
 says 'novacore-sdk-dev'
 [ ! -e hello ] || fail 'something was written'
+mv template "$prefix/share/novacore/template"
 
 note 'versions: the ABI, and the draft where it is asked for'
 sed -n 's/^#define NOVA_ABI_\(MAJOR\|MINOR\|DRAFT\) \([0-9]*\)u.*/\2/p' "$prefix/include/novacore/abi.h" >numbers
@@ -74,3 +75,35 @@ refuses 'benchmark X SOURCES x.c' 'must match'
 refuses 'benchmark x' 'has no SOURCES'
 refuses 'benchmark x SOURCES x.c PROFILE x.conf' 'only a profile takes PROFILE'
 refuses 'benchmark x SOURCES x.c MANUAL y.md' 'there is no MANUAL'
+
+note 'a driver with the helpers; without their libraries only that is refused, by name'
+[ -s "$prefix/lib/cmake/NovacoreSDK/NovacoreSDKHelpers.cmake" ] || fail 'the SDK has no helpers'
+mkdir helped
+cat >helped/CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(helped LANGUAGES C)
+find_package(NovacoreSDK 1.0 REQUIRED COMPONENTS ${PARTS})
+if(TARGET NovacoreSDK::helpers)
+  novacore_add_plugin(hypervisor acme SOURCES acme/acme.c helped.c LIBRARIES NovacoreSDK::helpers)
+endif()
+END
+# Something that pulls most of the helpers in.
+cat >helped/helped.c <<'END'
+#include <novacore/helpers/call.h>
+#include <novacore/helpers/http.h>
+#include <novacore/helpers/json.h>
+json_t *helped(const char *text);
+json_t *helped(const char *text)
+{
+	return nova_json_parse(text, 2, NULL, 0);
+}
+END
+expect 0 "$prefix/bin/novacore" plugin new hypervisor acme helped/acme
+expect 0 "$cmake" -S helped -B helped/build "-DCMAKE_PREFIX_PATH=$prefix" -DPARTS=helpers
+expect 0 "$cmake" --build helped/build
+[ -s helped/build/lib/novacore/plugins/1/hypervisor/acme.manifest ] || fail 'no driver was built'
+export PKG_CONFIG_LIBDIR=$scratch/nothing
+expect 1 "$cmake" -S helped -B helped/without "-DCMAKE_PREFIX_PATH=$prefix" -DPARTS=helpers
+says 'libcurl4-openssl-dev'
+expect 0 "$cmake" -S helped -B helped/other "-DCMAKE_PREFIX_PATH=$prefix" -DPARTS=
+unset PKG_CONFIG_LIBDIR

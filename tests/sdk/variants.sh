@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# variants.sh NOVACORE CMAKE SOURCE: a plugin is a plugin however it is built, and so is the SDK.
+cmake=$2 source=$(readlink -f "$3")
+. "$(dirname "$(readlink -f "$0")")/../run/lib.sh"
+build=$(dirname "$novacore")
+umask 022
+prefix=$scratch/prefix
+expect 0 "$cmake" --install "$build" --prefix "$prefix" --strip
+
+note 'whatever the build is like: several configurations, link-time optimization, another compiler'
+# variant NAME OPTION…: a plugin built so is what its manifest says, and exports one function
+variant() {
+  local name=$1
+  shift
+  expect 0 "$cmake" -S "$scratch/hello" -B "$scratch/$name" "-DCMAKE_PREFIX_PATH=$prefix" "$@"
+  expect 0 "$cmake" --build "$scratch/$name" --config Release
+  expect 0 "$cmake" --install "$scratch/$name" --config Release --strip --prefix "$scratch/$name/prefix"
+  says 'NOVACORE_PLUGIN_PATH='
+  local so=$scratch/$name/prefix/lib/novacore/plugins/1/benchmark/hello.so
+  [ "$(nm -D --defined-only "$so" | awk '{ print $3 }')" = nova_plugin_entry_v1 ] || fail "$name: other exports"
+  grep -q "$(sha256sum "$so" | cut -d' ' -f1)" "${so%.so}.manifest" || fail "$name: other digest"
+  expect 0 timeout -k 1 60 "$prefix/bin/novacore" plugin check "$so"
+}
+expect 0 "$prefix/bin/novacore" plugin new benchmark hello
+variant lto -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON -DCMAKE_BUILD_TYPE=Release
+variant sections '-DCMAKE_C_FLAGS=-ffunction-sections -fdata-sections' -DCMAKE_MODULE_LINKER_FLAGS=-Wl,--gc-sections
+! command -v ninja >/dev/null || variant multi -G 'Ninja Multi-Config'
+! command -v clang >/dev/null || variant clang -DCMAKE_C_COMPILER=clang
+
+note 'the SDK builds and installs without the rest'
+expect 0 "$cmake" -S "$source/sdk" -B alone -DCMAKE_BUILD_TYPE=Release
+expect 0 "$cmake" --build alone --parallel 2
+expect 0 "$cmake" --install alone --prefix "$scratch/alone/prefix"
+expect 0 "$cmake" --install "$build" --prefix "$scratch/sdk" --component sdk
+# but for the manual pages, and files named after the kind of build
+files() { (cd "$1" && find . -type f ! -path '*/man/*' ! -name 'NovacoreSDK*-*.cmake' | sort); }
+diff <(files alone/prefix) <(files sdk) || fail 'it installs something else'
