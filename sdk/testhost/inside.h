@@ -38,7 +38,8 @@ int th_process_run(const struct nova_exec *exec, int64_t deadline_ns, int (*canc
                    void (*output)(void *context, uint32_t field, const void *bytes, uint64_t count),
                    void *context, int32_t *status);
 
-/* --- testhost.c: hosts, calls, complaints ------------------------------------------------- */
+/* --- base.c, op.c, table.c: hosts, calls, complaints
+ * ------------------------------------------------- */
 
 struct result {
 	uint32_t field;
@@ -118,6 +119,12 @@ void th_add_result(struct results *results, const struct result *given); /* copi
 const struct result *th_find_result(const struct results *results, uint32_t field, uint32_t index,
                                     uint32_t *count);
 void th_free_results(struct results *results);
+
+/* Not under the lock: the call that stands for the instance; the threads that pump and watch. */
+void th_calls_new(struct nova_testhost *host);
+void th_calls_free(struct nova_testhost *host);
+void th_threads_start(struct nova_testhost *host);
+void th_threads_stop(struct nova_testhost *host);
 
 /* --- clock.c: simulated time, one clock per benchmark ------------------------------------- */
 
