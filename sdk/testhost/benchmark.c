@@ -17,8 +17,7 @@ static const struct nova_benchmark *ops_of(const struct nova_testhost *host)
 	return host->plugin->ops;
 }
 
-/* --- samples -----------------------------------------------------------------------------------
- */
+/* --- samples ------------------------------------------------------------------------------ */
 
 /* Locks; NULL, and not locked, outside of a replicate. */
 static struct lab *record_begin(nova_run run, const char *function)
@@ -160,8 +159,7 @@ int th_record_attempt(nova_run run, uint32_t status)
 	return outcome;
 }
 
-/* --- phases ------------------------------------------------------------------------------------
- */
+/* --- phases ------------------------------------------------------------------------------- */
 
 static void begin_phase(struct nova_testhost *host, enum phase phase)
 {
@@ -306,8 +304,7 @@ void th_benchmark_stop(struct nova_testhost *host)
 		ops->destroy(host->self);
 }
 
-/* --- for the test ------------------------------------------------------------------------------
- */
+/* --- for the test ------------------------------------------------------------------------- */
 
 uint32_t nova_testhost_width(struct nova_testhost *host)
 {

@@ -34,7 +34,7 @@ struct task *th_task_self(void)
 	return self;
 }
 
-/* --- turns; all under the lock ------------------------------------------------------------- */
+/* --- turns; all under the lock ------------------------------------------------------------ */
 
 static void run_next(struct clock *clock)
 {
@@ -115,7 +115,7 @@ static void remove_task(struct clock *clock, struct task *task)
 	pthread_cond_destroy(&task->turn);
 }
 
-/* --- the replicate's own task --------------------------------------------------------------- */
+/* --- the replicate's own task ------------------------------------------------------------- */
 
 void th_task_begin(struct nova_testhost *host)
 {
@@ -152,7 +152,7 @@ int64_t th_now_ns(void)
 	return task->now_ns;
 }
 
-/* --- fan out -------------------------------------------------------------------------------- */
+/* --- fan out ------------------------------------------------------------------------------ */
 
 /* Under the lock; the function itself runs without it. */
 static int run_one(struct task *task, struct fan *fan)

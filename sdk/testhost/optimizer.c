@@ -17,8 +17,7 @@ struct view {
 	uint32_t shown_count, proposal_count, first_proposal; /* the last: of this examine */
 };
 
-/* --- what is shown -----------------------------------------------------------------------------
- */
+/* --- what is shown ------------------------------------------------------------------------ */
 
 /* Under the lock. */
 static struct shown *find(const struct view *view, int what, const char *object, const char *name)
@@ -154,8 +153,7 @@ static int view_metric(nova_op op, const char *name, struct nova_result *result)
 	return status;
 }
 
-/* --- proposals ---------------------------------------------------------------------------------
- */
+/* --- proposals ---------------------------------------------------------------------------- */
 
 static int empty(const char *text)
 {
@@ -298,8 +296,7 @@ static int view_propose(nova_op op, const struct nova_proposal *proposal)
 	return wrong ? NOVA_E_INVALID : NOVA_DONE;
 }
 
-/* --- for the test ------------------------------------------------------------------------------
- */
+/* --- for the test ------------------------------------------------------------------------- */
 
 static const struct nova_view VIEW = {
         .struct_size = sizeof(VIEW),

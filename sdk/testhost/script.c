@@ -57,7 +57,7 @@ static int known(const char *name)
 	return 0;
 }
 
-/* --- calls and events ----------------------------------------------------------------------- */
+/* --- calls and events --------------------------------------------------------------------- */
 
 int nova_testhost_script(struct nova_testhost *host, const char *name, int status,
                          int64_t latency_ns, uint32_t times)
@@ -111,7 +111,7 @@ struct script th_script_take(struct lab *lab, const char *name)
 	return *script;
 }
 
-/* --- programs ------------------------------------------------------------------------------- */
+/* --- programs ----------------------------------------------------------------------------- */
 
 void nova_testhost_script_exec(struct nova_testhost *host, const char *program, const char *output,
                                int status)
@@ -145,7 +145,7 @@ const struct program *th_script_program(const struct lab *lab, const char *progr
 	return NULL;
 }
 
-/* --- capabilities --------------------------------------------------------------------------- */
+/* --- capabilities ------------------------------------------------------------------------- */
 
 void nova_testhost_deny(struct nova_testhost *host, const char *capability, const char *why)
 {
@@ -171,7 +171,7 @@ const char *th_script_denial(const struct lab *lab, const char *capability)
 	return NULL;
 }
 
-/* --- fields --------------------------------------------------------------------------------- */
+/* --- fields ------------------------------------------------------------------------------- */
 
 static void preset(struct nova_testhost *host, struct preset given)
 {
