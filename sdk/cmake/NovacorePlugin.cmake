@@ -27,7 +27,8 @@
 # manifest; where lowdown is missing, the file itself is installed as documentation.
 #
 # Works within novacore's own build and, after find_package(NovacoreSDK), anywhere. There, if novacore
-# is installed beside the SDK, ctest also puts the plugin through `novacore plugin check`.
+# is installed beside the SDK, ctest also puts the plugin through `novacore plugin check`. With
+# -DBUILD_TESTING=OFF there are no tests; with -DLOWDOWN_EXECUTABLE= there is no page, but its text.
 
 # Text of a file as C string literals, one per line, in `out`.
 function(_novacore_c_text file out)
@@ -245,6 +246,11 @@ function(novacore_add_plugin kind name)
   endif()
   if(ARG_MANUAL AND NOT NOVACORE_SANITIZE AND NOT NOVACORE_FUZZ)
     _novacore_manual(${kind} ${name} ${ARG_MANUAL} ${folder}/${name}.manifest ${ARG_COMPONENT})
+  endif()
+  # NOVACORE_…: the tree's own options; BUILD_TESTING: everybody's
+  if((DEFINED BUILD_TESTING AND NOT BUILD_TESTING) OR NOVACORE_FUZZ
+     OR (DEFINED NOVACORE_TESTS AND NOT NOVACORE_TESTS))
+    return()
   endif()
   if(ARG_TEST)
     list(APPEND ARG_TEST_PACKAGES ${ARG_PACKAGES})

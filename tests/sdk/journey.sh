@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # journey.sh PREFIX CMAKE KIND…: what a newcomer does with an installed novacore, for each kind: a
 # project in an empty directory, configured with PREFIX alone on the paths, built without a warning,
-# tested, installed into PREFIX, and used from there. A PREFIX that is not this user's is copied into
-# their home first, so that they can write to it. Works as anybody.
+# tested, installed into PREFIX, and used from there. Works as anybody: who may not write to PREFIX
+# first uses a plugin from where it was built, then goes on with a copy of PREFIX of their own.
 set -euo pipefail
 prefix=$1 cmake=$2
 shift 2
@@ -12,16 +12,25 @@ unset "${!CMAKE_@}" "${!PKG_CONFIG@}" NOVACORE_PLUGIN_PATH
 work=$(mktemp -d)
 trap 'status=$?; rm -rf --one-file-system "$work"; exit $status' EXIT
 chmod 755 "$work"
-if ! [ -w "$prefix" ]; then
-  cp -r "$prefix" "$work/copy of prefix"
-  prefix="$work/copy of prefix"
-fi
 export NOVACORE_HOME=$work/home NO_COLOR=1
-novacore=$prefix/bin/novacore
 
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 # Shows what a command says only if it fails.
 quietly() { "$@" >"$work/log" 2>&1 </dev/null || { tail -n 40 "$work/log" >&2; fail "$*"; }; }
+
+if ! [ -w "$prefix" ]; then
+  cd "$work"
+  quietly "$prefix/bin/novacore" plugin new benchmark here
+  # its own words, as they stand there
+  sed -n '/^Next:/,$p' "$work/log" | sed 1d >"$work/steps"
+  grep -qF 'NOVACORE_PLUGIN_PATH=$PWD/build/lib/novacore/plugins' "$work/steps" || { cat "$work/steps"; fail 'no way to use it'; }
+  quietly bash -euc "$(cat "$work/steps")"
+  grep -qE '^  run .* [1-9][0-9]*/' "$work/log" || { cat "$work/log"; fail 'it measured nothing'; }
+  printf '   benchmark as user %s, not installed\n' "$(id -u)"
+  cp -r "$prefix" "$work/copy of prefix"
+  prefix="$work/copy of prefix"
+fi
+novacore=$prefix/bin/novacore
 
 for kind; do
   name=my-$kind

@@ -25,14 +25,30 @@ variant() {
 expect 0 "$prefix/bin/novacore" plugin new benchmark hello
 variant lto -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON -DCMAKE_BUILD_TYPE=Release
 variant sections '-DCMAKE_C_FLAGS=-ffunction-sections -fdata-sections' -DCMAKE_MODULE_LINKER_FLAGS=-Wl,--gc-sections
+variant folders -DCMAKE_INSTALL_LIBDIR=lib64 -DCMAKE_INSTALL_MANDIR=man -DBUILD_TESTING=OFF
+[ -s folders/prefix/man/man7/novacore-benchmark-hello.7 ] || fail 'its manual page is elsewhere'
+[ ! -d folders/tests ] || fail 'BUILD_TESTING=OFF builds tests'
+variant no-lowdown -DLOWDOWN_EXECUTABLE=
+cmp no-lowdown/prefix/share/doc/novacore-benchmark-hello/hello.md hello/hello.md
 ! command -v ninja >/dev/null || variant multi -G 'Ninja Multi-Config'
 ! command -v clang >/dev/null || variant clang -DCMAKE_C_COMPILER=clang
 
-note 'the SDK builds and installs without the rest'
-expect 0 "$cmake" -S "$source/sdk" -B alone -DCMAKE_BUILD_TYPE=Release
+note 'the SDK builds and installs without the rest, where a distribution has its libraries'
+libdir=lib/$(cc -dumpmachine)
+expect 0 "$cmake" -S "$source/sdk" -B alone -DCMAKE_BUILD_TYPE=Release "-DCMAKE_INSTALL_LIBDIR=$libdir"
 expect 0 "$cmake" --build alone --parallel 2
 expect 0 "$cmake" --install alone --prefix "$scratch/alone/prefix"
 expect 0 "$cmake" --install "$build" --prefix "$scratch/sdk" --component sdk
 # but for the manual pages, and files named after the kind of build
-files() { (cd "$1" && find . -type f ! -path '*/man/*' ! -name 'NovacoreSDK*-*.cmake' | sort); }
+files() { (cd "$1" && find . -type f ! -path '*/man/*' ! -name 'NovacoreSDK*-*.cmake' | sed "s,$libdir,lib," | sort); }
 diff <(files alone/prefix) <(files sdk) || fail 'it installs something else'
+
+note 'a plugin with that alone: no novacore is needed to build and to test it'
+expect 0 "$cmake" -S hello -B with-alone "-DCMAKE_PREFIX_PATH=$scratch/alone/prefix"
+expect 0 "$cmake" --build with-alone
+expect 0 ctest --test-dir with-alone --output-on-failure --no-tests=error
+says '1/1 Test #1: benchmark_hello'
+export PKG_CONFIG_PATH=$scratch/alone/prefix/$libdir/pkgconfig
+for variable in includedir templatedir versionscript manifest testhost; do
+  [ -e "$(pkg-config --variable=$variable novacore-sdk)" ] || fail "pkg-config: $variable leads nowhere"
+done
