@@ -453,8 +453,9 @@ static void print_project(const struct request *request, const struct project *p
 static void warn_of_namesake(const struct request *request)
 {
 	struct nova_registry *registry;
+	struct nova_error ignored = {0}; /* it is a courtesy, no condition */
 
-	if (nova_registry_scan(&registry, NULL))
+	if (nova_registry_scan(&registry, &ignored))
 		return;
 	for (size_t i = 0; i < registry->plugin_count; i++) {
 		const struct nova_manifest *plugin = registry->plugins[i];

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# languages.sh NOVACORE CMAKE SOURCE: plugins in C++, in Rust, and in C without CMake, each with
-# nothing but the installed SDK; then all of them in one run.
-here=$(dirname "$(readlink -f "$0")")
+# languages.sh NOVACORE CMAKE: the installed examples, in C++, in Rust, and in C without CMake, each
+# built with nothing but the installed SDK; then all of them in one run.
 cmake=$2
-. "$here/../run/lib.sh"
+. "$(dirname "$(readlink -f "$0")")/../run/lib.sh"
 build=$(dirname "$novacore")
 umask 022
 # Debian's, not what somebody has put in front of them.
@@ -28,36 +27,33 @@ note 'pkg-config: nothing to link, everything below the prefix'
 [ -d "$(sdk --variable=templatedir)/benchmark" ] || fail 'no templates'
 expect 0 sdk --exists
 
+examples=$prefix/share/doc/novacore-sdk/examples
+[ -d "$examples" ] || fail 'no examples are installed'
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+
 note 'C with make'
-cp -r "$here/pkgconfig" make
+cp -r "$examples/make" make
 expect 0 "$prefix/bin/novacore" plugin new benchmark hello
 cp hello/*.c make
-export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
-expect 0 make -C make check install
+expect 0 make -C make check install CFLAGS='-O2 -Wall -Wextra -Werror'
 one_export make/hello.so
+expect 0 make -C make install DESTDIR="$scratch/root"
+[ -s "$scratch/root$prefix/lib/novacore/plugins/1/benchmark/hello.manifest" ] || fail 'DESTDIR is not heeded'
+
+note 'Rust'
+cp -r "$examples/rust" rust
+expect 0 make -C rust check
+says 'test result: ok'
+expect 0 make -C rust install
+one_export rust/rusty.so
 unset PKG_CONFIG_PATH
 
 note 'C++'
-expect 0 "$cmake" -S "$here/cpp" -B cpp "-DCMAKE_PREFIX_PATH=$prefix"
+expect 0 "$cmake" -S "$examples/cpp" -B cpp "-DCMAKE_PREFIX_PATH=$prefix"
 expect 0 "$cmake" --build cpp
 expect 0 ctest --test-dir cpp --output-on-failure
 one_export cpp/lib/novacore/plugins/1/benchmark/cxx.so
 expect 0 "$cmake" --install cpp --prefix "$prefix" --strip
-
-note 'Rust'
-expect 0 bindgen "$(sdk --variable=includedir)/novacore/sdk.h" --allowlist-type 'nova_.*' \
-  --allowlist-var 'NOVA_.*' -o bindings.rs -- $(sdk --cflags)
-export NOVACORE_BINDINGS=$scratch/bindings.rs
-# bindgen's own tests: sizes and offsets are those of C
-expect 0 rustc --edition 2021 --test -o layout "$here/rust/rusty.rs"
-expect 0 ./layout
-says 'test result: ok'
-mkdir rust
-expect 0 rustc --edition 2021 --crate-type cdylib -O -C panic=abort -C strip=symbols -C link-arg=-Wl,-z,now \
-  -D warnings -o rust/rusty.so "$here/rust/rusty.rs"
-one_export rust/rusty.so
-expect 0 "$(sdk --variable=manifest)" rust/rusty.so
-cp rust/rusty.so rust/rusty.manifest "$(sdk --variable=plugindir)/benchmark"
 
 note 'none is refused, and all measure'
 expect 0 "$prefix/bin/novacore" plugin list --json
