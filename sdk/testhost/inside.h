@@ -31,6 +31,10 @@ int th_parameters_i64(const struct parameters *all, const char *name, uint32_t i
 int th_parameters_f64(const struct parameters *all, const char *name, uint32_t index,
                       double *value);
 const char *th_parameters_text(const struct parameters *all, const char *name, uint32_t index);
+/* What is wrong with asking for it as 'i', 'f' or 't'; NULL: nothing. */
+const char *th_parameters_doubt(const struct parameters *all, const char *name, char type);
+/* The name of a secret whose text is part of this one, or NULL. */
+const char *th_parameters_secret(const struct parameters *all, const char *text);
 
 /* host->process; `deadline_ns` INT64_MAX: none; `cancelled(op)` is asked every 50 ms. */
 int th_process_run(const struct nova_exec *exec, int64_t deadline_ns, int (*cancelled)(nova_op),

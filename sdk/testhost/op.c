@@ -288,13 +288,13 @@ int nova_testhost_end(struct nova_testhost *host, int returned)
 	int status = returned;
 
 	pthread_mutex_lock(&th_lock);
-	leave(host);
 	call = th_find_call(last_op);
 	if (!call || call->host != host || !call->open) {
 		th_complain(host, "end without begin on this thread");
 		pthread_mutex_unlock(&th_lock);
 		return NOVA_E_INTERNAL;
 	}
+	leave(host);
 	if (returned == NOVA_PENDING) {
 		status = await(call);
 	} else {

@@ -30,6 +30,15 @@ static void table_done(nova_op op, int32_t status)
 	pthread_mutex_unlock(&th_lock);
 }
 
+/* Under the lock. */
+static void guard_secrets(struct nova_testhost *host, const char *where, const char *text)
+{
+	const char *secret = th_parameters_secret(&host->parameters, text);
+
+	if (secret)
+		th_complain(host, "the secret \"%s\" stands in %s", secret, where);
+}
+
 static int table_error(nova_op op, int32_t code, const char *text)
 {
 	struct call *call;
@@ -40,6 +49,7 @@ static int table_error(nova_op op, int32_t code, const char *text)
 		th_complain(call ? call->host : NULL, "error(%llu, %d, \"%s\"): wrong argument",
 		            (unsigned long long)op, code, text ? text : "(null)");
 	} else {
+		guard_secrets(call->host, "an error", text);
 		th_add_error(call, text);
 		call->said++;
 	}
@@ -174,23 +184,37 @@ static struct nova_testhost *instance_or_complain(uint64_t instance, const char 
 	return host;
 }
 
+static struct nova_testhost *parameters_of(uint64_t instance, const char *function,
+                                           const char *name, char type)
+{
+	struct nova_testhost *host = instance_or_complain(instance, function);
+	const char *wrong = host ? th_parameters_doubt(&host->parameters, name, type) : NULL;
+
+	if (!wrong)
+		return host;
+	pthread_mutex_lock(&th_lock);
+	th_complain(host, "%s: the parameter \"%s\" %s", function, name ? name : "(null)", wrong);
+	pthread_mutex_unlock(&th_lock);
+	return host;
+}
+
 static int table_param_i64(uint64_t instance, const char *name, uint32_t index, int64_t *value)
 {
-	struct nova_testhost *host = instance_or_complain(instance, "param_i64");
+	struct nova_testhost *host = parameters_of(instance, "param_i64", name, 'i');
 
 	return host ? th_parameters_i64(&host->parameters, name, index, value) : NOVA_E_INVALID;
 }
 
 static int table_param_f64(uint64_t instance, const char *name, uint32_t index, double *value)
 {
-	struct nova_testhost *host = instance_or_complain(instance, "param_f64");
+	struct nova_testhost *host = parameters_of(instance, "param_f64", name, 'f');
 
 	return host ? th_parameters_f64(&host->parameters, name, index, value) : NOVA_E_INVALID;
 }
 
 static const char *table_param_text(uint64_t instance, const char *name, uint32_t index)
 {
-	struct nova_testhost *host = instance_or_complain(instance, "param_text");
+	struct nova_testhost *host = parameters_of(instance, "param_text", name, 't');
 
 	return host ? th_parameters_text(&host->parameters, name, index) : NULL;
 }
@@ -204,6 +228,7 @@ static void table_log(uint64_t instance, uint32_t severity, const char *text)
 	if (!host || severity < NOVA_SAY_DEBUG || severity > NOVA_SAY_WARNING || !text) {
 		th_complain(host, "log: wrong argument");
 	} else {
+		guard_secrets(host, "the log", text);
 		host->lines = th_grow(host->lines, host->line_count, sizeof(*host->lines));
 		host->lines[host->line_count++] = th_copy(text);
 	}
@@ -214,9 +239,35 @@ static const char *table_directory(uint64_t instance, uint32_t which)
 {
 	struct nova_testhost *host = instance_or_complain(instance, "directory");
 
-	return host && which >= NOVA_DIRECTORY_STATE && which <= NOVA_DIRECTORY_CACHE
-	               ? host->directories[which]
-	               : NULL;
+	if (host && which >= NOVA_DIRECTORY_STATE && which <= NOVA_DIRECTORY_CACHE)
+		return host->directories[which];
+	pthread_mutex_lock(&th_lock);
+	if (host)
+		th_complain(host, "directory: %u is no NOVA_DIRECTORY_*", which);
+	pthread_mutex_unlock(&th_lock);
+	return NULL;
+}
+
+/* What is wrong with the call, or NULL. */
+static const char *doubt_process(const struct nova_testhost *host, const struct nova_exec *exec)
+{
+	if (nova_testhost_ops(host) && host->gate)
+		return "it blocks, which only a PARALLEL driver may";
+	if (!exec || exec->struct_size < sizeof(*exec))
+		return "struct_size of the exec is not set";
+	return NULL;
+}
+
+static const char *process_failure(int status)
+{
+	switch (status) {
+	case NOVA_E_INVALID: return "there is no program in argv";
+	case NOVA_E_NOT_FOUND: return "there is no such program in PATH";
+	case NOVA_E_PERMISSION: return "it may not be executed";
+	case NOVA_E_TIMEOUT: return "it had not ended at the deadline, and was killed";
+	case NOVA_E_CANCELLED: return "it was cancelled, and killed";
+	default: return "it could not be started";
+	}
 }
 
 static int table_process(uint64_t op_or_instance, const struct nova_exec *exec,
@@ -224,20 +275,26 @@ static int table_process(uint64_t op_or_instance, const struct nova_exec *exec,
                          int32_t *status)
 {
 	struct nova_testhost *host = instance_or_complain(op_or_instance, "process");
-	int64_t deadline_ns = table_deadline(op_or_instance);
+	const char *wrong;
 	int outcome;
 
 	if (!host)
 		return NOVA_E_INVALID;
 	if (host->lab)
 		return th_lab_process(host, exec, output, context, status);
-	outcome = th_process_run(exec, deadline_ns, table_cancelled, op_or_instance, output,
-	                         context, status);
-
+	wrong = doubt_process(host, exec);
+	if (wrong) {
+		pthread_mutex_lock(&th_lock);
+		th_complain(host, "process: %s", wrong);
+		pthread_mutex_unlock(&th_lock);
+		return NOVA_E_INVALID;
+	}
+	outcome = th_process_run(exec, table_deadline(op_or_instance), table_cancelled,
+	                         op_or_instance, output, context, status);
 	if (outcome != NOVA_DONE)
-		table_errorf(op_or_instance, outcome, "cannot run %s: error %d",
-		             exec && exec->argv && exec->argv[0] ? exec->argv[0] : "nothing",
-		             outcome);
+		table_errorf(op_or_instance, outcome, "cannot run %s: %s",
+		             exec->argv && exec->argv[0] ? exec->argv[0] : "nothing",
+		             process_failure(outcome));
 	return outcome;
 }
 

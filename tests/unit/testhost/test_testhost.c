@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,9 +18,9 @@
 /* A driver whose only op of interest, vm_create, behaves as the VM's name says. */
 struct fake {
 	const struct nova_host *host;
-	nova_op instance, pending;
-	atomic_int inside, overlaps, cancels;
-	int due;
+	nova_op instance;
+	_Atomic nova_op pending;
+	atomic_int inside, overlaps, cancels, due;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	int woken;
@@ -117,8 +119,8 @@ static int fake_vm_create(void *self, nova_op op, const char *name, const struct
 	(void)shape;
 	come(fake);
 	if (strcmp(name, "pending") == 0 || strcmp(name, "hang") == 0) {
-		fake->pending = op;
 		fake->due = name[0] == 'p';
+		fake->pending = op;
 		status = NOVA_PENDING;
 	} else if (strcmp(name, "silent") == 0) {
 		status = NOVA_E_FAILED;
@@ -185,8 +187,40 @@ static const struct nova_parameter FAST_PARAMETER = {.struct_size = sizeof(FAST_
                                                      .type = NOVA_PARAM_BOOLEAN,
                                                      .name = "fast",
                                                      .fallback = "false"};
-static const struct nova_parameter *const PARAMETERS[] = {&COUNT_PARAMETER, &WAIT_PARAMETER,
-                                                          &LIST_PARAMETER, &FAST_PARAMETER, NULL};
+static const struct nova_parameter RATE_PARAMETER = {.struct_size = sizeof(RATE_PARAMETER),
+                                                     .type = NOVA_PARAM_RATE,
+                                                     .name = "rate",
+                                                     .maximum = "1Gbit/s"};
+static const struct nova_parameter SHARE_PARAMETER = {.struct_size = sizeof(SHARE_PARAMETER),
+                                                      .type = NOVA_PARAM_NUMBER,
+                                                      .name = "share",
+                                                      .minimum = "-1"};
+static const struct nova_parameter SECRET_PARAMETER = {
+        .struct_size = sizeof(SECRET_PARAMETER), .type = NOVA_PARAM_SECRET, .name = "password"};
+static const struct nova_parameter PATH_PARAMETER = {
+        .struct_size = sizeof(PATH_PARAMETER), .type = NOVA_PARAM_PATH, .name = "path"};
+static const char *const CHOICES[] = {"slow", "quick", NULL};
+static const struct nova_parameter CHOICE_PARAMETER = {.struct_size = sizeof(CHOICE_PARAMETER),
+                                                       .type = NOVA_PARAM_CHOICE,
+                                                       .name = "mode",
+                                                       .fallback = "slow",
+                                                       .choices = CHOICES};
+static const struct nova_parameter EACH_PARAMETER = {.struct_size = sizeof(EACH_PARAMETER),
+                                                     .type = NOVA_PARAM_INTEGER,
+                                                     .flags = NOVA_PARAM_LIST | NOVA_PARAM_EACH,
+                                                     .name = "width",
+                                                     .fallback = "4,8"};
+static const struct nova_parameter *const PARAMETERS[] = {&COUNT_PARAMETER,
+                                                          &WAIT_PARAMETER,
+                                                          &LIST_PARAMETER,
+                                                          &FAST_PARAMETER,
+                                                          &RATE_PARAMETER,
+                                                          &SHARE_PARAMETER,
+                                                          &SECRET_PARAMETER,
+                                                          &PATH_PARAMETER,
+                                                          &CHOICE_PARAMETER,
+                                                          &EACH_PARAMETER,
+                                                          NULL};
 
 static struct nova_plugin plugin = {
         .struct_size = sizeof(plugin),
@@ -339,13 +373,17 @@ static void complains_of_a_second_done(void **state)
 
 static void gives_parameters_in_their_types(void **state)
 {
-	static const char *const given[] = {"count=9", "sizes=1KiB, 2MB", "fast=true", NULL};
+	static const char *const given[] = {
+	        "count=9",       "sizes=1KiB, 2MB", "fast=true",  "rate=8kbit/s",
+	        "share=-2.5e-1", "path=~/x",        "mode=quick", NULL};
 	struct nova_testhost *host = nova_testhost_new(&plugin, given);
 	const struct nova_host *table = nova_testhost_table();
 	uint64_t instance;
 	int64_t value = 0;
+	double wide = 0;
 
 	(void)state;
+	setenv("HOME", "/home/of", 1);
 	assert_non_null(host);
 	instance = nova_testhost_instance(host);
 	assert_int_equal(table->param_i64(instance, "count", 0, &value), NOVA_DONE);
@@ -360,15 +398,56 @@ static void gives_parameters_in_their_types(void **state)
 	assert_int_equal(table->param_i64(instance, "fast", 0, &value), NOVA_DONE);
 	assert_int_equal(value, 1);
 	assert_string_equal(table->param_text(instance, "count", 0), "9");
-	assert_null(table->param_text(instance, "absent", 0));
+	assert_int_equal(table->param_f64(instance, "rate", 0, &wide), NOVA_DONE);
+	assert_true(fabs(wide - 1000) < 1e-9);
+	assert_int_equal(table->param_f64(instance, "share", 0, &wide), NOVA_DONE);
+	assert_true(fabs(wide + 0.25) < 1e-9);
+	assert_string_equal(table->param_text(instance, "mode", 0), "quick");
+	assert_true(strncmp(table->param_text(instance, "path", 0), "~", 1) != 0);
+	assert_null(table->param_text(instance, "password", 0));
+	/* Of one step for each there is one. */
+	assert_int_equal(table->param_i64(instance, "width", 0, &value), NOVA_DONE);
+	assert_int_equal(value, 4);
+	assert_int_equal(table->param_i64(instance, "width", 1, &value), NOVA_E_NOT_FOUND);
+	assert_int_equal(nova_testhost_complaints(host), 0);
 	nova_testhost_free(host);
 }
 
 static void refuses_wrong_parameters(void **state)
 {
-	static const char *const wrong[] = {
-	        "count=0", "count=10", "count=x",  "count=", "wait=5", "wait=5GiB", "sizes=1B,,",
-	        "sizes=1", "fast=yes", "absent=1", "count",  "=3",     "wait=nans", "wait=1e999s"};
+	static const char *const wrong[] = {"count=0",
+	                                    "count=10",
+	                                    "count=x",
+	                                    "count=",
+	                                    "wait=5",
+	                                    "wait=5GiB",
+	                                    "sizes=1B,,",
+	                                    "sizes=1",
+	                                    "fast=yes",
+	                                    "absent=1",
+	                                    "count",
+	                                    "=3",
+	                                    "wait=nans",
+	                                    "wait=1e999s",
+	                                    "count= 1",
+	                                    "count=1.0",
+	                                    "count=99999999999999999999",
+	                                    "wait=-1s",
+	                                    "wait=0.5ns",
+	                                    "wait=.5s",
+	                                    "wait=1.s",
+	                                    "sizes=9999999TiB",
+	                                    "sizes=1kb",
+	                                    "rate=2Gbit/s",
+	                                    "rate=5",
+	                                    "share=-1.1",
+	                                    "share=nan",
+	                                    "share=0x1",
+	                                    "share=",
+	                                    "mode=fast",
+	                                    "mode=",
+	                                    "width=1,2",
+	                                    "width="};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -441,6 +520,205 @@ static void keeps_directories_until_freed(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* --- what breaks the contract ------------------------------------------------------------------
+ */
+
+/* The last one has that part; all of them are `count`. */
+static void assert_complaints(struct nova_testhost *host, uint32_t count, const char *part)
+{
+	assert_int_equal(nova_testhost_complaints(host), count);
+	if (!strstr(nova_testhost_complaint(host, count - 1), part))
+		print_error("\"%s\" is not in \"%s\"\n", part,
+		            nova_testhost_complaint(host, count - 1));
+	assert_non_null(strstr(nova_testhost_complaint(host, count - 1), part));
+	assert_null(nova_testhost_complaint(host, count));
+}
+
+static void complains_of_wrong_questions_for_parameters(void **state)
+{
+	struct nova_testhost *host = begin(NOVA_THREADS_PARALLEL);
+	const struct nova_host *table = nova_testhost_table();
+	uint64_t instance = nova_testhost_instance(host);
+	int64_t value;
+	double wide;
+
+	(void)state;
+	assert_null(table->param_text(instance, "absent", 0));
+	assert_complaints(host, 1, "\"absent\" is not declared");
+	assert_int_equal(table->param_i64(instance, NULL, 0, &value), NOVA_E_NOT_FOUND);
+	assert_complaints(host, 2, "not declared");
+	assert_int_equal(table->param_i64(instance, "mode", 0, &value), NOVA_E_INVALID);
+	assert_complaints(host, 3, "no integer");
+	assert_int_equal(table->param_f64(instance, "count", 0, &wide), NOVA_E_INVALID);
+	assert_complaints(host, 4, "no number");
+	assert_null(table->directory(instance, 9));
+	assert_complaints(host, 5, "directory");
+	assert_int_equal(table->param_i64(instance + 1000, "count", 0, &value), NOVA_E_INVALID);
+	assert_int_equal(nova_testhost_complaints(host), 5); /* whose would it be? */
+	nova_testhost_free(host);
+}
+
+static void complains_of_secrets_that_come_out(void **state)
+{
+	static const char *const given[] = {"password=tomato", NULL};
+	struct nova_testhost *host = nova_testhost_new(&plugin, given);
+	const struct nova_host *table = nova_testhost_table();
+	uint64_t instance = nova_testhost_instance(host);
+
+	(void)state;
+	assert_string_equal(table->param_text(instance, "password", 0), "tomato");
+	table->log(instance, NOVA_SAY_INFO, "logging in");
+	assert_int_equal(nova_testhost_complaints(host), 0);
+	table->log(instance, NOVA_SAY_INFO, "logging in as root:tomato@lab");
+	assert_complaints(host, 1, "\"password\" stands in the log");
+	table->errorf(instance, NOVA_E_PERMISSION, "wrong password: %s", "tomato");
+	assert_complaints(host, 2, "\"password\" stands in an error");
+	nova_testhost_free(host);
+}
+
+static void complains_of_wrong_calls_of_the_table(void **state)
+{
+	struct nova_testhost *host = begin(NOVA_THREADS_PER_INSTANCE);
+	const struct nova_host *table = nova_testhost_table();
+	struct nova_event event = {.struct_size = sizeof(event), .name = "x", .kind = 1};
+	nova_op op = nova_testhost_begin(host, 1000);
+
+	(void)state;
+	table->done(op, 3);
+	assert_complaints(host, 1, "done() with status 3");
+	table->error(op, 0, "fine");
+	assert_complaints(host, 2, "wrong argument");
+	table->error(op, NOVA_E_IO, NULL);
+	assert_complaints(host, 3, "wrong argument");
+	assert_int_equal(table->put_i64(op, 0, 1), NOVA_E_INVALID);
+	assert_complaints(host, 4, "put of field 0");
+	assert_int_equal(table->put_fact(op, NOVA_FIELD_ID, NULL, "x"), NOVA_E_INVALID);
+	assert_complaints(host, 5, "put of field");
+	table->done(op, NOVA_DONE);
+	assert_int_equal(table->put_i64(op, NOVA_FIELD_PID, 1), NOVA_E_INVALID);
+	assert_complaints(host, 6, "after the op has ended");
+	assert_int_equal(nova_testhost_end(host, NOVA_DONE), NOVA_DONE);
+	assert_complaints(host, 7, "did not return NOVA_PENDING");
+	assert_int_equal(nova_testhost_end(host, NOVA_DONE), NOVA_E_INTERNAL);
+	assert_complaints(host, 8, "end without begin");
+	nova_testhost_begin(host, 1000);
+	assert_int_equal(nova_testhost_end(host, 2), 2);
+	assert_complaints(host, 9, "no status");
+	assert_int_equal(table->event(nova_testhost_instance(host), &event), NOVA_E_INVALID);
+	assert_complaints(host, 10, "event: ");
+	event.source = NOVA_SOURCE_POLL;
+	event.resolution_ns = 1;
+	assert_int_equal(table->event(op, &event), NOVA_E_INVALID);
+	assert_complaints(host, 11, "not an instance");
+	assert_int_equal(table->event(nova_testhost_instance(host), &event), NOVA_DONE);
+	table->log(nova_testhost_instance(host), 0, "x");
+	assert_complaints(host, 12, "log: ");
+	nova_testhost_cancel(host, op + 1000);
+	assert_complaints(host, 13, "cancel of an op");
+	nova_testhost_free(host);
+	table->done(op, NOVA_DONE); /* ignored; there is nobody to tell */
+}
+
+static void complains_of_processes_that_may_not_be(void **state)
+{
+	static const char *const argv[] = {"true", NULL};
+	struct nova_exec exec = {.struct_size = sizeof(exec), .argv = argv};
+	struct nova_testhost *host = begin(NOVA_THREADS_PER_INSTANCE);
+	const struct nova_host *table = nova_testhost_table();
+	int32_t status;
+
+	(void)state;
+	assert_int_equal(table->process(nova_testhost_instance(host), &exec, NULL, NULL, &status),
+	                 NOVA_E_INVALID);
+	assert_complaints(host, 1, "PARALLEL");
+	nova_testhost_free(host);
+	host = begin(NOVA_THREADS_PARALLEL);
+	exec.struct_size = 4;
+	assert_int_equal(table->process(nova_testhost_instance(host), &exec, NULL, NULL, &status),
+	                 NOVA_E_INVALID);
+	assert_complaints(host, 1, "struct_size");
+	nova_testhost_free(host);
+}
+
+static int fail_silently(const struct nova_host *host, nova_op op)
+{
+	(void)host;
+	(void)op;
+	return NOVA_E_UNAVAILABLE;
+}
+
+static int fails_to_pump(void *self, int64_t until_ns)
+{
+	(void)self;
+	(void)until_ns;
+	return NOVA_E_IO;
+}
+
+static void complains_of_a_silent_probe_and_a_failing_pump(void **state)
+{
+	struct nova_plugin other = plugin;
+	struct nova_hypervisor ops = OPS;
+	struct nova_testhost *host;
+
+	(void)state;
+	other.probe = fail_silently;
+	host = nova_testhost_new(&other, NULL);
+	assert_int_equal(nova_testhost_start(host), NOVA_E_UNAVAILABLE);
+	assert_complaints(host, 1, "no error()");
+	nova_testhost_free(host);
+	other.probe = NULL;
+	ops.pump = fails_to_pump;
+	other.ops = &ops;
+	host = nova_testhost_new(&other, NULL);
+	assert_int_equal(nova_testhost_start(host), NOVA_DONE);
+	assert_int_equal(nova_testhost_start(host), NOVA_E_INVALID);
+	for (int i = 0; i < 5000 && nova_testhost_complaints(host) == 0; i++)
+		usleep(1000);
+	nova_testhost_stop(host);
+	assert_complaints(host, 1, "pump returned");
+	nova_testhost_free(host);
+}
+
+static void a_cancelled_op_ends_with_what_the_driver_says(void **state)
+{
+	struct nova_testhost *host = begin(NOVA_THREADS_PARALLEL);
+	nova_op op = nova_testhost_begin(host, 60000);
+	int returned;
+
+	(void)state;
+	nova_testhost_cancel(host, op);
+	returned = OPS.vm_clone(nova_testhost_self(host), op, "x", NULL, &SHAPE);
+	assert_int_equal(nova_testhost_end(host, returned), NOVA_E_CANCELLED);
+	assert_int_equal(nova_testhost_complaints(host), 0);
+	nova_testhost_free(host);
+}
+
+static void *never_done(void *host)
+{
+	nova_testhost_begin(host, 1);
+	return nova_testhost_end(host, NOVA_PENDING) == NOVA_E_TIMEOUT && !nova_testhost_ended(host)
+	               ? NULL
+	               : host;
+}
+
+/* Both take the whole grace, at the same time. */
+static void complains_of_ops_that_outlive_the_grace(void **state)
+{
+	struct nova_testhost *host = begin(NOVA_THREADS_PARALLEL);
+	pthread_t thread;
+	void *wrong;
+
+	(void)state;
+	pthread_create(&thread, NULL, never_done, host);
+	nova_testhost_begin(host, 1);
+	usleep((NOVA_TESTHOST_GRACE_MS + 100) * 1000);
+	assert_int_equal(nova_testhost_end(host, NOVA_DONE), NOVA_E_TIMEOUT);
+	pthread_join(thread, &wrong);
+	assert_null(wrong);
+	assert_int_equal(nova_testhost_complaints(host), 2);
+	nova_testhost_free(host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +733,13 @@ int main(void)
 	        cmocka_unit_test(refuses_wrong_parameters),
 	        cmocka_unit_test(runs_processes),
 	        cmocka_unit_test(keeps_directories_until_freed),
+	        cmocka_unit_test(complains_of_wrong_questions_for_parameters),
+	        cmocka_unit_test(complains_of_secrets_that_come_out),
+	        cmocka_unit_test(complains_of_wrong_calls_of_the_table),
+	        cmocka_unit_test(complains_of_processes_that_may_not_be),
+	        cmocka_unit_test(complains_of_a_silent_probe_and_a_failing_pump),
+	        cmocka_unit_test(a_cancelled_op_ends_with_what_the_driver_says),
+	        cmocka_unit_test(complains_of_ops_that_outlive_the_grace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,9 @@
  *
  * It honours the thread model (`pump` runs on a thread of its own and never at the same time as an
  * op unless the plugin is PARALLEL), gives each op its deadline, cancels it there, and complains of
- * whatever breaks the contract: an error without a text, two done(), a result after the end.
+ * whatever breaks the contract: an error without a text, two done(), a result after the end, a
+ * parameter that is not declared or of another type, a secret in the log or in an error, a process
+ * run by a driver that may not block.
  *
  * Functions may be called from any thread unless they say otherwise. Text and events that are
  * returned belong to the host and live until nova_testhost_free. Out of memory aborts.
@@ -38,8 +40,8 @@ struct nova_testhost;
 /*
  * A host with one instance of `plugin`, nothing called yet. `parameters` are NULL-terminated
  * "name=value" texts in the configuration's notation, or NULL; they are checked against the
- * plugin's table, and what is missing gets its default. NULL if one is wrong:
- * nova_testhost_refusal() says why.
+ * plugin's table as strictly as novacore does, and what is missing gets its default (of a
+ * NOVA_PARAM_EACH the first value). NULL if one is wrong: nova_testhost_refusal() says why.
  */
 struct nova_testhost *nova_testhost_new(const struct nova_plugin *plugin,
                                         const char *const *parameters);
