@@ -382,11 +382,11 @@ static const struct key *effective(const struct nova_config *config, const struc
 }
 
 int nova_config_ready(const struct nova_config *config, const char *prefix, const char *over,
-                      struct nova_error *error)
+                      const char *given, struct nova_error *error)
 {
 	for (size_t i = 0; i < config->key_count; i++) {
 		const char *name = below(config->keys[i].name, prefix);
-		if (!name)
+		if (!name || (given && strcmp(name, given) == 0))
 			continue;
 		const struct key *key = effective(config, &config->keys[i], name, over);
 		if (!key->set && (key->spec.flags & NOVA_PARAM_REQUIRED))

@@ -77,10 +77,11 @@ char **nova_config_early_list(const struct nova_config *config, const char *key)
 int nova_config_finish(struct nova_config *config, struct nova_error *error);
 /*
  * Is all there to use `prefix` (with `over`, as in nova_config_params): required values, secrets
- * that can be read? To be asked for what a run really uses.
+ * that can be read? `given` (or NULL) is not looked at: its value comes from elsewhere. To be asked
+ * for what a run really uses.
  */
 int nova_config_ready(const struct nova_config *config, const char *prefix, const char *over,
-                      struct nova_error *error);
+                      const char *given, struct nova_error *error);
 
 /*
  * Of a declared key; asking for an undeclared one is a bug and aborts, as is an index beyond the

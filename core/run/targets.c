@@ -57,7 +57,7 @@ json_t *nova_lead_target(const struct nova_config *config, const struct nova_reg
 	NOVA_AUTOFREE char *over = nova_format("target.%s", name);
 	json_t *params;
 
-	if (!manifest || nova_config_ready(config, prefix, over, error))
+	if (!manifest || nova_config_ready(config, prefix, over, uri && *uri ? "uri" : NULL, error))
 		return NULL;
 	params = nova_config_params(config, prefix, over, true);
 	if (uri && *uri)

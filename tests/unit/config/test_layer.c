@@ -199,7 +199,8 @@ static void refuses_targets_without_a_driver(void **state)
 	NOVA_AUTOCONFIG struct nova_config *shared =
 	        takes("hypervisor = { remote = { node = \"n0\"; }; }; target = { lab = { plugin = "
 	              "\"remote\"; }; };");
-	assert_int_equal(nova_config_ready(shared, "hypervisor.remote", "target.lab", NULL), 0);
+	assert_int_equal(nova_config_ready(shared, "hypervisor.remote", "target.lab", NULL, NULL),
+	                 0);
 }
 
 static void says_what_is_missing_only_when_it_is_used(void **state)
@@ -207,10 +208,12 @@ static void says_what_is_missing_only_when_it_is_used(void **state)
 	(void)state;
 	NOVA_AUTOCONFIG struct nova_config *config = takes("");
 	struct nova_error error = {0};
-	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, &error), 0);
-	assert_int_equal(nova_config_ready(config, "hypervisor.remote", NULL, &error),
+	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, NULL, &error), 0);
+	assert_int_equal(nova_config_ready(config, "hypervisor.remote", NULL, NULL, &error),
 	                 NOVA_E_INVALID);
 	check_contains(error.text, "hypervisor.remote.node has no value");
+	/* from the command line, as the uri of --target PLUGIN=URI */
+	assert_int_equal(nova_config_ready(config, "hypervisor.remote", NULL, "node", NULL), 0);
 }
 
 static void may_be_finished_again_after_more_was_added(void **state)

@@ -34,7 +34,7 @@ static void reads_the_environment(void **state)
 	NOVA_AUTOCONFIG struct nova_config *config =
 	        takes_setting("hypervisor.kvm.token=env:NOVA_TEST_TOKEN");
 	expect_token(config, "s3cr3t-env");
-	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, NULL), 0);
+	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, NULL, NULL), 0);
 	struct nova_error error = {0};
 	nova_error_set(&error, NOVA_E_FAILED, "login with s3cr3t-env failed");
 	assert_null(strstr(error.text, "s3cr3t-env"));
@@ -47,7 +47,7 @@ static void names_the_variable_that_is_not_set(void **state)
 	NOVA_AUTOCONFIG struct nova_config *config =
 	        takes_setting("hypervisor.kvm.token=env:NOVA_TEST_NONE");
 	struct nova_error error = {0};
-	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, &error),
+	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, NULL, &error),
 	                 NOVA_E_NOT_FOUND);
 	check_contains(error.text, "hypervisor.kvm.token");
 	check_contains(error.text, "NOVA_TEST_NONE");
@@ -62,11 +62,11 @@ static void reads_private_files_only(void **state)
 	expect_token(config, "s3cr3t-file");
 	assert_int_equal(chmod(path, 0640), 0);
 	struct nova_error error = {0};
-	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, &error),
+	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, NULL, &error),
 	                 NOVA_E_PERMISSION);
 	check_contains(error.text, "chmod 600");
 	unlink(path);
-	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, &error),
+	assert_int_equal(nova_config_ready(config, "hypervisor.kvm", NULL, NULL, &error),
 	                 NOVA_E_NOT_FOUND);
 }
 
@@ -99,7 +99,7 @@ static void a_key_that_the_keyring_does_not_hold_is_named(void **state)
 	NOVA_AUTOCONFIG struct nova_config *config =
 	        takes_setting("hypervisor.kvm.token=keyring:novacore-none");
 	struct nova_error error = {0};
-	assert_int_not_equal(nova_config_ready(config, "hypervisor.kvm", NULL, &error), 0);
+	assert_int_not_equal(nova_config_ready(config, "hypervisor.kvm", NULL, NULL, &error), 0);
 	check_contains(error.text, "novacore-none");
 	nova_log_terminal(NOVA_LOG_ERROR + 1);
 	expect_token(config, NULL);
