@@ -11,7 +11,9 @@ foreach(target novacore_testhost novacore_helpers)
   if(TARGET ${target})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_compile_options(${target} PRIVATE
-      -ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=novacore-sdk -ffile-prefix-map=${CMAKE_BINARY_DIR}=.)
+      -ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=novacore-sdk
+      # spelt otherwise than in novacore_flags: CMake drops repetitions, and there the order counts
+      -fdebug-prefix-map=${CMAKE_BINARY_DIR}=. -fmacro-prefix-map=${CMAKE_BINARY_DIR}=.)
   endif()
 endforeach()
 
