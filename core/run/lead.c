@@ -449,10 +449,14 @@ static int open_step(struct lead *lead, const struct nova_guest *guest, json_t *
 
 	if (!benchmark)
 		return error->code;
+	if (nova_lead_replaced(lead, benchmark, targets, false))
+		return nova_error_set(error, NOVA_E_REFUSED, "%s", lead->replaced);
 	code = nova_talk_open(lead, benchmark, targets, shape, opened, error);
 	lead->targets = json_object_get(lead->run.plan, "targets");
 	if (code) {
 		name_refusal(lead);
+		if (lead->refusal && lead->refusal < NOVA_REFUSED_LOAD)
+			nova_lead_replaced(lead, benchmark, targets, true);
 		if (lead->refusal)
 			nova_error_prefix(error, "plugin refused (%s)",
 			                  nova_refusal_code(lead->refusal));
@@ -588,7 +592,7 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 	sweep_step(lead, exit_code);
 	if (lead->store_code)
 		return lead->store_code;
-	if (lead->interrupted) {
+	if (lead->interrupted || lead->replaced) {
 		put_step(lead, lead->step, "planned", NULL);
 		return NOVA_E_INTERRUPTED;
 	}
@@ -704,6 +708,14 @@ static int finish(struct lead *lead, int code, struct nova_run_outcome *outcome,
 		        "novacore run --resume %s",
 		        lead->run.id);
 	}
+	if (lead->replaced && !lead->interrupted) {
+		outcome->exit_code = 4;
+		return nova_error_set(
+		        error, NOVA_E_INTERRUPTED,
+		        "%s; the run is paused, nothing that was measured is lost; novacore run "
+		        "--resume %s finishes the plan with what is installed then",
+		        lead->replaced, lead->run.id);
+	}
 	if (lead->interrupted) {
 		outcome->exit_code = lead->interrupted == SIGTERM ? 143 : 130;
 		return nova_error_set(error, NOVA_E_INTERRUPTED,
@@ -736,6 +748,8 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 		code = record(lead, outcome, error);
 	if (!code)
 		note_wrapper(lead);
+	if (!code && lead->request->resume)
+		nova_lead_note_replaced(lead);
 	if (!code)
 		code = nova_sweep_journal(lead, json_object_get(lead->run.plan, "targets"), NULL,
 		                          false, &found, &left, error);
@@ -780,6 +794,7 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	nova_run_record_clear(&lead.run);
 	free(lead.prefix);
 	free(lead.directory);
+	free(lead.replaced);
 	free(lead.values);
 	return code;
 }

@@ -106,7 +106,7 @@ struct lead {
 	bool in_replicate;
 	bool in_step; /* the worker is a benchmark's, not a sweep's */
 	uint32_t counts[4];
-	uint64_t samples; /* that came in this replicate */
+	uint64_t samples;              /* that came in this replicate */
 	uint32_t attempted, succeeded; /* VMs of the step, in this process */
 	bool opening;                  /* the step has not come to its first replicate */
 	struct nova_run_progress progress;
@@ -114,6 +114,7 @@ struct lead {
 	size_t value_count;
 	enum nova_refusal_reason refusal; /* the worker refused a plugin */
 	char refusal_text[1024];
+	char *replaced; /* which plugin is another file than when the run began, or NULL */
 };
 
 void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)
@@ -141,6 +142,20 @@ void nova_talk_close(struct lead *lead);
 int nova_lead_save(struct lead *lead, struct nova_error *error);
 /* A note for the reader of the result; also told now. */
 void nova_lead_add_note(struct lead *lead, const char *text);
+
+/* --- replaced.c
+ * ------------------------------------------------------------------------------------- */
+
+/*
+ * Whether a plugin of a step is another file than when the run began; lead->replaced says which.
+ * `refused`: a worker has refused one, so that files that are just being put into place are waited
+ * for (up to 5 s).
+ */
+bool nova_lead_replaced(struct lead *lead, const json_t *benchmark, const json_t *targets,
+                        bool refused);
+/* When a run is resumed: notes for the reader where a plugin or novacore is another one than then.
+ */
+void nova_lead_note_replaced(struct lead *lead);
 
 /* --- locks.c
  * ---------------------------------------------------------------------------------------- */
