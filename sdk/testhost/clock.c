@@ -94,6 +94,14 @@ void th_tasks_wake(struct clock *clock, const struct vm *vm, int64_t now_ns)
 			task->now_ns = now_ns;
 }
 
+void th_tasks_interrupt(struct task *by)
+{
+	by->host->lab->interrupted = by->interrupted = 1;
+	for (struct task *task = by->host->lab->clock.tasks; task; task = task->next)
+		if (task->state == TASK_WAITING && task->idle && task->now_ns > by->now_ns)
+			task->now_ns = by->now_ns;
+}
+
 static void add(struct clock *clock, struct task *task, struct nova_testhost *host, int64_t now_ns)
 {
 	task->host = host;
@@ -164,8 +172,10 @@ static int run_one(struct task *task, struct fan *fan)
 
 	if (fan->per_s > 0) {
 		intended_ns = fan->start_ns + (int64_t)((double)i / fan->per_s * 1e9);
+		task->idle = 1;
 		if (!lab->interrupted)
 			th_task_pass(task, intended_ns);
+		task->idle = 0;
 	}
 	if (lab->interrupted)
 		return NOVA_E_INTERRUPTED;

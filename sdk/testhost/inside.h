@@ -148,6 +148,7 @@ struct task {
 	uint32_t children;
 	uint32_t readings;      /* of the clock since the last call of the lab */
 	const struct vm *watch; /* wakes up early if something happens to it */
+	int idle;               /* waits for an event or its turn in a schedule, not for a call */
 	int interrupted;        /* was told so */
 	struct results last;    /* of its last call, on `last_vm` */
 	nova_vm last_vm;
@@ -167,6 +168,8 @@ void th_task_end(struct nova_testhost *host);
 /* Under the lock: lets simulated time pass up to `until_ns`, and whoever is earlier run. */
 void th_task_pass(struct task *task, int64_t until_ns);
 void th_tasks_wake(struct clock *clock, const struct vm *vm, int64_t now_ns);
+/* Nobody waits for an event or by a schedule any longer. */
+void th_tasks_interrupt(struct task *by);
 /* Under the lock. */
 int th_fan_out(struct task *task, uint32_t count, uint32_t limit, double per_s,
                int (*one)(void *context, uint32_t i, int64_t intended_ns), void *context);

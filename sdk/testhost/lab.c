@@ -50,6 +50,7 @@ int th_go(struct doing *doing, int status)
 	if (status < 0 && status >= NOVA_E_UNKNOWN)
 		doing->lab->returned |= 1u << -status;
 	doing->task->watch = NULL;
+	doing->task->idle = 0;
 	pthread_mutex_unlock(&th_lock);
 	return status;
 }
@@ -271,7 +272,7 @@ int th_pass(struct doing *doing)
 	if (doing->vm && (int64_t)doing->vm->existence != vm_was)
 		return th_fail(doing, NOVA_E_NOT_FOUND, "the VM was deleted meanwhile");
 	if (status == NOVA_E_INTERRUPTED)
-		doing->lab->interrupted = task->interrupted = 1;
+		th_tasks_interrupt(task);
 	if (status == NOVA_E_TIMEOUT)
 		return th_fail(doing, status, "it had not ended at its deadline");
 	return status == NOVA_DONE ? status : th_fail(doing, status, "failed as scripted");

@@ -141,10 +141,11 @@ static int await_event(struct doing *doing, uint32_t kind, struct nova_event *ou
 		if (task->now_ns >= doing->deadline_ns)
 			return NOVA_E_TIMEOUT;
 		task->watch = doing->vm;
+		task->idle = 1;
 		th_task_pass(task, next_ns < doing->deadline_ns ? next_ns : doing->deadline_ns);
 	}
 	if (event->status == NOVA_E_INTERRUPTED)
-		doing->lab->interrupted = task->interrupted = 1;
+		th_tasks_interrupt(task);
 	if (event->status != NOVA_DONE)
 		return th_fail(doing, event->status, "failed as scripted");
 	if (out)

@@ -1279,6 +1279,42 @@ static void an_interruption_reaches_every_thread(void **state)
 	assert_no_complaint();
 }
 
+/* 0 waits for ever, 1 is interrupted after 1 ms, 2 to 9 would start much later. */
+static int waits_or_is_interrupted(void *context, uint32_t i, int64_t intended_ns)
+{
+	nova_vm number;
+
+	(void)context;
+	(void)intended_ns;
+	assert_true(i < 2);
+	return i == 0 ? lab->wait(run, vm, NOVA_EVENT_STOPPED, 0, NULL)
+	              : lab->vm_create(run, 0, NULL, 0, &number);
+}
+
+static int64_t interrupted_ns;
+
+static int fans_waiting(void)
+{
+	int64_t start;
+	int status;
+
+	started();
+	start = table->now_ns();
+	status = lab->fan_out(run, 10, 0, 1, waits_or_is_interrupted, NULL);
+	interrupted_ns = table->now_ns() - start;
+	return status;
+}
+
+static void an_interruption_ends_all_waiting_at_once(void **state)
+{
+	(void)state;
+	nova_testhost_script(host, "vm_create", NOVA_DONE, 0, 1);
+	nova_testhost_script(host, "vm_create", NOVA_E_INTERRUPTED, 0, 1);
+	assert_int_equal(once(fans_waiting), NOVA_E_INTERRUPTED);
+	assert_no_complaint();
+	assert_int_equal(interrupted_ns, 1001 * MS);
+}
+
 static int fails_silently(void)
 {
 	return NOVA_E_FAILED;
@@ -1526,6 +1562,7 @@ int main(void)
 	        TEST(complains_of_results_asked_for_too_late),
 	        TEST(complains_of_calls_after_an_interruption),
 	        TEST(an_interruption_reaches_every_thread),
+	        TEST(an_interruption_ends_all_waiting_at_once),
 	        TEST(complains_of_failures_without_text),
 	        TEST(complains_of_calls_on_other_threads_and_times),
 	        TEST(complains_of_another_run),
