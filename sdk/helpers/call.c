@@ -104,6 +104,7 @@ void nova_calls_close(struct nova_calls *calls)
 		free_call(calls->first);
 	nova_http_close(calls->http);
 	nova_secrets_free(calls->secrets);
+	nova_text_free(&calls->renewal_error);
 	free(calls->base);
 	free(calls->peer);
 	free(calls->stranger);
@@ -161,8 +162,10 @@ int nova_call_return(struct nova_call *call)
 /* Frees what has ended and tells the host; called where no step is on the stack. */
 static void reap(struct nova_calls *calls)
 {
-	struct nova_call *call = calls->first;
+	struct nova_call *call;
 
+	nova_helper_resume(calls);
+	call = calls->first;
 	while (call) {
 		struct nova_call *next = call->inside->next;
 		nova_op op = call->op;
@@ -230,6 +233,8 @@ void nova_helper_end(struct nova_call *call, int status)
 	inside->polling = 0;
 	inside->ended = 1;
 	inside->result = status;
+	if (call == call->calls->renewal)
+		call->calls->renewal_result = status;
 }
 
 void nova_call_done(struct nova_call *call)
@@ -250,6 +255,8 @@ void nova_call_fail(struct nova_call *call, int code, const char *format, ...)
 	nova_text_vprintf(&text, format, arguments);
 	va_end(arguments);
 	nova_helper_say(call, code, "%s", text.broken ? "out of memory" : nova_text_get(&text));
+	if (call == call->calls->renewal)
+		nova_text_add(&call->calls->renewal_error, nova_text_get(&text));
 	nova_text_free(&text);
 	nova_helper_end(call, call->inside->stopped ? call->inside->stopped : code);
 }
@@ -317,6 +324,11 @@ static void take_refusal(struct nova_call *call, const struct nova_reply *reply,
 	find_words(call, reply->http, said, &words);
 	call->inside->refused = NULL;
 	refusal.words = nova_text_get(&words);
+	if (!words.broken && nova_helper_await_session(call, &refusal)) {
+		call->inside->refused = refused;
+		nova_text_free(&words);
+		return;
+	}
 	/* a good status is not worth mentioning: the peer wraps its refusals in it */
 	if (refusal.status / 100 != 2)
 		snprintf(status, sizeof(status), "%d ", refusal.status);
@@ -443,6 +455,9 @@ void nova_call_request(struct nova_call *call, nova_step step, const char *what,
 	inside->flight = NULL;
 	inside->due_ns = 0;
 	inside->refused = NULL;
+	inside->waiting = 0;
+	inside->renewed = 0;
+	inside->session = call->calls->session;
 	inside->step = inside->stopping ? nova_helper_poll_stopped
 	               : step           ? step
 	                                : nova_helper_poll_look;
@@ -515,7 +530,7 @@ static void stop(struct nova_call *call, int status)
 	call->deadline_ns = nova_http_now_ns() + call->calls->settings.grace_ns;
 	if (inside->polling)
 		nova_helper_poll_stop(call);
-	else if (!inside->flight || !inside->order)
+	else if (!inside->flight || !inside->order || inside->waiting)
 		nova_helper_end(call, status);
 	/* else the answer tells what to stop, or that all is well */
 }

@@ -3,9 +3,9 @@
 #ifndef NOVACORE_HELPERS_CALLS_H
 #define NOVACORE_HELPERS_CALLS_H
 
-#include <novacore/helpers/call.h>
+#include "inside.h"
 
-#define SECOND_NS 1000000000LL
+#include <novacore/helpers/call.h>
 
 struct nova_calls {
 	struct nova_calls_settings settings; /* texts in it are copies below */
@@ -13,6 +13,10 @@ struct nova_calls {
 	struct nova_http *http;
 	struct nova_secrets *secrets;
 	struct nova_call *first;
+	struct nova_call *renewal; /* logs in again; NULL: nobody does */
+	uint32_t session;          /* counts them */
+	int renewal_result;        /* NOVA_PENDING until it has ended */
+	struct nova_text renewal_error;
 	char *base, *peer, *stranger, *trust_advice, *content_type;
 };
 
@@ -33,6 +37,10 @@ struct nova_call_inside {
 	int (*line)(void *context, const char *line, size_t length);
 	int64_t due_ns; /* of `step`, after a pause; 0: none */
 
+	uint32_t session; /* in which it was sent */
+	int renewed;      /* this request was sent again for it */
+	int waiting;      /* for a new one; the flight is parked */
+
 	struct nova_poll poll;
 	int polling;   /* from nova_call_poll to the task's end */
 	int stopping;  /* what is sent now is the order to stop */
@@ -48,6 +56,13 @@ void nova_helper_end(struct nova_call *call, int status);
 void nova_helper_say(struct nova_call *call, int code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 const char *nova_helper_advice(const struct nova_call *call, int status, int code);
+
+/* --- session.c -------------------------------------------------------------------------------- */
+
+/* 1: the refusal means that the session is over, and the request will be sent again. */
+int nova_helper_await_session(struct nova_call *call, const struct nova_refusal *refusal);
+/* Goes on with those that wait, when the renewal has ended; where no step is on the stack. */
+void nova_helper_resume(struct nova_calls *calls);
 
 /* --- poll.c ----------------------------------------------------------------------------------- */
 

@@ -145,6 +145,7 @@ static void free_flight(struct nova_http_flight *flight)
 	if (flight->easy)
 		curl_easy_cleanup(flight->easy);
 	nova_helper_wipe_headers(flight->headers);
+	nova_helper_wipe_headers(flight->own);
 	if (flight->file >= 0)
 		close(flight->file);
 	nova_text_wipe(&flight->body);
@@ -154,28 +155,16 @@ static void free_flight(struct nova_http_flight *flight)
 	free(flight);
 }
 
-static int is_overridden(const char *line, const struct nova_http_request *request)
-{
-	for (size_t i = 0; request->headers && request->headers[i]; i++) {
-		if (nova_helper_same_header(line, request->headers[i]))
-			return 1;
-	}
-	return 0;
-}
-
-static const char *add_headers(struct nova_http_flight *flight,
-                               const struct nova_http_request *request)
+static const char *keep_headers(struct nova_http_flight *flight,
+                                const struct nova_http_request *request)
 {
 	struct nova_text type = {0};
-	int good = nova_helper_add_header(&flight->headers, "Expect:"); /* it costs a round trip */
+	int good = nova_helper_add_header(&flight->own, "Expect:"); /* it costs a round trip */
 
-	for (struct curl_slist *one = flight->client->headers; one && good; one = one->next)
-		good = is_overridden(one->data, request) ||
-		       nova_helper_add_header(&flight->headers, one->data);
 	for (size_t i = 0; request->headers && request->headers[i] && good; i++) {
 		if (!nova_helper_is_header(request->headers[i]))
 			return "a header is not of the form Name: value, or has a line break";
-		good = nova_helper_add_header(&flight->headers, request->headers[i]);
+		good = nova_helper_add_header(&flight->own, request->headers[i]);
 	}
 	/* without one, libcurl says that it is a form */
 	nova_text_printf(&type, "Content-Type:%s%s", request->content_type ? " " : "",
@@ -184,9 +173,39 @@ static const char *add_headers(struct nova_http_flight *flight,
 		nova_text_free(&type);
 		return "the content type has a line break";
 	}
-	good = good && !type.broken && nova_helper_add_header(&flight->headers, type.text);
+	good = good && !type.broken && nova_helper_add_header(&flight->own, type.text);
 	nova_text_free(&type);
 	return good ? NULL : "out of memory";
+}
+
+static int is_overridden(const char *line, const struct curl_slist *own)
+{
+	for (; own; own = own->next) {
+		if (nova_helper_same_header(line, own->data))
+			return 1;
+	}
+	return 0;
+}
+
+/* The client's headers may have changed since the last attempt. 0: out of memory. */
+static int set_headers(struct nova_http_flight *flight)
+{
+	struct curl_slist *all = NULL;
+	int good = 1;
+
+	for (struct curl_slist *one = flight->client->headers; one && good; one = one->next)
+		good = is_overridden(one->data, flight->own) ||
+		       nova_helper_add_header(&all, one->data);
+	for (struct curl_slist *one = flight->own; one && good; one = one->next)
+		good = nova_helper_add_header(&all, one->data);
+	if (!good) {
+		nova_helper_wipe_headers(all);
+		return 0;
+	}
+	curl_easy_setopt(flight->easy, CURLOPT_HTTPHEADER, all);
+	nova_helper_wipe_headers(flight->headers);
+	flight->headers = all;
+	return 1;
 }
 
 static const char *open_file(struct nova_http_flight *flight, const char *path)
@@ -220,8 +239,8 @@ static void set_body(struct nova_http_flight *flight, const char *method)
 		        easy, CURLOPT_INFILESIZE_LARGE,
 		        (curl_off_t)(flight->body.used + flight->file_bytes + flight->tail.used));
 	} else if (flight->body.used || !none) {
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, nova_text_get(&flight->body));
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)flight->body.used);
+		flight->posts = 1; /* see nova_helper_launch */
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	}
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
@@ -252,7 +271,6 @@ static void set_transfer(struct nova_http_flight *flight, const struct nova_http
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* a name that nobody resolves must not hold up who gives up */
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, flight->headers);
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_S);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 	                 (long)(client->connect_timeout_ns / 1000000 + 1));
@@ -277,7 +295,7 @@ static void set_transfer(struct nova_http_flight *flight, const struct nova_http
 static const char *fill(struct nova_http_flight *flight, const struct nova_http_request *request)
 {
 	const char *method = request->method ? request->method : "GET";
-	const char *why = add_headers(flight, request);
+	const char *why = keep_headers(flight, request);
 
 	flight->chunk = request->chunk;
 	flight->line = request->line;
@@ -302,6 +320,12 @@ static const char *fill(struct nova_http_flight *flight, const struct nova_http_
 	return why;
 }
 
+static void link_flight(struct nova_http_flight *flight)
+{
+	flight->next = flight->client->flights;
+	flight->client->flights = flight;
+}
+
 struct nova_http_flight *nova_http_start(struct nova_http *client,
                                          const struct nova_http_request *request, const char **why)
 {
@@ -320,8 +344,7 @@ struct nova_http_flight *nova_http_start(struct nova_http *client,
 		return NULL;
 	}
 	if (flight) {
-		flight->next = client->flights;
-		client->flights = flight;
+		link_flight(flight);
 		flight->due_ns = 1; /* the next turn launches it */
 	}
 	return flight;
@@ -351,6 +374,11 @@ void nova_http_abort(struct nova_http_flight *flight)
 	if (flight->client->delivering == flight)
 		flight->client->delivering = NULL;
 	unlink_flight(flight);
+	if (flight->in_done) { /* it was parked, and is no more; see end */
+		flight->parked = 0;
+		flight->ended = 1;
+		return;
+	}
 	free_flight(flight);
 }
 
@@ -379,9 +407,35 @@ static void end(struct nova_http_flight *flight, struct nova_http_answer *answer
 	ended.flight = flight;
 	unlink_flight(flight);
 	flight->ended = 1;
+	flight->in_done = 1;
 	if (flight->done)
 		flight->done(flight->context, &ended);
-	free_flight(flight);
+	flight->in_done = 0;
+	if (flight->parked)
+		flight->parked = 0;
+	else
+		free_flight(flight);
+}
+
+struct nova_http_flight *nova_helper_park(const struct nova_http_answer *answer)
+{
+	struct nova_http_flight *flight = answer->flight;
+
+	flight->parked = 1;
+	flight->ended = 0;
+	flight->due_ns = INT64_MAX;
+	link_flight(flight);
+	return flight;
+}
+
+struct nova_text *nova_helper_body(struct nova_http_flight *flight)
+{
+	return &flight->body;
+}
+
+void nova_helper_unpark(struct nova_http_flight *flight)
+{
+	flight->due_ns = 1;
 }
 
 void nova_helper_launch(struct nova_http_flight *flight)
@@ -400,7 +454,13 @@ void nova_helper_launch(struct nova_http_flight *flight)
 	nova_text_wipe(&flight->answer);
 	nova_text_free(&flight->pending);
 	curl_easy_setopt(flight->easy, CURLOPT_TIMEOUT_MS, left_ms > 0 ? (long)left_ms + 1 : 1L);
-	flight->in_multi = curl_multi_add_handle(flight->client->multi, flight->easy) == CURLM_OK;
+	if (flight->posts) {
+		curl_easy_setopt(flight->easy, CURLOPT_POSTFIELDS, nova_text_get(&flight->body));
+		curl_easy_setopt(flight->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+		                 (curl_off_t)flight->body.used);
+	}
+	flight->in_multi = set_headers(flight) &&
+	                   curl_multi_add_handle(flight->client->multi, flight->easy) == CURLM_OK;
 	if (!flight->in_multi) { /* out of memory: perhaps not for long */
 		flight->attempt--;
 		flight->due_ns = nova_http_now_ns() + BACK_OFF_NS;

@@ -31,17 +31,19 @@ struct nova_http_flight {
 	struct nova_http *client;
 	struct nova_http_flight *next;
 	CURL *easy;
-	int in_multi, ended;
+	int in_multi, in_done, ended, parked;
 	int (*chunk)(void *context, const char *bytes, size_t count);
 	int (*line)(void *context, const char *line, size_t length);
 	void (*done)(void *context, const struct nova_http_answer *answer);
 	void *context;
 
 	/* what is sent */
-	struct curl_slist *headers;
-	struct nova_text body; /* the part before the file */
+	struct curl_slist *own;     /* the request's headers */
+	struct curl_slist *headers; /* and the client's as they were at this attempt */
+	struct nova_text body;      /* the part before the file */
 	struct nova_text tail;
-	int file; /* -1: none */
+	int posts; /* the body goes as one text */
+	int file;  /* -1: none */
 	uint64_t file_bytes, offset;
 	int repeatable;
 	int64_t deadline_ns;
@@ -89,5 +91,11 @@ enum delivery {
 enum delivery nova_helper_deliver(struct nova_http_flight *flight, int all);
 /* libcurl is through with it. 1: it has ended; 0: it will be tried again. */
 int nova_helper_finish(struct nova_http_flight *flight, CURLcode code);
+
+/* In `done`: keeps the request to be sent once more by nova_helper_unpark (or aborted). */
+struct nova_http_flight *nova_helper_park(const struct nova_http_answer *answer);
+/* Its body may be changed while it is parked. */
+struct nova_text *nova_helper_body(struct nova_http_flight *flight);
+void nova_helper_unpark(struct nova_http_flight *flight);
 
 #endif

@@ -181,6 +181,24 @@ void nova_text_add_printable(struct nova_text *text, const char *more, size_t lo
 		nova_text_add(text, "...");
 }
 
+void nova_text_replace(struct nova_text *text, const char *old, const char *with)
+{
+	struct nova_text made = {0};
+	const char *from = nova_text_get(text);
+	const char *end = from + text->used;
+	const char *at;
+
+	while (*old && (at = memmem(from, (size_t)(end - from), old, strlen(old)))) {
+		nova_text_append(&made, from, (size_t)(at - from));
+		nova_text_add(&made, with);
+		from = at + strlen(old);
+	}
+	nova_text_append(&made, from, (size_t)(end - from));
+	made.broken = made.broken || text->broken;
+	nova_text_wipe(text);
+	*text = made;
+}
+
 /* --- forms ------------------------------------------------------------------------------------ */
 
 void nova_form_add_bytes(struct nova_text *form, const char *name, const void *value, size_t bytes)

@@ -121,7 +121,7 @@ void certificates_remove(void)
 
 const char *certificates_pin(const char *name)
 {
-	static char text[32 * 3];
+	static char text[32 * 3 + 1];
 	FILE *file = fopen(certificates_file(name), "r");
 	X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
 	unsigned char digest[EVP_MAX_MD_SIZE];

@@ -134,6 +134,7 @@ struct server {
 	int request_count;
 	char *headers, *body;
 	size_t body_bytes;
+	int session; /* its number; another one begins by login or end */
 };
 
 struct request {
@@ -399,6 +400,49 @@ static void ask_for_ntlm(SSL *tls, const struct request *request)
 	}
 }
 
+static int starts(const struct request *request, const char *path)
+{
+	return strncmp(request->path, path, strlen(path)) == 0;
+}
+
+static void serve_session(struct server *server, SSL *tls, const struct request *request)
+{
+	const char *cookie = header_of(request->headers, "Cookie");
+	int rpc = strcmp(request->path, "/rpc") == 0;
+	int wanted;
+	char id[40];
+
+	pthread_mutex_lock(&server->listener.lock);
+	server->session += strcmp(request->path, "/session/login") == 0 ||
+	                   strcmp(request->path, "/session/end") == 0;
+	wanted = server->session;
+	pthread_mutex_unlock(&server->listener.lock);
+	snprintf(id, sizeof(id), "session-%d", wanted);
+	if (strcmp(request->path, "/session/login") == 0)
+		answer(tls, "200 OK", "", "{\"id\":\"%s\"}", id);
+	else if (rpc && !strstr(request->body, id))
+		answer(tls, "200 OK", "", "{\"error\":\"SESSION_INVALID\"}");
+	else if (!rpc && strcmp(request->path, "/session/end") != 0 &&
+	         (!cookie || strncmp(cookie, id, strlen(id)) != 0))
+		answer(tls, "401 Unauthorized", "", "{\"message\":\"who are you\"}");
+	else
+		answer(tls, "200 OK", "", "{}");
+}
+
+static void serve_task(SSL *tls, const struct request *request)
+{
+	const char *name = strchr(request->path + 1, '/');
+
+	if (starts(request, "/slow-start/"))
+		nanosleep(&(struct timespec){.tv_nsec = 600000000}, NULL);
+	if (starts(request, "/failing"))
+		answer(tls, "200 OK", "", "{\"state\":\"failed\",\"why\":\"no\\nspace left\"}");
+	else if (starts(request, "/lost/"))
+		answer(tls, "200 OK", "", "{\"state\":\"stopped\"}");
+	else
+		answer(tls, "200 OK", "", "{\"task\":\"%s\"}", name + 1);
+}
+
 /* The N-th of its name, from 1. */
 static int turn_of(struct server *server, const struct request *request)
 {
@@ -406,11 +450,6 @@ static int turn_of(struct server *server, const struct request *request)
 
 	snprintf(start, sizeof(start), "%s %s", request->method, request->path);
 	return server_count(server, start);
-}
-
-static int starts(const struct request *request, const char *path)
-{
-	return strncmp(request->path, path, strlen(path)) == 0;
 }
 
 static long last_number(const struct request *request)
@@ -472,6 +511,13 @@ static int serve_one(struct server *server, SSL *tls, int fd, const struct reque
 	else if (starts(request, "/tasks/"))
 		answer(tls, "200 OK", "", "{\"state\":\"%s\"}",
 		       turn <= last_number(request) ? "running" : "stopped");
+	else if (starts(request, "/session/") || starts(request, "/rpc"))
+		serve_session(server, tls, request);
+	else if (starts(request, "/lost/") && turn <= last_number(request))
+		return 0;
+	else if (starts(request, "/start/") || starts(request, "/slow-start/") ||
+	         starts(request, "/failing") || starts(request, "/lost/"))
+		serve_task(tls, request);
 	else if (starts(request, "/drop-once/") && turn > 1)
 		answer(tls, "200 OK", "", "turn %d", turn);
 	else if (starts(request, "/drop") || starts(request, "/never") ||

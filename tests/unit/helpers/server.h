@@ -13,7 +13,12 @@
  *	/cookies         two cookies                            /many-headers    headers without end
  *	/lines           a stream: lines in odd pieces          /stall           a line, then
  *nothing /cut-lines       a stream that breaks within a line     /ntlm            asks for NTLM
- *	/tasks/NAME/N    JSON: running N times, then stopped    anything else: 404
+ *	/start/WHAT      JSON: the task WHAT                   /slow-start/WHAT the same, later
+ *	/lost/NAME/N     no answer N times, then stopped       /failing         a task that failed
+ *	/session/login   JSON: a new session's id               /session/WHAT    401 without its
+ *cookie /session/end     ends it                                /rpc             refused in a 200
+ *unless the body has the id /tasks/NAME/N    JSON: running N times, then stopped    anything else:
+ *404
  */
 #ifndef TESTS_HELPERS_SERVER_H
 #define TESTS_HELPERS_SERVER_H

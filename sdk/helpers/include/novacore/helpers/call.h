@@ -111,6 +111,16 @@ struct nova_calls_settings {
 	             struct nova_text *words);
 	/* What to do about a refusal, as the end of a sentence ("; check the token"), or "". */
 	const char *(*advice)(int status, int code);
+	/*
+	 * Sessions that end. `expired`: does this refusal mean that? Then `renew` logs in, as the
+	 * first step of an upkeep call (nova_call_send, then in a step nova_calls_add_secret,
+	 * nova_http_set_header, nova_call_done), once for all calls, and each request that was
+	 * refused so is sent once more: it was not carried out. `refresh`, or NULL, puts the new
+	 * session into a body that names the old one (nova_text_replace). NULL: nothing ends.
+	 */
+	int (*expired)(struct nova_call *call, const struct nova_refusal *refusal);
+	void (*renew)(struct nova_call *call);
+	void (*refresh)(struct nova_call *call, struct nova_text *body);
 	int64_t grace_ns;   /* for stopping what runs there; 0: 3 s (the host's own is 5 s) */
 	int64_t longest_ns; /* an op without a deadline, and upkeep; 0: 10 minutes */
 };

@@ -91,7 +91,7 @@ struct nova_http_answer {
 	int64_t sent_ns;   /* CLOCK_MONOTONIC: connected, about to send; 0: it never was */
 	int64_t end_ns;    /* the last byte had arrived */
 	uint32_t attempts; /* how many times it was sent */
-	const struct nova_http_flight *flight; /* for nova_http_header */
+	struct nova_http_flight *flight; /* for nova_http_header */
 };
 
 /* A header of the answer, or NULL; `index` counts those of the same name (Set-Cookie) from 0. Lives

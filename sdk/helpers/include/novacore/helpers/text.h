@@ -59,6 +59,9 @@ void nova_text_add_base64(struct nova_text *text, const void *more, size_t bytes
  */
 void nova_text_add_printable(struct nova_text *text, const char *more, size_t longest);
 
+/* Each `old` becomes `with`; "" is nowhere. */
+void nova_text_replace(struct nova_text *text, const char *old, const char *with);
+
 /* application/x-www-form-urlencoded: NAME=VALUE, after an & unless it is the first. */
 void nova_form_add(struct nova_text *form, const char *name, const char *value);
 void nova_form_add_bytes(struct nova_text *form, const char *name, const void *value, size_t bytes);
