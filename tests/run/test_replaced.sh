@@ -18,13 +18,18 @@ replace() { # plugin
   mv new.so "$1.so"
   mv new.manifest "$1.manifest"
 }
-# begin STEPS…: a run of one step for each number of VMs at once, to its first replicate.
+# begin VMS[,VMS…]: a run with a step for each number of VMs at once; its first worker has its plugins.
 begin() {
-  "$novacore" --profile dev --plugin sim --set run.samples=12 --set "lifecycle.concurrency=$1" \
-    --format json --output r.json >run.out 2>run.err </dev/null &
+  local worker
+  "$novacore" --profile dev --plugin sim --set run.samples=6 --set "lifecycle.concurrency=$1" \
+    --set hypervisor.sim.ready=constant:300ms --format json --output r.json \
+    >run.out 2>run.err </dev/null &
   parent=$!
-  for ((tenths = 0; tenths < 300; tenths++)); do
-    ! grep -q '· [1-9][0-9]* samples' run.err || return 0
+  for ((tenths = 0; tenths < 600; tenths++)); do
+    worker=$(pgrep -P $parent || true)
+    if [ -n "$worker" ] && grep -q /sim.so "/proc/$worker/maps" && grep -q /lifecycle.so "/proc/$worker/maps"; then
+      return 0
+    fi 2>/dev/null
     kill -0 $parent 2>/dev/null || break
     sleep 0.1
   done
@@ -57,7 +62,7 @@ check out '[r["run"]["state"]] + [s["state"] for s in r["steps"]] == ["interrupt
 nothing_left
 expect 0 "$novacore" run --resume last --format json --output r.json
 check r.json '[r["run"]["state"]] + [s["state"] for s in r["steps"]] == ["complete", "done", "done"]'
-check r.json 'all(m["n"] == 12 for s in r["steps"] for m in s["metrics"] if m["name"] == "lifecycle.start.running")'
+check r.json 'all(m["n"] == 6 for s in r["steps"] for m in s["metrics"] if m["name"] == "lifecycle.start.running")'
 says "resumed with benchmark lifecycle"
 
 note "removed in between: the same, and what is missing is named when it is resumed"
