@@ -33,6 +33,27 @@ cmp no-lowdown/prefix/share/doc/novacore-benchmark-hello/hello.md hello/hello.md
 ! command -v ninja >/dev/null || variant multi -G 'Ninja Multi-Config'
 ! command -v clang >/dev/null || variant clang -DCMAKE_C_COMPILER=clang
 
+if command -v dpkg-deb >/dev/null; then
+  note 'a package: depends on the ABI, and its plugin is what its manifest says'
+  cp -r hello packed
+  echo 'novacore_add_package(CONTACT "Ada Lovelace <ada@example.org>")' >>packed/CMakeLists.txt
+  expect 0 "$cmake" -S packed -B packed/build "-DCMAKE_PREFIX_PATH=$prefix" -DCMAKE_BUILD_TYPE=Release
+  expect 0 "$cmake" --build packed/build
+  (umask 077 && cd packed/build && expect 0 cpack)
+  deb=$(echo packed/build/novacore-benchmark-hello_0.1-1_*.deb)
+  dpkg-deb -f "$deb" Depends >depends
+  grep -qE 'novacore-abi-1' depends || fail "it depends on $(cat depends)"
+  dpkg-deb -x "$deb" unpacked
+  so=unpacked/usr/lib/novacore/plugins/1/benchmark/hello.so
+  grep -q "$(sha256sum "$so" | cut -d' ' -f1)" "${so%.so}.manifest" || fail 'packed is another file'
+  ! find unpacked/usr -perm /022 | grep . || fail 'others could write to these'
+  ! find unpacked/usr ! -perm -004 | grep . || fail 'others could not read these'
+  [ -s unpacked/usr/share/doc/novacore-benchmark-hello/copyright ] || fail 'it has no licence'
+  echo 'novacore_add_package()' >>packed/CMakeLists.txt
+  expect 1 "$cmake" -S packed -B packed/build
+  says 'give CONTACT'
+fi
+
 note 'the SDK builds and installs without the rest, where a distribution has its libraries'
 libdir=lib/$(cc -dumpmachine)
 expect 0 "$cmake" -S "$source/sdk" -B alone -DCMAKE_BUILD_TYPE=Release "-DCMAKE_INSTALL_LIBDIR=$libdir"
