@@ -133,7 +133,8 @@ class Reader:
         return code, self.as_in_usr(text)
 
     def as_in_usr(self, text):
-        """What would be printed were novacore below /usr, where no path need be told."""
+        """What a terminal would show were novacore below /usr, where no path need be told."""
+        text = re.sub(r"^step \d+/\d+ .*\n", "", text, flags=re.M)  # on a terminal it is gone at the end
         text = text.replace(str(self.home), HOME).replace(f" -DCMAKE_PREFIX_PATH={self.prefix}", "")
         return text.replace(f"{self.prefix}/bin/novacore ", "novacore ").replace(str(self.prefix), "/usr")
 
@@ -218,7 +219,7 @@ class Page:
 
 
 def install(build, prefix):
-    result = subprocess.run(["cmake", "--install", build, "--prefix", prefix], capture_output=True,
+    result = subprocess.run(["cmake", "--install", build, "--strip", "--prefix", prefix], capture_output=True,
                             text=True)
     if result.returncode:
         sys.exit(f"cannot install {build}: {result.stderr}")
