@@ -47,7 +47,6 @@ done
 only 'novacore results ' list show export import delete
 only 'novacore plugin ' list info new check keygen sign verify
 for action in new check keygen sign verify; do
-  ! grep -q 'is not implemented' <("$novacore" plugin $action --help 2>&1) || continue
   expect 0 "$novacore" plugin $action --help
   mapfile -t options < <(grep -oE '^  --[a-z][a-z-]*' "$scratch/out" | tr -d ' ')
   only "novacore plugin $action --" "${options[@]}"

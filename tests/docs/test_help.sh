@@ -40,7 +40,6 @@ for command in "${commands[@]}"; do
   mapfile -t actions < <(sed -n "/^\$/q;s/.*novacore $command \([a-z][a-z|]*\).*/\1/p" "$scratch/help-$command" |
     tr '|' '\n' | sort -u)
   for action in "${actions[@]}"; do
-    ! grep -q 'is not implemented' <("$novacore" "$command" "$action" --help 2>&1) || continue
     expect 0 "$novacore" "$command" "$action" --help
     cmp -s "$scratch/out" "$scratch/help-$command" && continue
     cp "$scratch/out" "$scratch/help-$command-$action"
@@ -95,7 +94,6 @@ while read -r line; do
   novacore\ doctor*) # finds what this host lacks
     $line >/dev/null 2>&1 || [ $? = 3 ] || fail "exit code: $line" ;;
   novacore\ plugin\ new* | mkdir*)
-    ! grep -q 'is not implemented' <($line 2>&1) || continue
     rm -rf ./*/
     expect 0 bash -c "$line" ;;
   novacore\ --* | novacore\ run\ *)

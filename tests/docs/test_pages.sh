@@ -42,7 +42,6 @@ while read -r command; do
   # some actions have a --help of their own; its options stand in the command's page, too
   : >"$scratch/own.help"
   for action in $(actions_of_help "$scratch/$command.help" "$command"); do
-    ! grep -q 'is not implemented' <("$novacore" "$command" "$action" --help 2>&1) || continue
     expect 0 "$novacore" "$command" "$action" --help
     cmp -s "$scratch/out" "$scratch/$command.help" || cat "$scratch/out" >>"$scratch/own.help"
   done
