@@ -22,7 +22,7 @@ static int replicate(void *self, nova_run id, uint32_t index, uint32_t side)
 {
 	static const char *const argv[] = {"true", NULL};
 	const struct nova_exec program = {.struct_size = sizeof(program), .argv = argv};
-	struct nova_result from = {.struct_size = sizeof(from)}, to = from;
+	struct nova_result from = {.struct_size = sizeof(from)}, to = from, code = from;
 	struct nova_sample sample = {.struct_size = sizeof(sample), .metric = run.name};
 	int status;
 	(void)self, (void)index, (void)side;
@@ -30,15 +30,15 @@ static int replicate(void *self, nova_run id, uint32_t index, uint32_t side)
 	    !(status = lab->vm_power(id, sample.vm, NOVA_POWER_START, 0)) &&
 	    !(status = lab->wait(id, sample.vm, NOVA_EVENT_READY, 0, NULL)) &&
 	    !(status = lab->exec(id, sample.vm, &program, 0)) &&
+	    !(status = lab->result(id, sample.vm, NOVA_FIELD_EXIT_STATUS, 0, &code)) &&
 	    !(status = lab->result(id, sample.vm, NOVA_FIELD_STARTED_NS, 0, &from)) &&
 	    !(status = lab->result(id, sample.vm, NOVA_FIELD_RETURNED_NS, 0, &to)))
 		sample.value = (double)(to.i64 - from.i64) / 1e9, sample.t_ns = to.i64;
 	if (status == NOVA_E_INTERRUPTED || status == NOVA_E_REFUSED)
 		return status; /* the run must not go on; any other failure is a result, too */
-	sample.status = !status ? NOVA_SAMPLE_OK : status == NOVA_E_TIMEOUT ? NOVA_SAMPLE_TIMED_OUT
-	                                                                    : NOVA_SAMPLE_FAILED;
-	status = lab->sample(id, &sample);
-	return status ? status : lab->attempt(id, sample.status);
+	sample.status = !status && !code.i64 ? NOVA_SAMPLE_OK
+	              : status == NOVA_E_TIMEOUT ? NOVA_SAMPLE_TIMED_OUT : NOVA_SAMPLE_FAILED;
+	return (status = lab->sample(id, &sample)) ? status : lab->attempt(id, sample.status);
 }
 
 static const struct nova_benchmark ops = {.struct_size = sizeof(ops), .targets_min = 1,

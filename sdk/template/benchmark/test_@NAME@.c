@@ -31,8 +31,11 @@ int main(void)
 	EXPECT(sample && sample->status == NOVA_SAMPLE_FAILED);
 	sample = measure(host, NOVA_E_TIMEOUT, 0);
 	EXPECT(sample && sample->status == NOVA_SAMPLE_TIMED_OUT);
+	nova_testhost_script_exec(host, "true", "", 1); /* its exit status from now on */
+	sample = measure(host, NOVA_DONE, 0);
+	EXPECT(sample && sample->status == NOVA_SAMPLE_FAILED);
 	EXPECT(nova_testhost_attempts(host, NOVA_SAMPLE_OK) == 1);
-	EXPECT(nova_testhost_attempts(host, NOVA_SAMPLE_FAILED) == 1);
+	EXPECT(nova_testhost_attempts(host, NOVA_SAMPLE_FAILED) == 2);
 
 	EXPECT(nova_testhost_complaints(host) == 0);
 	nova_testhost_free(host);
