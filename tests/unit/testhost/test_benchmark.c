@@ -187,6 +187,8 @@ static struct nova_sample good(void)
 	                            .t_ns = table->now_ns()};
 }
 
+static int outcome; /* of the call that a scenario is about */
+
 /* --- tests -------------------------------------------------------------------------------------
  */
 
@@ -501,6 +503,29 @@ static void scripts_are_used_up_in_their_order(void **state)
 	assert_non_null(strstr(nova_testhost_error(host), "vm_create: "));
 }
 
+static int creates_one(void)
+{
+	outcome = lab->vm_create(run, 0, NULL, 0, &vm);
+	return attempt();
+}
+
+static void a_new_script_holds_from_then_on(void **state)
+{
+	(void)state;
+	nova_testhost_script(host, "vm_create", NOVA_E_FAILED, 0, 0);
+	once(creates_one);
+	assert_int_equal(outcome, NOVA_E_FAILED);
+	nova_testhost_script(host, "vm_create", NOVA_E_FULL, 0, 0);
+	once(creates_one);
+	assert_int_equal(outcome, NOVA_E_FULL);
+	nova_testhost_script(host, "vm_create", NOVA_E_BUSY, 0, 1);
+	once(creates_one);
+	assert_int_equal(outcome, NOVA_E_BUSY);
+	once(creates_one);
+	assert_int_equal(outcome, NOVA_E_FULL);
+	assert_no_complaint();
+}
+
 static int starts_and_stops(void)
 {
 	started();
@@ -598,6 +623,7 @@ static void refuses_scripts_that_mean_nothing(void **state)
 	assert_int_equal(nova_testhost_script(host, "exec", 1, 0, 0), NOVA_E_INVALID);
 	assert_int_equal(nova_testhost_script(host, "exec", -99, 0, 0), NOVA_E_INVALID);
 	assert_int_equal(nova_testhost_script(host, "exec", 0, -1, 0), NOVA_E_INVALID);
+	assert_int_equal(nova_testhost_script(host, "exec", NOVA_E_UNKNOWN, 0, 0), NOVA_DONE);
 }
 
 static int asks(void)
@@ -636,6 +662,9 @@ static int uses_what_is_denied(void)
 	struct nova_shape shape = {.struct_size = sizeof(shape), .boot = NOVA_BOOT_STUB};
 
 	assert_int_equal(lab->can(run, 0, NOVA_CAN_RESET, NULL, 0), 0);
+	started();
+	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_RUNNING, 0, NULL), NOVA_DONE);
+	assert_no_complaint();
 	assert_int_equal(lab->vm_create(run, 0, &shape, 0, &vm), NOVA_E_UNSUPPORTED);
 	started();
 	assert_int_equal(lab->vm_power(run, vm, NOVA_POWER_RESET, 0), NOVA_E_UNSUPPORTED);
@@ -915,7 +944,6 @@ static void a_loop_that_waits_for_a_time_ends(void **state)
  */
 
 static struct nova_sample given;
-static int outcome;
 
 static int gives(void)
 {
@@ -939,21 +967,23 @@ static void samples_are_kept_with_side_and_text_of_their_own(void **state)
 	given.t_ns = 1;
 	replicate_does = gives;
 	assert_int_equal(nova_testhost_replicate(host, 0, NOVA_SIDE_NATIVE), NOVA_DONE);
+	given.intended_ns = nova_testhost_now_ns(host); /* it took no time */
+	assert_int_equal(nova_testhost_replicate(host, 2, NOVA_SIDE_NATIVE), NOVA_DONE);
 	given.status = NOVA_SAMPLE_TIMED_OUT;
 	given.value = NAN; /* ignored */
 	assert_int_equal(nova_testhost_replicate(host, 1, NOVA_SIDE_B), NOVA_DONE);
 	assert_no_complaint();
 	name[0] = 'x';
-	assert_int_equal(nova_testhost_sample_count(host), 2);
+	assert_int_equal(nova_testhost_sample_count(host), 3);
 	sample = nova_testhost_sample(host, 0);
 	assert_string_equal(sample->metric, "fake.time");
 	assert_int_equal(sample->side, NOVA_SIDE_NATIVE);
 	assert_true(fabs(sample->value - 0.5) < 1e-9);
 	assert_ptr_equal(nova_testhost_sample_of(host, "fake.time", 1),
 	                 nova_testhost_sample(host, 1));
-	assert_int_equal(nova_testhost_sample(host, 1)->side, NOVA_SIDE_B);
-	assert_null(nova_testhost_sample(host, 2));
-	assert_null(nova_testhost_sample_of(host, "fake.time", 2));
+	assert_int_equal(nova_testhost_sample(host, 2)->side, NOVA_SIDE_B);
+	assert_null(nova_testhost_sample(host, 3));
+	assert_null(nova_testhost_sample_of(host, "fake.time", 3));
 	assert_null(nova_testhost_sample_of(host, "fake", 0));
 }
 
@@ -1535,6 +1565,7 @@ int main(void)
 	        TEST(host_processes_are_simulated_too),
 	        TEST(migrates_between_targets),
 	        TEST(scripts_are_used_up_in_their_order),
+	        TEST(a_new_script_holds_from_then_on),
 	        TEST(a_script_of_one_action_goes_before_those_of_the_call),
 	        TEST(calls_end_at_their_deadlines),
 	        TEST(events_come_as_scripted),

@@ -374,8 +374,8 @@ static void complains_of_a_second_done(void **state)
 static void gives_parameters_in_their_types(void **state)
 {
 	static const char *const given[] = {
-	        "count=9",       "sizes=1KiB, 2MB", "fast=true",  "rate=8kbit/s",
-	        "share=-2.5e-1", "path=~/x",        "mode=quick", NULL};
+	        "count=9",       "sizes=1.5KiB, 2MB", "fast=true",  "rate=0.5/s",
+	        "share=-2.5e-1", "path=~/x",          "mode=quick", NULL};
 	struct nova_testhost *host = nova_testhost_new(&plugin, given);
 	const struct nova_host *table = nova_testhost_table();
 	uint64_t instance;
@@ -391,7 +391,7 @@ static void gives_parameters_in_their_types(void **state)
 	assert_int_equal(table->param_i64(instance, "wait", 0, &value), NOVA_DONE);
 	assert_int_equal(value, 1500000000);
 	assert_int_equal(table->param_i64(instance, "sizes", 0, &value), NOVA_DONE);
-	assert_int_equal(value, 1024);
+	assert_int_equal(value, 1536);
 	assert_int_equal(table->param_i64(instance, "sizes", 1, &value), NOVA_DONE);
 	assert_int_equal(value, 2000000);
 	assert_int_equal(table->param_i64(instance, "sizes", 2, &value), NOVA_E_NOT_FOUND);
@@ -399,7 +399,7 @@ static void gives_parameters_in_their_types(void **state)
 	assert_int_equal(value, 1);
 	assert_string_equal(table->param_text(instance, "count", 0), "9");
 	assert_int_equal(table->param_f64(instance, "rate", 0, &wide), NOVA_DONE);
-	assert_true(fabs(wide - 1000) < 1e-9);
+	assert_true(fabs(wide - 0.5) < 1e-9);
 	assert_int_equal(table->param_f64(instance, "share", 0, &wide), NOVA_DONE);
 	assert_true(fabs(wide + 0.25) < 1e-9);
 	assert_string_equal(table->param_text(instance, "mode", 0), "quick");
