@@ -2,7 +2,8 @@
 /*
  * The static check of one plugin file, from its name to its libraries, in the order in which each
  * step may rely on the one before: path, owner, manifest, digest, signature, note, kind, exports,
- * binding, libraries. Each file is read once; what is checked of it is of the same bytes.
+ * binding, where libraries are looked for, libraries. Each file is read once; what is checked of it
+ * is of the same bytes.
  */
 #include "core/plugin/inside.h"
 
@@ -163,6 +164,60 @@ static int check_binding(struct subject *subject)
 		        "%s is not bound when it is loaded, so a missing function would show in "
 		        "the middle of a run; link it with -Wl,-z,now",
 		        subject->path);
+	return 0;
+}
+
+/* What is wrong with looking for libraries there, or nothing. */
+static int judge_search(const struct nova_check *check, const char *directory,
+                        struct nova_error *why)
+{
+	static const char *const origins[] = {"$ORIGIN", "${ORIGIN}"};
+	NOVA_AUTOFREE char *path = nova_strdup(directory);
+	enum nova_refusal_reason reason;
+	struct stat status;
+	NOVA_AUTOCLOSE int fd = -1;
+
+	for (size_t i = 0; i < NOVA_COUNT(origins); i++) {
+		size_t length = strlen(origins[i]);
+		if (strncmp(directory, origins[i], length) ||
+		    (directory[length] && directory[length] != '/'))
+			continue;
+		free(path);
+		path = nova_format("%s%s", check->directory, directory + length);
+	}
+	if (*path != '/' || strchr(path, '$'))
+		return nova_error_set(why, NOVA_E_REFUSED, "it is no full path");
+	if (nova_trust_open(&check->trust, path, &fd, &reason, why))
+		return why->code;
+	/* sticky protects the files that are there, not the names that are not */
+	if (fstat(fd, &status) || (status.st_mode & S_IWOTH))
+		return nova_error_set(why, NOVA_E_REFUSED, "everybody can write there");
+	return 0;
+}
+
+/* Libraries are code of the plugin's as well: they must not come from where others can write. */
+static int check_search(struct subject *subject)
+{
+	for (char **search = subject->elf.search; *search; search++) {
+		NOVA_AUTOFREE char *list = nova_strdup(*search);
+		char *rest = list, *directory;
+		while ((directory = strsep(&rest, ":"))) {
+			struct nova_error why = {0};
+			if (judge_search(subject->check, directory, &why))
+				return REFUSE(subject, LIBRARY_PATH,
+				              "%s looks for libraries in `%.200s`, which is not "
+				              "safe: %s. Link it without an RPATH, as "
+				              "novacore_add_plugin does",
+				              subject->path, directory, why.text);
+		}
+	}
+	for (char **name = subject->elf.needed; *name; name++) {
+		if (strchr(*name, '/'))
+			return REFUSE(subject, LIBRARY_PATH,
+			              "%s needs the library `%.200s` by its path instead of its "
+			              "name; link it with a library that has a soname",
+			              subject->path, *name);
+	}
 	return 0;
 }
 
@@ -334,7 +389,7 @@ static int check_all(struct subject *subject, const char *file, char **text)
 	    check_signature(subject, manifest_file, *text, manifest_bytes))
 		return subject->error->code;
 	if (check_note(subject) || check_exports(subject) || check_binding(subject) ||
-	    check_libraries(subject))
+	    check_search(subject) || check_libraries(subject))
 		return subject->error->code;
 	subject->manifest->path = nova_strdup(subject->path);
 	subject->manifest->manifest_path = nova_strdup(manifest_path);
@@ -379,7 +434,7 @@ static bool is_unsafe(enum nova_refusal_reason reason)
 {
 	return reason == NOVA_REFUSED_SYMLINK || reason == NOVA_REFUSED_OWNER ||
 	       reason == NOVA_REFUSED_WRITABLE || reason == NOVA_REFUSED_SIGNATURE ||
-	       reason == NOVA_REFUSED_REVOKED;
+	       reason == NOVA_REFUSED_REVOKED || reason == NOVA_REFUSED_LIBRARY_PATH;
 }
 
 static bool is_unloadable(enum nova_refusal_reason reason)
@@ -481,7 +536,8 @@ static void inspect_bytes(struct nova_inspection *inspection, struct subject *su
 	note_result(inspection, NOVA_ASPECT_NOTE, check_note(subject), subject);
 	note_result(inspection, NOVA_ASPECT_EXPORTS, check_exports(subject), subject);
 	note_result(inspection, NOVA_ASPECT_BINDING, check_binding(subject), subject);
-	note_result(inspection, NOVA_ASPECT_LIBRARIES, check_libraries(subject), subject);
+	if (note_result(inspection, NOVA_ASPECT_LIBRARIES, check_search(subject), subject))
+		note_result(inspection, NOVA_ASPECT_LIBRARIES, check_libraries(subject), subject);
 	inspection->unloadable |=
 	        !subject->elf.entry || !nova_word_of(nova_kind_words, inspection->kind);
 }

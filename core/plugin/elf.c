@@ -26,7 +26,8 @@ bool nova_elf_is_native(const unsigned char *identity, uint16_t machine)
 struct dynamic {
 	GElf_Addr strings, symbols, hash, gnu_hash;
 	GElf_Xword string_bytes;
-	bool bind_now, rpath, runpath;
+	bool bind_now;
+	GElf_Xword rpath, runpath; /* of the string table, whose first is empty */
 	size_t needed_count;
 	GElf_Xword needed[NOVA_NEEDED_LIMIT];
 };
@@ -77,8 +78,8 @@ static int read_dynamic(Elf *elf, struct dynamic *dynamic)
 		case DT_SYMTAB: dynamic->symbols = entry.d_un.d_ptr; break;
 		case DT_HASH: dynamic->hash = entry.d_un.d_ptr; break;
 		case DT_GNU_HASH: dynamic->gnu_hash = entry.d_un.d_ptr; break;
-		case DT_RPATH: dynamic->rpath = true; break;
-		case DT_RUNPATH: dynamic->runpath = true; break;
+		case DT_RPATH: dynamic->rpath = entry.d_un.d_val; break;
+		case DT_RUNPATH: dynamic->runpath = entry.d_un.d_val; break;
 		case DT_BIND_NOW: dynamic->bind_now = true; break;
 		case DT_FLAGS: dynamic->bind_now |= (entry.d_un.d_val & DF_BIND_NOW) != 0; break;
 		case DT_FLAGS_1: dynamic->bind_now |= (entry.d_un.d_val & DF_1_NOW) != 0; break;
@@ -188,6 +189,22 @@ static int read_needed(const struct dynamic *dynamic, const Elf_Data *strings, c
 	return 0;
 }
 
+/* The loader takes RPATH only where there is no RUNPATH; both are kept, whatever it takes. */
+static int read_search(const struct dynamic *dynamic, const Elf_Data *strings, struct nova_elf *out)
+{
+	const GElf_Xword offsets[] = {dynamic->rpath, dynamic->runpath};
+	size_t count = 0;
+
+	for (size_t i = 0; i < NOVA_COUNT(offsets); i++) {
+		const char *text = offsets[i] ? string_at(strings, offsets[i]) : "";
+		if (!text)
+			return -1;
+		if (*text)
+			out->search[count++] = nova_strdup(text);
+	}
+	return 0;
+}
+
 static int read_all(Elf *elf, struct nova_elf *out, struct nova_error *error)
 {
 	struct dynamic dynamic = {0};
@@ -206,6 +223,8 @@ static int read_all(Elf *elf, struct nova_elf *out, struct nova_error *error)
 		return nova_error_set(error, NOVA_E_INVALID, "has no usable string table");
 	if (read_needed(&dynamic, strings, out->needed))
 		return nova_error_set(error, NOVA_E_INVALID, "has a damaged list of libraries");
+	if (read_search(&dynamic, strings, out))
+		return nova_error_set(error, NOVA_E_INVALID, "has a damaged search path");
 	if (read_exports(elf, &dynamic, strings, out))
 		return nova_error_set(error, NOVA_E_INVALID, "has a damaged symbol table");
 	out->bind_now = dynamic.bind_now;
@@ -227,6 +246,8 @@ int nova_elf_read(const void *bytes, size_t count, struct nova_elf *elf, struct 
 void nova_elf_clear(struct nova_elf *elf)
 {
 	free(elf->other);
+	for (char **path = elf->search; *path; path++)
+		free(*path);
 	for (char **name = elf->needed; *name; name++)
 		free(*name);
 	memset(elf, 0, sizeof(*elf));
@@ -246,6 +267,6 @@ void nova_elf_needs(int fd, struct nova_needs *needs)
 			read_needed(&dynamic, strings, needs->names);
 	}
 	needs->rpath = dynamic.rpath && !dynamic.runpath; /* as the loader has it */
-	needs->runpath = dynamic.runpath;
+	needs->runpath = dynamic.runpath != 0;
 	elf_end(elf);
 }

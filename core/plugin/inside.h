@@ -140,6 +140,7 @@ struct nova_elf {
 	char *other;         /* the first of them, or NULL */
 	bool bind_now;
 	char *needed[NOVA_NEEDED_LIMIT + 1]; /* DT_NEEDED, NULL-terminated */
+	char *search[3]; /* DT_RPATH, DT_RUNPATH as they stand there, likewise */
 };
 /* From the dynamic segment, as the dynamic loader sees it. Non-zero: not a library for this
  * machine. */

@@ -34,8 +34,9 @@ enum nova_refusal_reason {
 	NOVA_REFUSED_LAZY_BINDING,    /* lazy-binding */
 	NOVA_REFUSED_EXPORTS,         /* exports: none, another, or more than one */
 	NOVA_REFUSED_UNSIGNED,        /* unsigned: and a signature is needed there */
-	NOVA_REFUSED_UNKNOWN_KEY, /* unknown-key: a signature is needed, and nobody knows whose */
-	NOVA_REFUSED_REVOKED,     /* revoked: the file, its manifest or the key */
+	NOVA_REFUSED_UNKNOWN_KEY,  /* unknown-key: a signature is needed, and nobody knows whose */
+	NOVA_REFUSED_REVOKED,      /* revoked: the file, its manifest or the key */
+	NOVA_REFUSED_LIBRARY_PATH, /* library-path: others could put a library where it looks */
 	/* dynamic: seen in a worker */
 	NOVA_REFUSED_LOAD = 100,  /* load: undefined symbol and the like */
 	NOVA_REFUSED_CRASH,       /* crash: while loading, in the entry, or in probe */

@@ -31,6 +31,7 @@ static const struct {
         {NOVA_REFUSED_UNSIGNED, "unsigned"},
         {NOVA_REFUSED_UNKNOWN_KEY, "unknown-key"},
         {NOVA_REFUSED_REVOKED, "revoked"},
+        {NOVA_REFUSED_LIBRARY_PATH, "library-path"},
         {NOVA_REFUSED_LOAD, "load"},
         {NOVA_REFUSED_CRASH, "crash"},
         {NOVA_REFUSED_HANG, "hang"},

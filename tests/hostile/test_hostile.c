@@ -434,6 +434,9 @@ static void refuses_each_built_static_one(void **state)
 	        {"no-entry", "exports", "does not export nova_plugin_entry_v1"},
 	        {"exports", "exports", "nova_hostile_export"},
 	        {"lazy", "lazy-binding", "-z,now"},
+	        {"rpath-tmp", "library-path", "`/tmp`"},
+	        {"rpath-relative", "library-path", "`lib`"},
+	        {"rpath-missing", "library-path", "No such file"},
 	        {"missing-library", "missing-library", "install the package novahostile7"},
 	        {"missing-nameless", "missing-library", "libnovahostile.so.7"},
 	};
@@ -640,9 +643,9 @@ static void refuses_each_dynamic_one(void **state)
 
 static void loads_what_goes_wrong_only_later(void **state)
 {
-	static const char *const names[] = {"good",           "replicate-crash",
-	                                    "replicate-exit", "replicate-hang",
-	                                    "replicate-hog",  "replicate-corrupt"};
+	static const char *const names[] = {
+	        "good",           "rpath-origin",  "replicate-crash",  "replicate-exit",
+	        "replicate-hang", "replicate-hog", "replicate-corrupt"};
 
 	(void)state;
 	for (size_t i = 0; i < NOVA_COUNT(names); i++) {

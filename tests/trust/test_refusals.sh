@@ -45,7 +45,7 @@ put swapped; cp "$hostile/good.manifest" "$folder/swapped.manifest"
 put changed; echo x >>"$folder/changed.so"
 put forged; echo "not a signature" >"$folder/forged.manifest.sig"
 put text; echo "#!/bin/sh" >"$folder/text.so"
-for name in no-note lazy exports missing-library; do cp "$hostile/$name".* "$folder/"; done
+for name in no-note lazy exports rpath-tmp missing-library; do cp "$hostile/$name".* "$folder/"; done
 note_word major 0 2
 note_word minor 2 99
 note_word draft 4 99
@@ -54,7 +54,7 @@ put taken; put taken second/1/benchmark
 put taken-back
 sha256sum "$folder/taken-back.manifest" | cut -d' ' -f1 >"$NOVACORE_HOME/config/keys.d/revoked"
 expected="file-name symlink writable unreadable no-manifest bad-manifest wrong-manifest hash signature not-elf \
-no-note abi-major abi-minor abi-draft kind duplicate missing-library lazy-binding exports revoked"
+no-note abi-major abi-minor abi-draft kind duplicate missing-library lazy-binding exports revoked library-path"
 if $root; then
   # what an ordinary user cannot make, or is not asked for
   put foreign; chown 12345 "$folder/foreign.so"
@@ -102,6 +102,7 @@ duplicate Remove one of them
 missing-library install the package novahostile7
 lazy-binding link it with
 exports version script
+library-path Link it without an RPATH
 revoked install a newer version
 END
 if $root; then

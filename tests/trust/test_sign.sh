@@ -70,7 +70,7 @@ expect 2 "$novacore" plugin keygen x --passphrase=abcdefgh
 ! ls x.* >/dev/null 2>&1 || fail "something was written"
 # at a terminal: what is typed, and that it is not shown
 cat >type.py <<'END'
-import os, pty, sys, time, select
+import os, pty, sys, termios, time, select
 lines, argv = sys.argv[1].split("|"), sys.argv[2:]
 pid, fd = pty.fork()
 if pid == 0:
@@ -87,6 +87,8 @@ while True:
     shown += piece
     if shown.count(b"assphrase of") > asked and lines:
         asked = shown.count(b"assphrase of")
+        while termios.tcgetattr(fd)[3] & termios.ECHO:  # the prompt comes first
+            time.sleep(0.01)
         os.write(fd, lines.pop(0).encode() + b"\n")
 status = os.waitpid(pid, 0)[1]
 sys.stdout.write(shown.decode())
