@@ -23,7 +23,7 @@ expect 0 "$novacore" plugin list --json
 check out "r['schema'] == 'novacore.plugins/1' and r['abi']['major'] == 1"
 check out "'good' in [p['name'] for p in r['plugins']]"
 check out "all(p['kind'] == 'benchmark' and len(p['sha256']) == 64 for p in r['plugins'])"
-check out "sorted({x['code'] for x in r['refused']}) == ['exports', 'lazy-binding', 'missing-library', 'no-note']"
+check out "sorted({x['code'] for x in r['refused']}) == ['exports', 'lazy-binding', 'library-path', 'missing-library', 'no-note']"
 
 note "info"
 expect 0 "$novacore" plugin info good
