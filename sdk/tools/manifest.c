@@ -355,12 +355,15 @@ static int print_markdown(const char *path)
 	int result = -1;
 
 	config_init(&config);
-	if (!config_read_file(&config, path))
-		complain("%s:%d: %s", path, config_error_line(&config), config_error_text(&config));
-	else
-		result = 0;
-	if (!result)
+	errno = 0;
+	if (config_read_file(&config, path)) {
 		nova_reference_print(&config, stdout);
+		result = 0;
+	} else if (config_error_type(&config) == CONFIG_ERR_FILE_IO) {
+		complain("cannot read %s: %s", path, strerror(errno ? errno : EIO));
+	} else {
+		complain("%s:%d: %s", path, config_error_line(&config), config_error_text(&config));
+	}
 	config_destroy(&config);
 	if (fflush(stdout) || ferror(stdout))
 		return complain("cannot write to standard output");

@@ -45,6 +45,26 @@ says "not an ELF file"
 expect 1 "$tool" missing.so
 says "No such file"
 
+note "--markdown prints what a manual page takes from a manifest, and survives any text"
+cp "$hostile/good.manifest" good.manifest
+expect 0 "$tool" --markdown good.manifest
+[ "$(head -n 1 out)" = "$(sed -n 's/^summary = "\(.*\)";$/\1/p' good.manifest)" ] || fail "the first line is not the summary"
+says "### Metrics"
+cat >odd.manifest <<'END'
+summary = 5; kind = ( 1 ); name = { a = 1; };
+parameters = ( "x", { name = 3; choices = ( 1, { } ); }, { choices = 7; type = "in|te<ger"; list = true; } );
+metrics = { a = { unit = 1; }; };
+END
+expect 0 "$tool" --markdown odd.manifest
+says '| in\|te\<ger, list |'
+echo 'a = ' >broken.manifest
+expect 1 "$tool" --markdown broken.manifest
+says "broken.manifest:2: syntax error"
+expect 1 "$tool" --markdown missing.manifest
+says "cannot read missing.manifest: No such file or directory"
+expect 2 "$tool" --markdown good.manifest other.so
+expect 2 "$tool" --markdown good.manifest --output x
+
 note "wrong usage"
 expect 2 "$tool"
 expect 2 "$tool" good.txt
