@@ -295,14 +295,24 @@ void nova_trust_end(struct nova_trust *trust)
 	*trust = (struct nova_trust){0};
 }
 
-/* Directories to search; `text` is one of them, and the list's own. */
+/* Directories to search. */
 struct roots {
 	char **items; /* NULL-terminated */
 	size_t count;
 };
 
+/* Takes `text` over. What is named twice is searched once, or each plugin were its own double. */
 static void add_root(struct roots *roots, char *text)
 {
+	NOVA_AUTOFREE char *real = realpath(text, NULL);
+
+	for (size_t i = 0; real && i < roots->count; i++) {
+		NOVA_AUTOFREE char *other = realpath(roots->items[i], NULL);
+		if (other && !strcmp(real, other)) {
+			free(text);
+			return;
+		}
+	}
 	roots->items = nova_realloc(roots->items, (roots->count + 2) * sizeof(*roots->items));
 	roots->items[roots->count++] = text;
 	roots->items[roots->count] = NULL;

@@ -67,3 +67,20 @@ if [ "$(id -u)" = 0 ]; then
 fi
 expect 0 env NOVACORE_PLUGIN_PATH="$hostile" NOVACORE_HOME= "$tree/tests/as-user" "$built" plugin list
 says "benchmark   good"
+# what is named twice is no double of itself
+expect 0 env NOVACORE_PLUGIN_PATH="$hostile:$hostile/." NOVACORE_HOME= "$tree/tests/as-user" "$built" plugin list
+! grep -q " duplicate " out || fail "a directory that is named twice is searched twice"
+
+note "who has more rights than the caller is privileged, too"
+if [ "$(id -u)" != 0 ] || findmnt -no OPTIONS -T "$scratch" | grep -q nosuid; then
+  echo "   not tried: it needs root, and a file system that takes set-group-ID"
+else
+  cp "$novacore" prefix/bin/more
+  chgrp 12345 prefix/bin/more
+  chmod g+s prefix/bin/more
+  expect 0 env NOVACORE_PLUGIN_PATH="$hostile" "$tree/tests/as-user" "$scratch/prefix/bin/more" plugin list
+  says "is ignored"
+  says "benchmark  good" # of the prefix
+  expect 0 env "$tree/tests/as-user" "$scratch/prefix/bin/more" plugin info good
+  says "trusted   prefix"
+fi
