@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,26 +161,14 @@ static char *default_author(const char *name)
 
 /* --- the template ---------------------------------------------------------------------------- */
 
-/* <prefix> of <prefix>/bin/novacore, or the build tree; `*built`: the latter. */
+/* `*built`: it is no prefix but a build tree. */
 static char *own_prefix(bool *built, struct nova_error *error)
 {
-	char path[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *prefix = nova_prefix(error);
+	NOVA_AUTOFREE char *program = nova_format("%s/bin/novacore", prefix ? prefix : "");
 
-	if (length < 0) {
-		nova_error_errno(error, "cannot find the running program in /proc/self/exe, and "
-		                        "with it the templates; is /proc mounted?");
-		return NULL;
-	}
-	path[length] = '\0';
-	*strrchr(path, '/') = '\0';
-	NOVA_AUTOFREE char *beside = nova_format("%s/share/novacore/template", path);
-	char *name = strrchr(path, '/');
-
-	*built = !access(beside, F_OK) || !name || strcmp(name, "/bin") != 0;
-	if (!*built)
-		*name = '\0';
-	return nova_strdup(*path ? path : "/");
+	*built = access(program, F_OK) != 0;
+	return prefix;
 }
 
 static char *expand(const char *text, const struct request *request)
@@ -410,7 +397,8 @@ static const char *const trials[] = {
 
 static void print_next(const struct request *request, const char *prefix, bool built)
 {
-	NOVA_AUTOFREE char *directory = quoted(request->directory), *place = quoted(prefix);
+	NOVA_AUTOFREE char *directory = quoted(request->directory),
+	                   *place = quoted(*prefix ? prefix : "/");
 	NOVA_AUTOFREE char *plugins =
 	        nova_format("%s/lib/novacore/plugins/%u", prefix, NOVA_ABI_MAJOR);
 	NOVA_AUTOFREE char *program = nova_format("%s%s", place, built ? "/" : "/bin/");

@@ -210,8 +210,6 @@ bool nova_file_name_valid(const char *file);
 
 /* --- registry.c ------------------------------------------------------------------------------ */
 
-/* The directory that holds bin/ or, in a build tree, the program itself; heap. */
-char *nova_prefix(struct nova_error *error);
 /* nova_trust_now with the own directory and the keys of this prefix; nova_trust_end frees them. */
 int nova_trust_begin(struct nova_trust *trust, struct nova_error *error);
 void nova_trust_end(struct nova_trust *trust);

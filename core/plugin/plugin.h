@@ -116,6 +116,13 @@ struct nova_registry {
 };
 
 /*
+ * Where novacore is installed: the directory that holds the running program's bin/, or the build
+ * tree, which holds the program itself. "" stands for "/". The caller frees it; NULL and `error`
+ * without /proc.
+ */
+char *nova_prefix(struct nova_error *error);
+
+/*
  * Scans `<prefix>/lib/novacore/plugins/<abi-major>/<kind>/`, the prefix being that of the running
  * binary (or the build tree), then the directories of `plugins.path` in the system's configuration
  * file, then those of NOVACORE_PLUGIN_PATH (separated by colons, absolute, unprivileged only), each
