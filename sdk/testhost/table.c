@@ -10,12 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Under the lock. */
+static void guard_life(struct nova_testhost *host, const char *function)
+{
+	if (host && host->destroyed)
+		th_complain(host, "%s was called after destroy", function);
+}
+
 static void table_done(nova_op op, int32_t status)
 {
 	struct call *call;
 
 	pthread_mutex_lock(&th_lock);
 	call = th_find_call(op);
+	guard_life(call ? call->host : NULL, "done");
 	if (!call)
 		th_complain(NULL, "done(%llu): no such op", (unsigned long long)op);
 	else if (status > 0)
@@ -45,6 +53,7 @@ static int table_error(nova_op op, int32_t code, const char *text)
 
 	pthread_mutex_lock(&th_lock);
 	call = th_find_call(op);
+	guard_life(call ? call->host : NULL, "error");
 	if (!call || !text || code >= 0) {
 		th_complain(call ? call->host : NULL, "error(%llu, %d, \"%s\"): wrong argument",
 		            (unsigned long long)op, code, text ? text : "(null)");
@@ -99,6 +108,7 @@ static int put(nova_op op, const struct result *given)
 
 	pthread_mutex_lock(&th_lock);
 	call = th_find_call(op);
+	guard_life(call ? call->host : NULL, "put");
 	if (!call || given->field == 0 || (given->type == 't' && !given->key)) {
 		th_complain(call ? call->host : NULL,
 		            "put of field %u into op %llu: wrong argument", given->field,
@@ -150,6 +160,7 @@ static int table_event(nova_op instance, const struct nova_event *event)
 
 	pthread_mutex_lock(&th_lock);
 	host = th_find_instance(instance);
+	guard_life(host, "event");
 	if (!host || host->instance != instance) {
 		th_complain(host, "event for %llu, which is not an instance",
 		            (unsigned long long)instance);
@@ -178,6 +189,7 @@ static struct nova_testhost *instance_or_complain(uint64_t instance, const char 
 
 	pthread_mutex_lock(&th_lock);
 	host = th_find_instance(instance);
+	guard_life(host, function);
 	if (!host)
 		th_complain(NULL, "%s: no instance %llu", function, (unsigned long long)instance);
 	pthread_mutex_unlock(&th_lock);
@@ -225,6 +237,7 @@ static void table_log(uint64_t instance, uint32_t severity, const char *text)
 
 	pthread_mutex_lock(&th_lock);
 	host = th_find_instance(instance);
+	guard_life(host, "log");
 	if (!host || severity < NOVA_SAY_DEBUG || severity > NOVA_SAY_WARNING || !text) {
 		th_complain(host, "log: wrong argument");
 	} else {

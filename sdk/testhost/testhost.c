@@ -195,7 +195,9 @@ void nova_testhost_stop(struct nova_testhost *host)
 		ops->destroy(host->self);
 	if (host->lab)
 		th_benchmark_stop(host);
+	pthread_mutex_lock(&th_lock);
 	host->destroyed = 1;
+	pthread_mutex_unlock(&th_lock);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)

@@ -427,6 +427,9 @@ static int runs_here(void)
 	assert_int_equal(table->process(run, &exec, hear, heard, &status), NOVA_DONE);
 	assert_int_equal(status, -2);
 	assert_string_equal(heard, "said");
+	assert_int_equal(table->process(run, &exec, NULL, NULL, NULL), NOVA_DONE);
+	exec.argv = NULL;
+	assert_int_equal(table->process(run, &exec, NULL, NULL, NULL), NOVA_E_INVALID);
 	return attempt();
 }
 
@@ -436,7 +439,7 @@ static void host_processes_are_simulated_too(void **state)
 	heard[0] = 0;
 	nova_testhost_script_exec(host, "probe", "said", -2);
 	assert_int_equal(once(runs_here), NOVA_DONE);
-	assert_no_complaint();
+	assert_complaint("argv is empty");
 }
 
 static int migrates(void)
@@ -635,6 +638,9 @@ static int asks(void)
 	assert_int_equal(lab->can(run, 1, NOVA_CAN_STATS, why, sizeof(why)), 1);
 	assert_string_equal(why, "");
 	assert_int_equal(lab->can(run, 0, NOVA_CAN_SNAPSHOT, NULL, 0), 0);
+	strcpy(why, "x");
+	assert_int_equal(lab->can(run, 0, NOVA_CAN_SNAPSHOT, why, 0), 0); /* no room at all */
+	assert_string_equal(why, "x");
 	assert_int_equal(lab->can(run, 1, NOVA_CAN_KNOBS, NULL, 0), 1);
 	started();
 	assert_int_equal(lab->vm_power(run, vm, NOVA_POWER_OFF, 0), NOVA_DONE); /* said once */

@@ -436,7 +436,7 @@ static void refuses_wrong_parameters(void **state)
 	                                    "wait=0.5ns",
 	                                    "wait=.5s",
 	                                    "wait=1.s",
-	                                    "sizes=9999999TiB",
+	                                    "sizes=8388608TiB",
 	                                    "sizes=1kb",
 	                                    "rate=2Gbit/s",
 	                                    "rate=5",
@@ -619,6 +619,47 @@ static void complains_of_wrong_calls_of_the_table(void **state)
 	table->done(op, NOVA_DONE); /* ignored; there is nobody to tell */
 }
 
+static void complains_of_calls_after_destroy(void **state)
+{
+	struct nova_testhost *host = begin(NOVA_THREADS_PARALLEL);
+	const struct nova_host *table = nova_testhost_table();
+	struct nova_event event = {.struct_size = sizeof(event),
+	                           .kind = NOVA_EVENT_RUNNING,
+	                           .source = NOVA_SOURCE_POLL,
+	                           .name = "x",
+	                           .resolution_ns = 1};
+	uint64_t instance = nova_testhost_instance(host);
+
+	(void)state;
+	nova_testhost_stop(host);
+	nova_testhost_stop(host);
+	assert_int_equal(nova_testhost_complaints(host), 0);
+	table->done(instance, NOVA_DONE);
+	assert_complaints(host, 1, "done was called after destroy");
+	table->error(instance, NOVA_E_IO, "x");
+	assert_complaints(host, 2, "error was called after destroy");
+	table->event(instance, &event);
+	assert_complaints(host, 3, "event was called after destroy");
+	table->log(instance, NOVA_SAY_INFO, "x");
+	assert_complaints(host, 4, "log was called after destroy");
+	table->param_text(instance, "mode", 0);
+	assert_complaints(host, 5, "param_text was called after destroy");
+	table->directory(instance, NOVA_DIRECTORY_RUN);
+	assert_complaints(host, 6, "directory was called after destroy");
+	nova_testhost_free(host);
+}
+
+static void complains_of_puts_after_destroy(void **state)
+{
+	struct nova_testhost *host = begin(NOVA_THREADS_PARALLEL);
+
+	(void)state;
+	nova_testhost_stop(host);
+	nova_testhost_table()->put_i64(nova_testhost_instance(host), NOVA_FIELD_PID, 1);
+	assert_complaints(host, 1, "put was called after destroy");
+	nova_testhost_free(host);
+}
+
 static void complains_of_processes_that_may_not_be(void **state)
 {
 	static const char *const argv[] = {"true", NULL};
@@ -736,6 +777,8 @@ int main(void)
 	        cmocka_unit_test(complains_of_wrong_questions_for_parameters),
 	        cmocka_unit_test(complains_of_secrets_that_come_out),
 	        cmocka_unit_test(complains_of_wrong_calls_of_the_table),
+	        cmocka_unit_test(complains_of_calls_after_destroy),
+	        cmocka_unit_test(complains_of_puts_after_destroy),
 	        cmocka_unit_test(complains_of_processes_that_may_not_be),
 	        cmocka_unit_test(complains_of_a_silent_probe_and_a_failing_pump),
 	        cmocka_unit_test(a_cancelled_op_ends_with_what_the_driver_says),

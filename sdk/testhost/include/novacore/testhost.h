@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host for a test program: it stands where novacore stands, so that a plugin can be unit-tested
- * without the core. Link `novacore_testhost` (static; needs libc and the SDK headers only) together
- * with the plugin's own sources.
+ * A host for a test program: it stands where novacore stands, so that a plugin of any kind can be
+ * unit-tested without it. Link NovacoreSDK::testhost (libnovacore_testhost.a, -pthread -lm; nothing
+ * else) together with the plugin's own sources; its other symbols begin with th_.
  *
  *	const char *parameters[] = {"uri=test:", "timeout=5s", NULL};
  *	struct nova_testhost *host = nova_testhost_new(nova_plugin_entry_v1(NULL), parameters);
@@ -16,7 +16,8 @@
  * op unless the plugin is PARALLEL), gives each op its deadline, cancels it there, and complains of
  * whatever breaks the contract: an error without a text, two done(), a result after the end, a
  * parameter that is not declared or of another type, a secret in the log or in an error, a process
- * run by a driver that may not block.
+ * run by a driver that may not block, a call after `destroy`. Each complaint also goes to standard
+ * error, with "testhost: " before it.
  *
  * Functions may be called from any thread unless they say otherwise. Text and events that are
  * returned belong to the host and live until nova_testhost_free. Out of memory aborts.
