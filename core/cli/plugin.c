@@ -16,7 +16,7 @@ static const char help[] =
         "usage: novacore plugin list [--kind KIND] [--refused] [--format table|json]\n"
         "       novacore plugin info NAME|KIND/NAME [--format table|json|markdown]\n"
         "       novacore plugin new KIND NAME [DIR]\n"
-        "       novacore plugin check FILE\n"
+        "       novacore plugin check FILE|NAME [--set NAME=VALUE]…\n"
         "       novacore plugin keygen NAME [--output DIR]\n"
         "       novacore plugin sign FILE --key KEY\n"
         "       novacore plugin verify FILE [--key PUB]\n"

@@ -12,16 +12,18 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define BASE_SECONDS  30          /* of every check, for what is not an op */
-#define GRACE_MS      5000        /* after an op's deadline */
-#define MEMORY_LIMIT  (1ll << 30) /* as limits.worker_memory */
+#define GRACE_MS      5000                  /* after an op's deadline */
+#define TIME_LIMIT_NS (30 * NOVA_SECOND_NS) /* of a check, for what is not an op */
+#define MEMORY_LIMIT  (1ll << 30)           /* as limits.worker_memory */
 #define OUTPUT_LIMIT  (64ll << 20)
 #define OP_TIMEOUT_NS (60 * NOVA_SECOND_NS)
 
@@ -46,7 +48,9 @@ static const char help[] =
         "times\n"
         "  --only CHECK          only this check; several with commas\n"
         "  --list                the checks that there are, and what each proves\n"
-        "  --op-timeout DURATION what one call may take (default: 60s)\n"
+        "  --op-timeout DURATION what one call of an op may take (default: 60s)\n"
+        "  --time-limit DURATION what one check may take beside its ops (default: 30s)\n"
+        "  --memory-limit SIZE   what its process may take of memory (default: 1GiB)\n"
         "  --image IMAGE         a driver's VMs boot from this: a disk's path, or the target's "
         "own name\n"
         "  --kernel FILE         they boot this kernel of this host instead\n"
@@ -89,7 +93,7 @@ struct arguments {
 	size_t setting_count;
 	char *only; /* ",a,b," or NULL */
 	bool json, list, quiet;
-	int64_t op_timeout_ns;
+	int64_t op_timeout_ns, time_limit_ns, memory_bytes;
 };
 
 struct checking {
@@ -193,9 +197,10 @@ static char *find_obstacle(const struct checking *checking, const struct row *ro
 
 struct process {
 	atomic_int pid;
-	atomic_int over;
-	volatile int stop; /* for nova_child_run */
-	atomic_int grown;  /* 1: memory, 2: output */
+	sem_t over;
+	volatile int stop;    /* for nova_child_run */
+	atomic_int grown;     /* 1: memory, 2: output */
+	int64_t memory_bytes; /* more is too much */
 	char *stage;
 	enum nova_verdict verdict;
 	char *why;
@@ -250,20 +255,31 @@ static int64_t output_bytes(int pid)
 	return bytes;
 }
 
+/* Waits a while for the end of the process. */
+static bool is_over(struct process *process)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 50000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return sem_timedwait(&process->over, &until) == 0;
+}
+
 /* Ends the process when it grows, and when the user has had enough. */
 static void *watch(void *context)
 {
 	struct process *process = context;
 
-	while (!atomic_load(&process->over)) {
+	while (!is_over(process)) {
 		int pid = atomic_load(&process->pid);
-		if (pid > 0 && resident_bytes(pid) > MEMORY_LIMIT)
+		if (pid > 0 && resident_bytes(pid) > process->memory_bytes)
 			atomic_store(&process->grown, 1);
 		else if (pid > 0 && output_bytes(pid) > OUTPUT_LIMIT)
 			atomic_store(&process->grown, 2);
 		if (atomic_load(&process->grown) || interrupted)
 			process->stop = 1;
-		usleep(50000);
 	}
 	return NULL;
 }
@@ -300,8 +316,8 @@ static void judge(struct row *row, struct process *process, int code, int status
 	char *why = NULL;
 
 	if (atomic_load(&process->grown) == 1)
-		why = nova_format("while at `%s` it grew beyond %lld MiB of memory", stage,
-		                  MEMORY_LIMIT >> 20);
+		why = nova_format("while at `%s` it grew beyond %" PRId64 " MiB of memory", stage,
+		                  process->memory_bytes >> 20);
 	else if (atomic_load(&process->grown) == 2)
 		why = nova_format("while at `%s` it wrote more than %lld MiB to stdout and stderr",
 		                  stage, OUTPUT_LIMIT >> 20);
@@ -330,9 +346,9 @@ static void run_process(struct checking *checking, struct row *row)
 	NOVA_AUTOFREE char *folder = nova_format("%s/work", checking->directory);
 	NOVA_AUTOFREE char *temporary = nova_format("TMPDIR=%s", folder);
 	int64_t each_ns = checking->arguments->op_timeout_ns + GRACE_MS * INT64_C(1000000);
-	int64_t limit_ns = BASE_SECONDS * NOVA_SECOND_NS + row->ops * each_ns;
+	int64_t limit_ns = checking->arguments->time_limit_ns + row->ops * each_ns;
 	int64_t begin_ns = nova_now_ns();
-	struct process process = {0};
+	struct process process = {.memory_bytes = checking->arguments->memory_bytes};
 	struct nova_child_result result;
 	struct nova_error error = {0};
 	pthread_t watcher;
@@ -351,9 +367,10 @@ static void run_process(struct checking *checking, struct row *row)
 		set_verdict(row, NOVA_VERDICT_NOT_TRIED, nova_strdup(error.text));
 		return;
 	}
+	sem_init(&process.over, 0, 0);
 	bool watched = !pthread_create(&watcher, NULL, watch, &process);
 	int code = nova_child_run(&child, &result, &error);
-	atomic_store(&process.over, 1);
+	sem_post(&process.over);
 	if (watched)
 		pthread_join(watcher, NULL);
 	row->seconds = (double)(nova_now_ns() - begin_ns) / 1e9;
@@ -363,6 +380,7 @@ static void run_process(struct checking *checking, struct row *row)
 		judge(row, &process, code, result.status, &error, limit_ns / NOVA_SECOND_NS);
 	nova_child_result_free(&result);
 	nova_directory_remove(folder, NULL);
+	sem_destroy(&process.over);
 	free(process.stage);
 	free(process.why);
 }
@@ -717,9 +735,22 @@ static int act(struct checking *checking, struct nova_error *error)
 	return check_all(checking);
 }
 
-static int take_option(int option, struct arguments *arguments, struct nova_error *error)
+static int take_quantity(const char *option, enum nova_quantity quantity, double least, double most,
+                         int64_t *out, struct nova_error *error)
 {
 	double value;
+
+	if (nova_quantity_parse(optarg, quantity, &value, error))
+		return nova_error_prefix(error, "%s", option);
+	if (!(value >= least && value <= most))
+		return nova_error_set(error, NOVA_E_INVALID, "%s %s is too %s", option, optarg,
+		                      value < least ? "small" : "large");
+	*out = (int64_t)value;
+	return 0;
+}
+
+static int take_option(int option, struct arguments *arguments, struct nova_error *error)
+{
 	char *more;
 
 	switch (option) {
@@ -730,13 +761,14 @@ static int take_option(int option, struct arguments *arguments, struct nova_erro
 		arguments->only = more;
 		return 0;
 	case 't':
-		if (nova_quantity_parse(optarg, NOVA_DURATION, &value, error))
-			return nova_error_prefix(error, "--op-timeout");
-		if (value < 1e6 || value > 3.6e12)
-			return nova_error_set(error, NOVA_E_INVALID,
-			                      "--op-timeout %s: it can be 1ms to 1h", optarg);
-		arguments->op_timeout_ns = (int64_t)value;
-		return 0;
+		return take_quantity("--op-timeout", NOVA_DURATION, 1e6, 3.6e12,
+		                     &arguments->op_timeout_ns, error);
+	case 'b':
+		return take_quantity("--time-limit", NOVA_DURATION, 1e8, 3.6e12,
+		                     &arguments->time_limit_ns, error);
+	case 'm':
+		return take_quantity("--memory-limit", NOVA_SIZE, 16 << 20, 1e15,
+		                     &arguments->memory_bytes, error);
 	case 'f':
 		arguments->json = !strcmp(optarg, "json");
 		if (!arguments->json && strcmp(optarg, "table"))
@@ -759,6 +791,8 @@ static int parse(int argc, char **argv, struct arguments *arguments, struct nova
 	                                        {"only", required_argument, NULL, 'o'},
 	                                        {"list", no_argument, NULL, 'l'},
 	                                        {"op-timeout", required_argument, NULL, 't'},
+	                                        {"time-limit", required_argument, NULL, 'b'},
+	                                        {"memory-limit", required_argument, NULL, 'm'},
 	                                        {"image", required_argument, NULL, 'i'},
 	                                        {"kernel", required_argument, NULL, 'k'},
 	                                        {"initrd", required_argument, NULL, 'r'},
@@ -796,7 +830,10 @@ static int parse(int argc, char **argv, struct arguments *arguments, struct nova
 int nova_plugin_check(int argc, char **argv)
 {
 	NOVA_AUTOFREE const char **settings = nova_alloc((size_t)argc * sizeof(*settings));
-	struct arguments arguments = {.settings = settings, .op_timeout_ns = OP_TIMEOUT_NS};
+	struct arguments arguments = {.settings = settings,
+	                              .op_timeout_ns = OP_TIMEOUT_NS,
+	                              .time_limit_ns = TIME_LIMIT_NS,
+	                              .memory_bytes = MEMORY_LIMIT};
 	struct checking checking = {.arguments = &arguments};
 	struct nova_error error = {0};
 	int code = parse(argc, argv, &arguments, &error);

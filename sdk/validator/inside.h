@@ -44,7 +44,7 @@ void sleep_ms(int64_t ms);
 struct nova_testhost *open_host(struct validator *v, const char *const *parameters);
 /* Takes the host's complaints, and frees it. */
 void close_host(struct validator *v, struct nova_testhost *host);
-/* The same for whoever has said the complaints already. */
+/* The same, the complaints left to the check `contract`: for what is tried before it. */
 void close_host_quietly(struct validator *v, struct nova_testhost *host);
 
 /* Does the plugin's work once, as far as that is possible. */
@@ -54,8 +54,8 @@ void tour(struct validator *v);
 
 /* name NULL at the end */
 extern const struct nova_validator_check common_checks[], work_checks[], contract_checks[],
-        watch_checks[], connect_checks[], driver_checks[], vm_checks[], time_checks[],
-        last_checks[], benchmark_checks[], optimizer_checks[], profile_checks[];
+        value_checks[], watch_checks[], connect_checks[], driver_checks[], vm_checks[],
+        time_checks[], last_checks[], benchmark_checks[], optimizer_checks[], profile_checks[];
 void tour_driver(struct validator *v);
 void tour_benchmark(struct validator *v);
 void tour_optimizer(struct validator *v);

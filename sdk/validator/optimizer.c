@@ -17,9 +17,10 @@
 /* How the view answers; `examine` runs on one thread, so one is enough. */
 static struct {
 	struct validator *v;
-	int mode; /* NOTHING, or an index into odd answers */
+	int mode;  /* NOTHING, or an index into odd answers */
+	int judge; /* whether proposals are */
 	uint32_t asked, proposed;
-} view_state;
+} view_state = {.judge = 1};
 
 #define NOTHING (-1)
 
@@ -156,7 +157,8 @@ static int view_propose(nova_op op, const struct nova_proposal *proposal)
 		     proposal ? proposal->struct_size : 0);
 		return NOVA_E_INVALID;
 	}
-	judge_proposal(view_state.v, proposal);
+	if (view_state.judge)
+		judge_proposal(view_state.v, proposal);
 	return NOVA_DONE;
 }
 
@@ -191,9 +193,11 @@ void tour_optimizer(struct validator *v)
 
 	if (!host)
 		return;
+	view_state.judge = 0;
 	examine(v, host, NOTHING);
 	examine(v, host, 1);
-	close_host(v, host);
+	view_state.judge = 1;
+	close_host_quietly(v, host);
 }
 
 static void check_nothing_known(struct validator *v)

@@ -42,7 +42,7 @@ static void adapt_all(struct validator *v, const char *const *workloads, size_t 
 	else
 		for (size_t i = 0; i < count; i++)
 			adapt(v, host, workloads[i]);
-	close_host(v, host);
+	close_host_quietly(v, host);
 }
 
 void tour_profile(struct validator *v)

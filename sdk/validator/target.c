@@ -16,6 +16,54 @@ const char *const capability_names[CAPABILITIES] = {
         NOVA_CAN_ADDRESS, NOVA_CAN_IMAGE,    NOVA_CAN_NETWORK,  NOVA_CAN_MIGRATE,  NOVA_CAN_KNOBS,
         NOVA_CAN_TWIN};
 
+/* Which ops a capability is about. */
+#define OP(name) offsetof(struct nova_hypervisor, name), #name
+static const struct {
+	enum capability capability;
+	size_t offset;
+	const char *op;
+} pairs[] = {
+        {CAN_CREATE, OP(vm_create)},
+        {CAN_CREATE, OP(vm_delete)},
+        {CAN_CREATE, OP(vm_list)},
+        {CAN_CLONE, OP(vm_clone)},
+        {CAN_START, OP(vm_power)},
+        {CAN_SHUTDOWN, OP(vm_power)},
+        {CAN_PAUSE, OP(vm_power)},
+        {CAN_RESET, OP(vm_power)},
+        {CAN_SNAPSHOT, OP(snapshot)},
+        {CAN_EXEC, OP(exec)},
+        {CAN_STATS, OP(vm_query)},
+        {CAN_ADDRESS, OP(vm_query)},
+        {CAN_IMAGE, OP(image_put)},
+        {CAN_IMAGE, OP(image_delete)},
+        {CAN_NETWORK, OP(net_create)},
+        {CAN_NETWORK, OP(net_delete)},
+        {CAN_MIGRATE, OP(migrate_prepare)},
+        {CAN_MIGRATE, OP(migrate)},
+        {CAN_MIGRATE, OP(migrate_finish)},
+        {CAN_KNOBS, OP(knob_list)},
+        {CAN_KNOBS, OP(knob_get)},
+        {CAN_KNOBS, OP(knob_set)},
+        {CAN_TWIN, OP(twin)},
+};
+
+static int has_op(const struct nova_hypervisor *ops, size_t offset)
+{
+	void (*op)(void);
+
+	memcpy(&op, (const char *)ops + offset, sizeof(op));
+	return op != NULL;
+}
+
+const char *missing_op(const struct nova_hypervisor *ops, enum capability capability)
+{
+	for (size_t i = 0; i < COUNT(pairs); i++)
+		if (pairs[i].capability == capability && !has_op(ops, pairs[i].offset))
+			return pairs[i].op;
+	return NULL;
+}
+
 /* A boot sector that halts: cli; hlt; jmp to hlt. */
 static int write_sector(char *path, size_t room)
 {
@@ -83,7 +131,8 @@ int connect_target(struct target *target, struct validator *v, struct nova_testh
 	if (!expect_done(target, "describe", status))
 		return 0;
 	for (int i = 0; i < CAPABILITIES; i++)
-		target->can[i] = nova_testhost_can(host, capability_names[i]);
+		target->can[i] = nova_testhost_can(host, capability_names[i]) &&
+		                 !missing_op(target->ops, (enum capability)i);
 	choose_shape(target);
 	return 1;
 }
@@ -96,13 +145,16 @@ int open_target(struct target *target, struct validator *v)
 		return 0;
 	if (connect_target(target, v, host))
 		return 1;
-	close_host(v, host);
+	close_host_quietly(v, host);
 	return 0;
 }
 
 void close_target(struct target *target)
 {
-	close_host(target->v, target->host);
+	if (target->quiet)
+		close_host_quietly(target->v, target->host);
+	else
+		close_host(target->v, target->host);
 	if (target->sector[0])
 		unlink(target->sector);
 }
@@ -110,7 +162,8 @@ void close_target(struct target *target)
 int demand(struct target *target, enum capability capability)
 {
 	if (!target->can[capability])
-		untried(target->v, "the target cannot %s", capability_names[capability]);
+		untried(target->v, "the target lacks the capability `%s`",
+		        capability_names[capability]);
 	return target->can[capability];
 }
 

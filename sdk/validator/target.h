@@ -39,8 +39,9 @@ struct target {
 	struct validator *v;
 	struct nova_testhost *host;
 	const struct nova_hypervisor *ops;
-	int can[CAPABILITIES];
-	char sector[512]; /* path of a boot sector, "" without */
+	int can[CAPABILITIES]; /* said, and there are the ops */
+	int quiet;             /* complaints are left to the check `contract` */
+	char sector[512];      /* path of a boot sector, "" without */
 	struct nova_shape shape;
 };
 
@@ -66,6 +67,8 @@ int expect_done(struct target *target, const char *what, int status);
 /* Fails unless it is the wanted one, and the reason is said. */
 void expect_status(struct target *target, const char *what, int status, int wanted);
 
+/* The first op that the capability is about and the driver lacks, or NULL. */
+const char *missing_op(const struct nova_hypervisor *ops, enum capability capability);
 struct nova_ref ref_to(const char *name);
 void new_name(struct validator *v, char name[NAME_ROOM]);
 /* 1: it is there, created, not started. */

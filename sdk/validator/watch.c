@@ -406,37 +406,42 @@ static void check_children(struct validator *v)
 	        "host->process");
 }
 
+/* How many entries, and the name of one. -1: it cannot be read. */
+static int count_entries(const char *path, char *name, size_t room)
+{
+	DIR *directory = opendir(path);
+	struct dirent *entry;
+	int count = 0;
+
+	if (!directory)
+		return -1;
+	while ((entry = readdir(directory))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		snprintf(name, room, "%s", entry->d_name);
+		count++;
+	}
+	closedir(directory);
+	return count;
+}
+
 /* The working directory and the directory for temporary files are one, made for this check. */
 static void check_files(struct validator *v)
 {
-	DIR *directory;
-	struct dirent *entry;
-	uint32_t before = 0, after = 0;
-	char name[256] = "";
+	char path[4096], name[256] = "";
+	int count;
 
-	directory = opendir(".");
-	while (directory && (entry = readdir(directory)))
-		before++;
-	if (directory)
-		closedir(directory);
-	if (before != 2) {
+	if (!getcwd(path, sizeof(path)) || count_entries(path, name, sizeof(name)) != 0) {
 		untried(v, "the working directory is not empty");
 		return;
 	}
 	tours(v, 1);
-	directory = v->plugin ? opendir(".") : NULL;
-	while (directory && (entry = readdir(directory))) {
-		after++;
-		if (entry->d_name[0] != '.')
-			snprintf(name, sizeof(name), "%s", entry->d_name);
-	}
-	if (directory)
-		closedir(directory);
-	if (after > before)
+	count = v->plugin ? count_entries(path, name, sizeof(name)) : 0;
+	if (count > 0)
 		fail(v,
-		     "it left %u file%s in the working directory or in TMPDIR, such as %.80s; "
+		     "it left %d file%s in the working directory or in TMPDIR, such as %.80s; "
 		     "files belong into host->directory",
-		     after - before, after - before == 1 ? "" : "s", name);
+		     count, count == 1 ? "" : "s", name);
 }
 
 /* --- the contract of the host table, the end ---------------------------------------------- */
