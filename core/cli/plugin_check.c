@@ -79,7 +79,8 @@ static const char help[] =
 /* One line of the result. */
 struct row {
 	const char *name, *needs, *proves;
-	uint32_t flags, ops;
+	uint32_t flags, ops;       /* ops 0: nothing that takes real time */
+	bool sized;                /* needs the check `sizes`, like all of the validator */
 	int aspect;                /* of the file, or −1 */
 	enum nova_verdict verdict; /* 0: not yet */
 	bool lost;                 /* it cost its process */
@@ -150,7 +151,8 @@ static void list_rows(struct checking *checking, uint32_t kind)
 			                     .needs = (*at)->needs ? (*at)->needs : "sizes",
 			                     .proves = (*at)->proves,
 			                     .flags = (*at)->flags,
-			                     .ops = (*at)->ops,
+			                     .ops = kind == NOVA_KIND_BENCHMARK ? 0 : (*at)->ops,
+			                     .sized = true,
 			                     .aspect = -1});
 }
 
@@ -172,25 +174,33 @@ static bool is_wanted(const struct arguments *arguments, const char *name)
 
 /* --- what stands in the way ------------------------------------------------------------------- */
 
+/* NULL, or why a row that needs `need` so cannot be tried. */
+static char *judge_need(const struct row *need, char mark)
+{
+	if (!need || !need->verdict)
+		return NULL; /* not for this kind, or not asked for */
+	if (need->verdict == NOVA_VERDICT_FAILED && (mark != '!' || need->lost))
+		return nova_format("the check `%s` failed", need->name);
+	if (need->verdict != NOVA_VERDICT_NOT_TRIED || mark != ' ')
+		return NULL;
+	/* the first in the chain is what counts */
+	return strncmp(need->why, "as `", 4) && strncmp(need->why, "the check `", 11)
+	               ? nova_format("as `%s` was not tried", need->name)
+	               : nova_strdup(need->why);
+}
+
 /* NULL, or why the row cannot be tried: one of the checks that it needs. */
 static char *find_obstacle(const struct checking *checking, const struct row *row)
 {
-	for (const char *at = row->needs; at && *at; at += strspn(at, " ")) {
+	char *why = row->sized ? judge_need(find_row(checking, "sizes", 5), ' ') : NULL;
+
+	for (const char *at = row->needs; !why && at && *at; at += strspn(at, " ")) {
 		char mark = *at == '?' || *at == '!' ? *at++ : ' ';
 		size_t length = strcspn(at, " ");
-		const struct row *need = find_row(checking, at, length);
+		why = judge_need(find_row(checking, at, length), mark);
 		at += length;
-		if (!need || !need->verdict)
-			continue; /* not for this kind, or not asked for */
-		bool failed = need->verdict == NOVA_VERDICT_FAILED;
-		if (failed && (mark == ' ' || mark == '?' || need->lost))
-			return nova_format("the check `%s` failed", need->name);
-		if (need->verdict == NOVA_VERDICT_NOT_TRIED && mark == ' ')
-			return strncmp(need->why, "as `", 4)
-			               ? nova_format("as `%s` was not tried", need->name)
-			               : nova_strdup(need->why);
 	}
-	return NULL;
+	return why;
 }
 
 /* --- one process ------------------------------------------------------------------------------ */
@@ -633,8 +643,10 @@ static int read_parameters(struct checking *checking, struct nova_error *error)
 		else if (file->manifest)
 			code = nova_config_add_setting(config, full, error);
 	}
-	if (!code && file->manifest)
+	if (!code && file->manifest && arguments->setting_count)
 		code = nova_config_finish(config, error);
+	if (code && !strncmp(error->text, "default: ", 9)) /* for the check `parameters` to say */
+		*error = (struct nova_error){.code = code = 0};
 	for (size_t i = 0; i < arguments->setting_count && !code; i++) {
 		const char *setting = short_setting(file, arguments->settings[i]);
 		NOVA_AUTOFREE char *value =

@@ -67,7 +67,9 @@ static int check_manifest(struct subject *subject, const char *name, const char 
 		return REFUSE(subject, BAD_MANIFEST, "%s; make it again with novacore-manifest %s",
 		              why.text, subject->path);
 	const struct nova_manifest *manifest = subject->manifest;
-	if (strcmp(manifest->name, name) || manifest->kind != subject->check->kind)
+	bool kind_known = subject->check->kind != 0;
+	if (strcmp(manifest->name, name) ||
+	    (kind_known && manifest->kind != subject->check->kind))
 		return REFUSE(
 		        subject, WRONG_MANIFEST,
 		        "the manifest beside %s is that of %s/%s; put the plugin's own there, "
@@ -515,6 +517,8 @@ static void inspect_manifest(struct nova_inspection *inspection, struct subject 
 		subject->manifest->path = nova_strdup(subject->path);
 		subject->manifest->manifest_path = nova_strdup(path);
 		inspection->manifest = subject->manifest;
+		if (!inspection->kind)
+			inspection->kind = subject->manifest->kind;
 		inspection->manifest_text = text;
 	} else {
 		free(text);

@@ -189,7 +189,7 @@ static void check_variants(struct validator *v)
 {
 	const struct nova_parameter *const *p;
 
-	if (!loaded(v))
+	if (!usable(v))
 		return;
 	for (p = v->plugin->parameters; p && *p; p++) {
 		if ((*p)->type == NOVA_PARAM_BOOLEAN) {

@@ -252,7 +252,7 @@ static void check_hostile_parameters(struct validator *v)
 	char *large = long_text(100000);
 	uint32_t tried = 0;
 
-	if (!loaded(v) || !large)
+	if (!usable(v) || !large)
 		goto done;
 	for (p = v->plugin->parameters; p && *p; p++) {
 		for (size_t i = 0; i < COUNT(texts); i++)

@@ -82,7 +82,7 @@ static void check_failed_connect(struct validator *v)
 	char uri[64];
 	const char **all;
 
-	if (!loaded(v))
+	if (!usable(v))
 		return;
 	while (given && given[count])
 		count++;

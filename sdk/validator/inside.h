@@ -11,6 +11,8 @@
 struct validator {
 	const struct nova_validator_request *request;
 	const struct nova_plugin *plugin;
+	struct nova_plugin unprobed; /* the same without probe, which a worker asks once */
+	char unavailable[512];       /* what probe said against it, or "" */
 	enum nova_verdict verdict;
 	int quiet; /* while > 0, nothing fails and nothing is "not tried": another aspect is judged
 	            */
@@ -33,13 +35,16 @@ __attribute__((format(printf, 2, 3))) void stage(struct validator *v, const char
 /* The plugin, loaded at the first call; NULL: the verdict is set. */
 const struct nova_plugin *loaded(struct validator *v);
 
+/* The same, asked by `probe`. 0: the verdict is set. */
+int usable(struct validator *v);
+
 const char *status_name(int status); /* "NOVA_E_TIMEOUT" */
 int64_t now_ms(void);
 void sleep_ms(int64_t ms);
 
 /*
- * A test host, with `probe` and `create` called. NULL: the verdict is set. `parameters` NULL: the
- * request's.
+ * A test host, with `create` called, after `probe`. NULL: the verdict is set. `parameters` NULL:
+ * the request's.
  */
 struct nova_testhost *open_host(struct validator *v, const char *const *parameters);
 /* Takes the host's complaints, and frees it. */

@@ -171,7 +171,9 @@ int expect_done(struct target *target, const char *what, int status)
 {
 	if (status == NOVA_DONE)
 		return 1;
-	if (!nova_testhost_ended(target->host))
+	if (status > 0 || status < NOVA_E_UNKNOWN)
+		fail(target->v, "%s returned %d, which is no status", what, status);
+	else if (!nova_testhost_ended(target->host))
 		fail(target->v,
 		     "%s had not ended 5 s after its deadline (%lld ms): every op that returned "
 		     "NOVA_PENDING must be ended by one done()",

@@ -221,7 +221,7 @@ static void check_pump(struct validator *v)
 	struct pumping pumping;
 	int status;
 
-	if (!loaded(v))
+	if (!usable(v))
 		return;
 	pumping.ops = v->plugin->ops;
 	if (!pumping.ops->pump) {
@@ -258,7 +258,7 @@ static void check_no_blocking(struct validator *v)
 	nova_op op;
 	int status;
 
-	if (!loaded(v))
+	if (!usable(v))
 		return;
 	if (v->plugin->thread_model == NOVA_THREADS_PARALLEL) {
 		note(v, "PARALLEL: its ops may block");

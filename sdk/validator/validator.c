@@ -183,16 +183,53 @@ static void let_in(struct nova_testhost *host)
 
 /* --- a host ------------------------------------------------------------------------------- */
 
-/* `probe` or `create` said no: does the plugin explain itself? */
+/* `create` said no: does the plugin explain itself? */
 static void judge_refusal(struct validator *v, struct nova_testhost *host, int status)
 {
 	const char *text = nova_testhost_error(host);
 
 	if (!*text)
-		fail(v, "probe or create fails with %s and says no reason by host->error()",
+		fail(v, "create fails with %s and says no reason by host->error()",
 		     status_name(status));
 	else
 		untried(v, "it says: %s (%s)", text, status_name(status));
+}
+
+/* Asks `probe` once, as a worker does; from then on the plugin has none. */
+static void ask(struct validator *v)
+{
+	struct nova_plugin bare = *v->plugin;
+	struct nova_testhost *host;
+	nova_op op;
+	int status;
+
+	v->unprobed = bare;
+	v->unprobed.probe = NULL;
+	bare.parameters = NULL; /* probe comes before the configuration */
+	host = bare.probe ? nova_testhost_new(&bare, NULL) : NULL;
+	v->plugin = &v->unprobed;
+	if (!host)
+		return;
+	stage(v, "probe");
+	op = nova_testhost_begin(host, OP_TIMEOUT_MS);
+	status = bare.probe(nova_testhost_table(), op);
+	nova_testhost_end(host, NOVA_DONE);
+	if (status != NOVA_DONE)
+		snprintf(v->unavailable, sizeof(v->unavailable), "its probe says %s%s%s",
+		         status_name(status), *nova_testhost_error(host) ? ": " : "",
+		         nova_testhost_error(host));
+	nova_testhost_free(host);
+}
+
+int usable(struct validator *v)
+{
+	if (!loaded(v))
+		return 0;
+	if (v->plugin != &v->unprobed)
+		ask(v);
+	if (v->unavailable[0])
+		untried(v, "%s", v->unavailable);
+	return !v->unavailable[0];
 }
 
 struct nova_testhost *open_host(struct validator *v, const char *const *parameters)
@@ -200,7 +237,7 @@ struct nova_testhost *open_host(struct validator *v, const char *const *paramete
 	struct nova_testhost *host;
 	int status;
 
-	if (!loaded(v))
+	if (!usable(v))
 		return NULL;
 	host = nova_testhost_new(v->plugin, parameters ? parameters : v->request->parameters);
 	if (!host) {
@@ -208,12 +245,12 @@ struct nova_testhost *open_host(struct validator *v, const char *const *paramete
 		return NULL;
 	}
 	let_in(host);
-	stage(v, "probe and create");
+	stage(v, "create");
 	status = nova_testhost_start(host);
 	if (status == NOVA_DONE)
 		return host;
 	judge_refusal(v, host, status);
-	close_host(v, host);
+	close_host_quietly(v, host);
 	return NULL;
 }
 

@@ -2,8 +2,10 @@
 /* Checks of drivers, one per promise about VMs. To add one: a function, and a line in the table. */
 #include "target.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Opens a target with one VM on it, which the caller drops; 0: the verdict is set. */
 static int open_with_vm(struct target *target, struct validator *v, struct made *vm)
@@ -555,6 +557,152 @@ done:
 	close_with_vm(&target, &vm);
 }
 
+/* --- images, networks --------------------------------------------------------------------- */
+
+static void check_image(struct validator *v)
+{
+	struct target target;
+	char name[NAME_ROOM], path[4096];
+	int fd;
+
+	if (!open_target(&target, v))
+		return;
+	if (!demand(&target, CAN_IMAGE))
+		goto done;
+	new_name(v, name);
+	if (!getcwd(path, sizeof(path) - 16))
+		goto done;
+	strcat(path, "/image");
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	if (fd < 0 || ftruncate(fd, 1 << 20) != 0) {
+		untried(v, "no file for an image can be written here");
+	} else if (expect_done(&target, "image_put", CALL(&target, image_put, name, path))) {
+		expect_done(&target, "image_delete", CALL(&target, image_delete, name));
+	}
+	if (fd >= 0)
+		close(fd);
+	stage(v, "image_put of a file that is not there");
+	unlink(path);
+	if (CALL(&target, image_put, name, path) == NOVA_DONE) {
+		fail(v, "image_put of a file that is not there is NOVA_DONE");
+		CALL(&target, image_delete, name);
+	}
+done:
+	close_target(&target);
+}
+
+static void check_network(struct validator *v)
+{
+	struct target target;
+	char name[NAME_ROOM];
+
+	if (!open_target(&target, v))
+		return;
+	if (demand(&target, CAN_NETWORK)) {
+		new_name(v, name);
+		if (expect_done(&target, "net_create",
+		                CALL(&target, net_create, name, NOVA_NET_ISOLATED)))
+			expect_done(&target, "net_delete", CALL(&target, net_delete, name));
+	}
+	close_target(&target);
+}
+
+/* --- two targets -------------------------------------------------------------------------- */
+
+/* The first target's twin, connected. The twin ends with the first. */
+static int open_twin(struct target *first, struct target *twin)
+{
+	struct validator *v = first->v;
+	const char *const *given = v->request->parameters;
+	const char *all[64], *found;
+	struct nova_testhost *host;
+	char uri[512];
+	size_t count = 0;
+
+	if (!demand(first, CAN_TWIN) || !expect_done(first, "twin", CALL(first, twin)))
+		return 0;
+	found = nova_testhost_fact(first->host, NOVA_FIELD_URI, "");
+	if (!found || !*found) {
+		fail(v, "twin did not put NOVA_FIELD_URI");
+		return 0;
+	}
+	for (; given && given[count] && count + 2 < COUNT(all); count++)
+		all[count] = given[count];
+	snprintf(uri, sizeof(uri), "uri=%s", found);
+	all[count++] = uri;
+	all[count] = NULL;
+	host = open_host(v, all);
+	if (host && connect_target(twin, v, host))
+		return 1;
+	if (host)
+		close_host_quietly(v, host);
+	fail(v, "the twin cannot be connected to: %s", uri);
+	return 0;
+}
+
+static void check_twin(struct validator *v)
+{
+	struct target target, twin;
+	struct made vm;
+
+	if (!open_with_vm(&target, v, &vm))
+		return;
+	if (open_twin(&target, &twin)) {
+		if (count_vms(&twin, vm.name) > 0)
+			fail(v, "the twin shows a VM of the first target");
+		close_target(&twin);
+	}
+	close_with_vm(&target, &vm);
+}
+
+static void migrate(struct target *from, struct target *to, struct made *vm)
+{
+	struct nova_migrate how = {.struct_size = sizeof(how)};
+	const char *found;
+	char ticket[1024];
+	size_t events;
+	int status;
+
+	if (!expect_done(to, "migrate_prepare", CALL(to, migrate_prepare, &vm->ref, &from->shape)))
+		return;
+	found = nova_testhost_fact(to->host, NOVA_FIELD_TICKET, "");
+	if (!found) {
+		fail(to->v, "migrate_prepare did not put NOVA_FIELD_TICKET");
+		return;
+	}
+	snprintf(ticket, sizeof(ticket), "%s", found);
+	how.ticket = ticket;
+	events = nova_testhost_event_count(to->host);
+	status = CALL(from, migrate, &vm->ref, &how);
+	expect_done(from, "migrate", status);
+	expect_done(to, "migrate_finish",
+	            CALL(to, migrate_finish, &vm->ref, ticket,
+	                 status == NOVA_DONE ? NOVA_MIGRATED : NOVA_NOT_MIGRATED));
+	if (status != NOVA_DONE)
+		return;
+	expect_event(to, vm, events, NOVA_EVENT_MIGRATED, "migrate");
+	expect_status(from, "vm_query at the source of a VM that has migrated",
+	              CALL(from, vm_query, &vm->ref, NOVA_QUERY_STATE), NOVA_E_NOT_FOUND);
+	vm->ref.id = NULL; /* the destination may know it by another */
+	expect_state(to, vm, NOVA_STATE_RUNNING);
+}
+
+static void check_migrate(struct validator *v)
+{
+	struct target target, twin;
+	struct made vm;
+
+	if (!open_running(&target, v, &vm))
+		return;
+	if (demand(&target, CAN_MIGRATE) && open_twin(&target, &twin)) {
+		migrate(&target, &twin, &vm);
+		stage(v, "vm_delete at the destination");
+		expect_done(&twin, "vm_delete at the destination", CALL(&twin, vm_delete, &vm.ref));
+		close_target(&twin);
+	}
+	close_with_vm(&target, &vm);
+}
+
 #define DRIVER NOVA_CHECK_OF(NOVA_KIND_HYPERVISOR)
 
 const struct nova_validator_check vm_checks[] = {
@@ -591,4 +739,10 @@ const struct nova_validator_check vm_checks[] = {
          check_exec},
         {"knobs", DRIVER, 0, 70, "work", "every knob can be read, and set to what it is",
          check_knobs},
+        {"image", DRIVER, 0, 4, "work", "an image can be put there and deleted", check_image},
+        {"network", DRIVER, 0, 3, "work", "a network can be made and deleted", check_network},
+        {"twin", DRIVER, 0, 8, "work", "a second target can be started, and is another one",
+         check_twin},
+        {"migrate", DRIVER, 0, 14, "work", "a running VM can move to the twin, and runs there only",
+         check_migrate},
         {NULL, 0, 0, 0, NULL, NULL, NULL}};

@@ -256,7 +256,7 @@ static void check_memory(struct validator *v)
 {
 	size_t before, after, bytes;
 
-	if (!loaded(v))
+	if (!usable(v))
 		return;
 	if (used_bytes() == 0) {
 		untried(v, "this process has another allocator, which does not say what is in use");

@@ -286,20 +286,19 @@ static int work(const struct self *self, nova_op op)
 	int64_t until_ns = self->host->now_ns() + SECOND_NS / 50;
 
 	while (self->host->now_ns() < until_ns) {
+#ifdef HOSTILE_DEADLINE
+		if (self->host->now_ns() > self->host->deadline_ns(op))
+			rest(9);
+#endif
 		if (self->host->cancelled(op)) {
 #ifdef HOSTILE_CANCEL
-			if (self->host->deadline_ns(op) > self->host->now_ns() + 2 * SECOND_NS)
+			if (self->host->deadline_ns(op) > self->host->now_ns() + SECOND_NS)
 				rest(9);
 #endif
 			return self->host->error(op, NOVA_E_CANCELLED, "cancelled");
 		}
-#ifndef HOSTILE_DEADLINE
 		if (self->host->now_ns() > self->host->deadline_ns(op))
 			return self->host->error(op, NOVA_E_TIMEOUT, "the deadline has passed");
-#else
-		if (self->host->now_ns() > self->host->deadline_ns(op))
-			rest(9);
-#endif
 		rest(0.002);
 	}
 	return NOVA_DONE;

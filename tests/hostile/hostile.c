@@ -70,6 +70,7 @@ __attribute__((constructor)) static void construct(void)
 /* --- the benchmark --------------------------------------------------------------------------- */
 
 struct self {
+	const struct nova_host *host;
 	const struct nova_lab *lab;
 };
 
@@ -80,6 +81,7 @@ static int create(const struct nova_host *host, const struct nova_lab *lab, nova
 
 	if (!self)
 		return host->error(run, NOVA_E_MEMORY, "out of memory");
+	self->host = host;
 	self->lab = lab;
 	*out = self;
 	return NOVA_DONE;
@@ -93,6 +95,7 @@ static int replicate(void *opaque, nova_run run, uint32_t index, uint32_t side)
 	        .status = NOVA_SAMPLE_OK,
 	        .metric = TEXT(NAME) ".value",
 	        .value = 1.0,
+	        .t_ns = self->host->now_ns(),
 	};
 
 	(void)index, (void)side;

@@ -87,6 +87,8 @@ int kvm_describe(void *instance, nova_op op)
 	               self->embedded ? "libvirt's embedded driver cannot migrate: use two libvirt "
 	                                "daemons and their URIs"
 	                              : NULL);
+	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_TEMPLATE,
+	               "libvirt has no templates: boot a disk image, or clone a VM");
 	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_TWIN,
 	               "starting a second local libvirt is not built yet");
 	return NOVA_DONE;

@@ -126,6 +126,9 @@ static uint32_t meaning(struct kvm_track *track, const char *event)
 	} else if (strcmp(event, "STOP") == 0 && track->running && !track->shutdown) {
 		kind = NOVA_EVENT_PAUSED; /* after SHUTDOWN it only says the same again */
 		track->paused = true;
+	} else if (strcmp(event, "RESET") == 0 && track->running && !track->paused &&
+	           !track->shutdown) {
+		kind = NOVA_EVENT_RUNNING; /* a new life; during a restore the VM is paused */
 	} else if (strcmp(event, "SHUTDOWN") == 0 && !track->shutdown) {
 		kind = NOVA_EVENT_SHUTDOWN;
 		track->shutdown = true;
