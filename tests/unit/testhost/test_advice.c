@@ -355,6 +355,8 @@ static int fake_adapt(const struct nova_host *given, nova_op number, const char 
 	} else if (strcmp(workload, "twice") == 0) {
 		given->put_fact(number, NOVA_FIELD_FACT, "run.samples", "1");
 		given->put_fact(number, NOVA_FIELD_FACT, "run.samples", "2");
+	} else if (strcmp(workload, "number") == 0) {
+		given->put_i64(number, NOVA_FIELD_FACT, 1);
 	} else if (strcmp(workload, "other") == 0) {
 		given->put_i64(number, NOVA_FIELD_PID, 1);
 	} else {
@@ -406,6 +408,7 @@ static void complains_of_settings_that_are_wrong(void **state)
 {
 	static const char *const cases[][2] = {{"no-value", "without a value"},
 	                                       {"no-name", "without a name"},
+	                                       {"number", "without a name"},
 	                                       {"twice", "twice"},
 	                                       {"other", "not NOVA_FIELD_FACT"}};
 

@@ -448,6 +448,7 @@ static int migrates(void)
 	struct nova_event event = {.struct_size = sizeof(event)};
 	struct nova_result result = {.struct_size = sizeof(result)};
 	char name[64] = "";
+	int64_t start;
 
 	assert_int_equal(lab->vm_create(run, 0, NULL, 0, &vm), NOVA_DONE);
 	assert_int_equal(lab->migrate(run, vm, 1, &how, 0), NOVA_E_BUSY);
@@ -461,15 +462,21 @@ static int migrates(void)
 	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_MIGRATED, 0, &event), NOVA_DONE);
 	assert_int_equal(event.t_ns, i64(vm, NOVA_FIELD_RETURNED_NS));
 	assert_int_equal(lab->migrate(run, vm, 0, &how, 0), NOVA_DONE); /* and back */
+	start = table->now_ns();
 	assert_int_equal(lab->net_create(run, 1, NOVA_NET_ISOLATED, 0, name), NOVA_DONE);
 	assert_true(strncmp(name, "novacore-", 9) == 0);
+	assert_int_equal(table->now_ns(), start + 3 * MS);
+	assert_int_equal(lab->net_create(run, 1, NOVA_NET_NAT, 0, name), NOVA_E_FULL);
+	assert_string_equal(name, "");
 	return attempt();
 }
 
 static void migrates_between_targets(void **state)
 {
 	(void)state;
-	assert_int_equal(nova_testhost_script(host, "migrate", NOVA_DONE, 20 * MS, 0), NOVA_DONE);
+	nova_testhost_script(host, "migrate", NOVA_DONE, 20 * MS, 0);
+	nova_testhost_script(host, "net_create", NOVA_DONE, 3 * MS, 1);
+	nova_testhost_script(host, "net_create", NOVA_E_FULL, 0, 1);
 	nova_testhost_set_i64(host, NOVA_FIELD_DOWNTIME_NS, 123);
 	nova_testhost_set_f64(host, NOVA_FIELD_DIRTY_PER_S, 1.5);
 	assert_int_equal(once(migrates), NOVA_DONE);
