@@ -29,11 +29,14 @@ static int copy(char **to, const char *from)
 static int copy_texts(struct nova_calls *calls, const struct nova_calls_settings *settings)
 {
 	static const char *const types[] = {"text/xml; charset=utf-8", "application/json"};
+	size_t base = strlen(settings->base);
 	const char *type = settings->content_type ? settings->content_type
 	                                          : types[settings->format == NOVA_REPLY_JSON];
 
-	return copy(&calls->base, settings->base) &&
-	       copy(&calls->peer, settings->peer ? settings->peer : "the API") &&
+	while (base && settings->base[base - 1] == '/')
+		base--;
+	calls->base = strndup(settings->base, base);
+	return calls->base && copy(&calls->peer, settings->peer ? settings->peer : "the API") &&
 	       copy(&calls->stranger, settings->stranger ? settings->stranger : "") &&
 	       copy(&calls->trust_advice, settings->trust_advice ? settings->trust_advice : "") &&
 	       copy(&calls->content_type, type);
@@ -367,6 +370,16 @@ static void take_reply(struct nova_call *call, struct nova_reply *reply, const c
 	nova_text_free(&words);
 }
 
+static void put_latency(const struct nova_call *call, const struct nova_http_answer *answer)
+{
+	const struct nova_call_inside *inside = call->inside;
+
+	if (call->op && !inside->chunk && !inside->line &&
+	    !(inside->polling && inside->poll.waits && !inside->stopping))
+		call->calls->host->put_i64(call->op, NOVA_FIELD_API_NS,
+		                           answer->end_ns - answer->sent_ns);
+}
+
 static void take_answer(void *context, const struct nova_http_answer *answer)
 {
 	struct nova_call *call = context;
@@ -378,9 +391,7 @@ static void take_answer(void *context, const struct nova_http_answer *answer)
 	if (answer->result == NOVA_DONE) {
 		call->asked_ns = answer->sent_ns;
 		call->answered_ns = answer->end_ns;
-		if (call->op)
-			calls->host->put_i64(call->op, NOVA_FIELD_API_NS,
-			                     answer->end_ns - answer->sent_ns);
+		put_latency(call, answer);
 		if (calls->settings.format == NOVA_REPLY_JSON && answer->bytes)
 			reply.json = nova_json_parse(answer->body, answer->bytes, trouble,
 			                             sizeof(trouble));
@@ -470,7 +481,9 @@ void nova_call_request(struct nova_call *call, nova_step step, const char *what,
 	if (!request.content_type && gives)
 		request.content_type = call->calls->content_type;
 	if (!request.deadline_ns)
-		request.deadline_ns = call->deadline_ns + BEYOND_NS;
+		request.deadline_ns = call->deadline_ns < INT64_MAX - BEYOND_NS
+		                              ? call->deadline_ns + BEYOND_NS
+		                              : INT64_MAX;
 	request.chunk = request.chunk ? take_chunk : NULL;
 	request.line = request.line ? take_line : NULL;
 	request.done = take_answer;

@@ -5,6 +5,7 @@
 #include <novacore/types.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -440,7 +441,9 @@ void nova_helper_unpark(struct nova_http_flight *flight)
 
 void nova_helper_launch(struct nova_http_flight *flight)
 {
-	int64_t left_ms = (flight->deadline_ns - nova_http_now_ns()) / 1000000;
+	int64_t left_ms = (flight->deadline_ns - nova_http_now_ns()) / 1000000 + 1;
+
+	left_ms = left_ms < 1 ? 1 : left_ms < INT_MAX ? left_ms : INT_MAX; /* 24 days */
 
 	flight->due_ns = 0;
 	flight->attempt++;
@@ -453,7 +456,7 @@ void nova_helper_launch(struct nova_http_flight *flight)
 	flight->offset = 0;
 	nova_text_wipe(&flight->answer);
 	nova_text_free(&flight->pending);
-	curl_easy_setopt(flight->easy, CURLOPT_TIMEOUT_MS, left_ms > 0 ? (long)left_ms + 1 : 1L);
+	curl_easy_setopt(flight->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
 	if (flight->posts) {
 		curl_easy_setopt(flight->easy, CURLOPT_POSTFIELDS, nova_text_get(&flight->body));
 		curl_easy_setopt(flight->easy, CURLOPT_POSTFIELDSIZE_LARGE,

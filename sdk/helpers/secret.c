@@ -106,6 +106,11 @@ int nova_secrets_add(struct nova_secrets *secrets, const char *text)
 	return NOVA_DONE;
 }
 
+/* Ways to write a byte; itself is always one. */
+#define PERCENT 1u
+#define JSON    2u
+#define XML     4u
+
 /* --- one byte and its writings ---------------------------------------------------------------- */
 
 static int hex_value(const char *text, int digits)
@@ -169,30 +174,31 @@ static size_t xml_escape(const char *text, unsigned char byte)
 }
 
 /* How many bytes of the text stand for that byte; 0: it is another one. */
-static size_t one_byte(const char *text, unsigned char byte)
+static size_t one_byte(const char *text, unsigned char byte, unsigned int ways)
 {
-	size_t bytes;
+	size_t bytes = 0;
 
-	if (text[0] == '%' && hex_value(text + 1, 2) == byte)
+	if ((ways & PERCENT) && text[0] == '%' && hex_value(text + 1, 2) == byte)
 		return 3;
-	bytes = json_escape(text, byte);
-	if (!bytes)
+	if ((ways & PERCENT) && text[0] == '+' && byte == ' ')
+		return 1;
+	if (ways & JSON)
+		bytes = json_escape(text, byte);
+	if (!bytes && (ways & XML))
 		bytes = xml_escape(text, byte);
-	if (bytes)
-		return bytes;
-	return (unsigned char)text[0] == byte || (byte == ' ' && text[0] == '+') ? 1 : 0;
+	return bytes ? bytes : (unsigned char)text[0] == byte;
 }
 
 /* --- a secret at this place ------------------------------------------------------------------- */
 
 /* How many bytes of the text it takes; 0: it is not there. */
-static size_t plain_at(const char *text, const char *secret)
+static size_t written_at(const char *text, const char *secret, unsigned int ways)
 {
 	size_t at = 0;
 	size_t i;
 
 	for (i = 0; secret[i] && text[at]; i++) {
-		size_t bytes = one_byte(text + at, (unsigned char)secret[i]);
+		size_t bytes = one_byte(text + at, (unsigned char)secret[i], ways);
 
 		if (!bytes && i >= CUT_BYTES && text[at] == '%' && strlen(text + at) < 3)
 			return at + strlen(text + at); /* its escape was cut off, too */
@@ -201,6 +207,22 @@ static size_t plain_at(const char *text, const char *secret)
 		at += bytes;
 	}
 	return !secret[i] || i >= CUT_BYTES ? at : 0;
+}
+
+/* All ways at once are for who escapes twice. Each alone is not in vain: to a secret with "&#38;"
+ * in it, that is five bytes in JSON and one in XML. */
+static size_t plain_at(const char *text, const char *secret)
+{
+	static const unsigned int ways[] = {0, PERCENT, JSON, XML, PERCENT | JSON | XML};
+	size_t longest = 0;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		size_t bytes = written_at(text, secret, ways[i]);
+
+		if (bytes > longest)
+			longest = bytes;
+	}
+	return longest;
 }
 
 static size_t base64_at(const char *text, const char *digits)

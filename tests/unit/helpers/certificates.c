@@ -21,8 +21,8 @@ static void die(const char *what)
 
 const char *certificates_file(const char *name)
 {
-	static char paths[16][160];
-	static int turn;
+	static _Thread_local char paths[16][160];
+	static _Thread_local int turn;
 
 	turn = (turn + 1) % 16;
 	snprintf(paths[turn], sizeof(paths[turn]), "%s/%s.pem", directory, name);

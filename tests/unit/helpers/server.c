@@ -598,8 +598,8 @@ int server_port(const struct server *server)
 
 const char *server_url(const struct server *server, const char *path)
 {
-	static char urls[4][256];
-	static int turn;
+	static _Thread_local char urls[4][256];
+	static _Thread_local int turn;
 
 	turn = (turn + 1) % 4;
 	snprintf(urls[turn], sizeof(urls[turn]), "https://127.0.0.1:%d%s", server->listener.port,

@@ -342,6 +342,20 @@ static int line(void *context, const char *text, size_t length)
 	return 0;
 }
 
+static int any_line(void *context, const char *text, size_t length)
+{
+	(void)length;
+	((struct call *)context)->turns += strcmp(text, "third") == 0;
+	return 0;
+}
+
+static void stream_ended(struct nova_call *base, const struct nova_reply *reply)
+{
+	assert_null(reply->json);
+	assert_int_equal(((struct call *)base)->turns, 1);
+	nova_call_done(base);
+}
+
 static void asks_nothing(struct nova_call *base)
 {
 	(void)base;
@@ -373,6 +387,11 @@ static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 	case 9: ends_twice(&call->base, NULL); break; /* before the op has returned */
 	case 10: nova_call_fail(&call->base, NOVA_E_EXISTS, "at once"); break;
 	case 11: started(&call->base, NULL); break;
+	case 12:
+		call->base.deadline_ns = INT64_MAX; /* a watch of the instance's */
+		stream.line = any_line;
+		nova_call_request(&call->base, stream_ended, NULL, &stream);
+		break;
 	default: nova_call_done(&call->base);
 	}
 	return nova_call_return(&call->base);
@@ -420,7 +439,7 @@ static struct nova_testhost *open_lab(const char *grace)
 	const char *list[] = {uri, ca_file, "password=" SECRET, grace, NULL};
 	struct nova_testhost *host;
 
-	snprintf(uri, sizeof(uri), "uri=%s", server_url(server, ""));
+	snprintf(uri, sizeof(uri), "uri=%s", server_url(server, "//")); /* as a user may write it */
 	snprintf(ca_file, sizeof(ca_file), "ca_file=%s", certificates_file("ca"));
 	host = nova_testhost_new(&plugin, list);
 	if (!host)
@@ -544,6 +563,8 @@ static void pauses_and_hooks(void **state)
 	odd_one(host, 3, NOVA_DONE, "");
 	odd_one(host, 6, NOVA_DONE, "");
 	assert_int_equal(((struct driver *)nova_testhost_self(host))->lines, 3);
+	odd_one(host, 12, NOVA_DONE, "");
+	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_API_NS), 0); /* it is no latency */
 	odd_one(host, 7, NOVA_E_IO, "PUT /status/200");
 	odd_one(host, 8, NOVA_E_INTERNAL, "does not ask");
 	close_lab(host);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1063,6 +1064,34 @@ static void wakes_from_another_thread_even_before_it_waits(void **state)
 	nova_http_close(client);
 }
 
+static void *open_and_ask(void *context)
+{
+	struct got got = {0};
+
+	(void)context;
+	for (int i = 0; i < 5; i++) {
+		struct nova_http *client = open_trusting();
+
+		get(client, "/echo", &got);
+		assert_int_equal(got.status, 200);
+		nova_http_close(client);
+	}
+	free(got.body);
+	return NULL;
+}
+
+/* Each instance is opened, pumped and closed on a thread of its own in a worker. */
+static void clients_come_and_go_in_several_threads(void **state)
+{
+	pthread_t threads[4];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, open_and_ask, NULL), 0);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+}
+
 static void knows_what_statuses_mean(void **state)
 {
 	(void)state;
@@ -1131,6 +1160,7 @@ int main(void)
 	        cmocka_unit_test(limits_streams_too),
 	        cmocka_unit_test(keeps_credentials_out_of_its_words),
 	        cmocka_unit_test(wakes_from_another_thread_even_before_it_waits),
+	        cmocka_unit_test(clients_come_and_go_in_several_threads),
 	        cmocka_unit_test(knows_what_statuses_mean),
 	};
 

@@ -72,6 +72,19 @@ static void hides_each_writing(void **state)
 	nova_secrets_free(secrets);
 }
 
+/* As it is, it must be found also where it could be read as an escape of something else. */
+static void hides_a_secret_that_looks_escaped(void **state)
+{
+	struct nova_secrets *secrets = with("a%41&#38;\\\\u0041&amp;b", NULL);
+
+	(void)state;
+	expect(secrets, "<a%41&#38;\\\\u0041&amp;b>", "<****>");
+	expect(secrets, "<a%2541%26%2338%3B%5C%5Cu0041%26amp%3Bb>", "<****>");
+	expect(secrets, "<a%41&#38;\\\\\\\\u0041&amp;b>", "<****>");
+	expect(secrets, "<a%41&amp;#38;\\\\u0041&amp;amp;b>", "<****>");
+	nova_secrets_free(secrets);
+}
+
 /* At each distance from the beginning of what was encoded, and whatever follows. */
 static void hides_it_in_base64(void **state)
 {
@@ -154,6 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(hides_it_as_it_is),
 	        cmocka_unit_test(hides_each_writing),
+	        cmocka_unit_test(hides_a_secret_that_looks_escaped),
 	        cmocka_unit_test(hides_it_in_base64),
 	        cmocka_unit_test(hides_what_is_cut_off),
 	        cmocka_unit_test(hides_the_longest_of_several),

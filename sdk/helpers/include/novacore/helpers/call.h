@@ -56,8 +56,9 @@ struct nova_call_inside;
  */
 struct nova_call {
 	struct nova_calls *calls;
-	nova_op op;          /* 0: upkeep that nobody waits for */
-	int64_t deadline_ns; /* CLOCK_MONOTONIC */
+	nova_op op; /* 0: upkeep that nobody waits for */
+	/* CLOCK_MONOTONIC; of upkeep, the driver may change it (INT64_MAX: as long as it takes) */
+	int64_t deadline_ns;
 	/* of the last request that was answered: about to be sent, last byte received */
 	int64_t asked_ns, answered_ns;
 	struct nova_call_inside *inside;
@@ -191,8 +192,9 @@ struct nova_poll {
 	char name[256]; /* for sentences: "task qmclone of VM 101" */
 	int64_t first_ns,
 	        longest_ns; /* between questions; each is half longer than the one before */
-	int at_once;        /* 1: the first question without an interval */
-	uint32_t lost;      /* so many questions in a row may get no answer; 0: 4 */
+	int waits;     /* 1: the peer itself waits with its answer: that is no latency of its API */
+	int at_once;   /* 1: the first question without an interval */
+	uint32_t lost; /* so many questions in a row may get no answer; 0: 4 */
 	/* Sends the question, with the step NULL. */
 	void (*ask)(struct nova_call *call);
 	/* What the answer says: NOVA_PENDING (it runs), NOVA_DONE (it has ended well), or NOVA_E_*
