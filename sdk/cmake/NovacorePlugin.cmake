@@ -30,6 +30,8 @@
 # is installed beside the SDK, ctest also puts the plugin through `novacore plugin check`. With
 # -DBUILD_TESTING=OFF there are no tests; with -DLOWDOWN_EXECUTABLE= there is no page, but its text.
 
+cmake_policy(VERSION 3.20...3.25) # whatever the project that includes it has chosen for itself
+
 # Text of a file as C string literals, one per line, in `out`.
 function(_novacore_c_text file out)
   file(READ ${file} text)
@@ -78,24 +80,37 @@ function(_novacore_profile_source name file summary version license whole out)
 endfunction()
 
 # Installs the .so and, after `cmake --install --strip` has stripped it, its manifest with the digest
-# of what now lies there.
+# of what now lies there. By a script that is generated: in install(CODE) a project with policies of
+# before CMake 3.14 would get no generator expressions.
 function(_novacore_install_plugin target kind name manifest component)
   set(folder lib/novacore/plugins/1/${kind})
   install(TARGETS ${target} LIBRARY DESTINATION ${folder} COMPONENT ${component})
-  install(CODE "
-    set(installed \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${folder}/${name}\")
-    execute_process(COMMAND \"$<TARGET_FILE:NovacoreSDK::manifest>\" --rehash \"\${installed}.so\"
-      --from \"${manifest}\" --output \"\${installed}.manifest\" COMMAND_ERROR_IS_FATAL ANY)
-    file(CHMOD \"\${installed}.manifest\" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
-    message(STATUS \"Installing: \${installed}.manifest\")" COMPONENT ${component})
-  if(NOT TARGET novacore_flags)
-    # A plugin that nobody finds is a riddle: say where novacore looks.
-    install(CODE "
-      if(NOT DEFINED ENV{DESTDIR} AND NOT EXISTS \"\${CMAKE_INSTALL_PREFIX}/bin/novacore\")
-        message(STATUS \"No novacore is in \${CMAKE_INSTALL_PREFIX}/bin: one elsewhere finds this \"
-          \"plugin only by NOVACORE_PLUGIN_PATH=\${CMAKE_INSTALL_PREFIX}/lib/novacore/plugins\")
-      endif()" COMPONENT ${component})
+  set(script ${CMAKE_CURRENT_BINARY_DIR}/${target}_install)
+  set(script_of_config ${script}.cmake)
+  set(script_installed ${script}.cmake)
+  get_property(many GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+  if(many)
+    set(script_of_config ${script}_$<CONFIG>.cmake)
+    set(script_installed "${script}_\${CMAKE_INSTALL_CONFIG_NAME}.cmake")
   endif()
+  set(outside FALSE)
+  if(NOT TARGET novacore_flags)
+    set(outside TRUE)
+  endif()
+  file(GENERATE OUTPUT ${script_of_config} CONTENT
+"cmake_policy(VERSION 3.20...3.25)
+set(installed \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${folder}/${name}\")
+execute_process(COMMAND \"$<TARGET_FILE:NovacoreSDK::manifest>\" --rehash \"\${installed}.so\"
+  --from \"${manifest}\" --output \"\${installed}.manifest\" COMMAND_ERROR_IS_FATAL ANY)
+file(CHMOD \"\${installed}.manifest\" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+message(STATUS \"Installing: \${installed}.manifest\")
+# A plugin that nobody finds is a riddle: say where novacore looks.
+if(${outside} AND NOT DEFINED ENV{DESTDIR} AND NOT EXISTS \"\${CMAKE_INSTALL_PREFIX}/bin/novacore\")
+  message(STATUS \"No novacore is in \${CMAKE_INSTALL_PREFIX}/bin: one elsewhere finds this plugin \"
+    \"only by NOVACORE_PLUGIN_PATH=\${CMAKE_INSTALL_PREFIX}/lib/novacore/plugins\")
+endif()
+")
+  install(CODE "include(\"${script_installed}\")" COMPONENT ${component})
 endfunction()
 
 # What plugin and test are compiled and linked with alike.

@@ -23,6 +23,8 @@ variant() {
   expect 0 timeout -k 1 60 "$prefix/bin/novacore" plugin check "$so"
 }
 expect 0 "$prefix/bin/novacore" plugin new benchmark hello
+sed -i 's/^cmake_minimum_required(.*/cmake_minimum_required(VERSION 3.5)/' hello/CMakeLists.txt
+variant old-policies
 variant lto -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON -DCMAKE_BUILD_TYPE=Release
 variant sections '-DCMAKE_C_FLAGS=-ffunction-sections -fdata-sections' -DCMAKE_MODULE_LINKER_FLAGS=-Wl,--gc-sections
 variant folders -DCMAKE_INSTALL_LIBDIR=lib64 -DCMAKE_INSTALL_MANDIR=man -DBUILD_TESTING=OFF
