@@ -116,7 +116,7 @@ package_try() { # name
   mkdir -p "$target/srv/packages" "$target/srv/next" "$target/srv/test" "$archives/partial"
   cp "$out"/*.deb "$target/srv/packages/"
   cp "$out"/next/*.deb "$target/srv/next/"
-  cp packaging/test/*.sh "$target/srv/test/"
+  cp packaging/test/*.sh tests/docs/tutorial.py README.md "$target/srv/test/"
   local folder
   for folder in packages next; do
     (cd "$target/srv/$folder" && dpkg-scanpackages --multiversion . >Packages 2>/dev/null)
@@ -140,7 +140,7 @@ package_base() {
 }
 
 command_package() {
-  local try=1 build=1 only=(sim kvm sdk upgrade) name
+  local try=1 build=1 only=(sim kvm sdk tutorial upgrade) name
   while [ $# -gt 0 ]; do
     case $1 in
     --no-test) try= ;;

@@ -5,6 +5,7 @@
 tutorial.py --build BUILD PAGE…    installs the build tree into a scratch prefix, which stands in for
                                    /usr, and follows each page there in a directory of its own
             --update               writes what was seen into the pages instead of comparing
+tutorial.py --system USER PAGE…    as that user, with the novacore that is installed in /usr, and sudo
 
 Fenced blocks, by the first word after the fence (further words are attributes):
 
@@ -21,6 +22,7 @@ import argparse
 import difflib
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
@@ -78,30 +80,34 @@ def dialogues(text):
 
 
 class Reader:
-    """Somebody at a terminal, with novacore installed."""
+    """Somebody at a terminal, with novacore installed below a prefix."""
 
-    def __init__(self, scratch, prefix, name):
+    def __init__(self, scratch, prefix, name, system):
         self.prefix = prefix
         self.home = scratch / name
         self.home.mkdir(mode=0o755)
         self.state = scratch / f"{name}.state"
-        tools = scratch / "tools"
-        tools.mkdir(exist_ok=True)
-        # The prefix is somebody else's, as /usr is, unless one is root.
-        for tool, text in {"sudo": f'chmod -R u+w {prefix}; "$@"; status=$?; chmod -R a-w {prefix}; '
-                                   'exit $status'}.items():
-            (tools / tool).write_text(f"#!/bin/sh\n{text}\n")
-            (tools / tool).chmod(0o755)
-        self.user = NOBODY if os.getuid() == 0 else None
+        self.user = system or (NOBODY if os.getuid() == 0 else None)
         if self.user:
             os.chown(self.home, self.user, self.user)
         self.environment = {
             "HOME": str(self.home), "USER": "you", "LOGNAME": "you", "LC_ALL": "C.UTF-8", "TERM": "dumb",
-            "PATH": f"{tools}:{prefix}/bin:/usr/bin:/bin", "NO_COLOR": "1",
-            "CMAKE_PREFIX_PATH": str(prefix), "PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig",
-            "MANPATH": f"{prefix}/share/man", "XDG_RUNTIME_DIR": str(self.home / ".runtime"),
+            "PATH": "/usr/bin:/bin", "NO_COLOR": "1", "XDG_RUNTIME_DIR": str(self.home / ".runtime"),
             "PYTHONDONTWRITEBYTECODE": "1"}
+        if not system:
+            self.environment |= {
+                "PATH": f"{self.stand_in(scratch)}:{prefix}/bin:/usr/bin:/bin",
+                "CMAKE_PREFIX_PATH": str(prefix), "PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig"}
         self.run("mkdir -m 700 .runtime")
+
+    def stand_in(self, scratch):
+        """A directory with a sudo. The prefix is somebody else's, as /usr is, unless one is root."""
+        tools = scratch / "tools"
+        tools.mkdir(exist_ok=True)
+        (tools / "sudo").write_text(f'#!/bin/sh\nchmod -R u+w {self.prefix}; "$@"; status=$?\n'
+                                    f'chmod -R a-w {self.prefix}; exit $status\n')
+        (tools / "sudo").chmod(0o755)
+        return tools
 
     def as_reader(self):
         if self.user:
@@ -232,7 +238,8 @@ def install(build, prefix):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
+    parser.add_argument("--build")
+    parser.add_argument("--system", metavar="USER")
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the scratch directory there")
     parser.add_argument("pages", nargs="+", type=pathlib.Path)
@@ -241,13 +248,16 @@ def main():
     scratch.chmod(0o755)
     failed = False
     try:
-        prefix = scratch / "usr"
-        install(arguments.build, str(prefix))
+        prefix, system = scratch / "usr", None
+        if arguments.system:
+            prefix, system = pathlib.Path("/usr"), pwd.getpwnam(arguments.system).pw_uid
+        else:
+            install(arguments.build, str(prefix))
         for path in arguments.pages:
             print(path, flush=True)
             began = time.monotonic()
             page = Page(path, arguments.update)
-            reader = Reader(scratch, prefix, path.stem)
+            reader = Reader(scratch, prefix, path.stem, system)
             try:
                 text = page.follow(reader)
             except Failure as failure:
