@@ -17,7 +17,7 @@ static const struct {
         {"results", nova_command_results, "list, show, export, import and delete results"},
         {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
         {"doctor", nova_command_doctor, "check this host and name each fix"},
-        {"plugin", nova_command_plugin, "list the plugins, and what each takes"},
+        {"plugin", nova_command_plugin, "list, write, check and sign plugins"},
         {"profile", nova_command_profile, "list, show, create and optimize environment profiles"},
         {"config", nova_command_config,
          "show the settings and where each comes from; check a file"},

@@ -4,7 +4,7 @@
 . /srv/test/lib.sh
 
 note "what the tutorials say to install"
-apt install gcc cmake make pkg-config dpkg-dev file novacore novacore-sdk-dev novacore-hypervisor-sim \
+apt install gcc cmake make pkg-config lowdown dpkg-dev file novacore novacore-sdk-dev novacore-hypervisor-sim \
   libcurl4-openssl-dev libjansson-dev libssl-dev openssl python3 sudo patch
 useradd --create-home you
 echo 'you ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/you
