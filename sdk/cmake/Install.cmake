@@ -50,6 +50,9 @@ install(FILES ${made}/novacore-sdk.pc DESTINATION ${pkgconfigdir} COMPONENT sdk)
 install(DIRECTORY template/ DESTINATION ${templatedir} COMPONENT sdk
   PATTERN .clang-format EXCLUDE)
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/novacore-sdk COMPONENT sdk)
+foreach(page docs/sdk docs/tutorial-plugin docs/tutorial-driver ABI)
+  install(FILES ../${page}.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/novacore-sdk COMPONENT sdk OPTIONAL)
+endforeach()
 # `novacore plugin new` of the build tree finds them where an installed one does.
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/share/novacore)
 file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/template ${CMAKE_BINARY_DIR}/share/novacore/template
