@@ -12,7 +12,7 @@ command -v mandoc >/dev/null || { echo 'skipped: mandoc is not installed (./dev 
 # The text of a page, wide enough that no name is broken.
 text() { mandoc -Tutf8 -Owidth=600 "$1" | sed 's/.\x08//g'; }
 options_of_help() { grep -oE '^  --[a-z][a-z-]*' "$1" | tr -d ' ' | sort -u; }
-options_of_page() { sed -n '/^OPTIONS/,/^[A-Z]/{/^OPTIONS/p;/^ /p}' "$1" | grep -oE '^ {5,7}--[a-z][a-z-]*' | tr -d ' ' | sort -u; }
+options_of_page() { sed -n '/^OPTIONS/,/^[A-Z]/p' "$1" | grep -E '^ {5,7}--' | grep -oE -- '--[a-z][a-z-]*' | sort -u; }
 # "usage: novacore results list …" → list; "novacore plugin sign|verify FILE" → both
 actions_of_help() { sed -n "/^\$/q;s/.*novacore $2 \([a-z][a-z|]*\).*/\1/p" "$1" | tr '|' '\n' | sort -u; }
 # compare HELP PAGE: what is only in one of them
