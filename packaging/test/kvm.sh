@@ -19,10 +19,10 @@ nothing_refused
 expect 0 novacore plugin info hypervisor/kvm
 
 note "what the KVM driver recommends is there to be installed"
+apt remove novacore-hypervisor-kvm
 expect 0 apt-get install -s --install-recommends novacore-hypervisor-kvm
 says "libvirt-daemon-driver-qemu"
 says "qemu-system-x86"
-apt-get remove -y -q novacore-hypervisor-kvm >/dev/null
 
 note "core and Proxmox VE driver"
 apt install --no-install-recommends novacore-hypervisor-proxmox

@@ -26,7 +26,7 @@ xargs rm -f <build/install_manifest.txt
 rm -f /usr/lib/novacore/plugins/1/benchmark/hello.*
 
 note "as a Debian package, with dh_novacore"
-apt install --no-install-recommends debhelper
+apt install --no-install-recommends debhelper build-essential
 mkdir -p debian/source
 printf '3.0 (native)\n' >debian/source/format
 printf 'novacore-benchmark-hello (1) unstable; urgency=low\n\n  * First.\n\n -- Nobody <nobody@example.org>  Fri, 20 Nov 2026 12:00:00 +0000\n' >debian/changelog

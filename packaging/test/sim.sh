@@ -8,7 +8,7 @@ note "core and simulator, with what they recommend"
 apt install novacore novacore-hypervisor-sim
 installed novacore-profiles || fail "the profiles are not recommended"
 installed novacore-benchmark-lifecycle || fail "the benchmark is not recommended"
-no_package_like 'libvirt|libcurl|libxml2|qemu|python|perl-modules'
+no_package_like 'libvirt|libcurl|qemu' # libxml2 comes with what hwloc recommends
 ! ldd /usr/bin/novacore | grep -E 'libvirt|libcurl|libxml2|not found' || fail "the core links a driver's library"
 
 note "version, plugins, a short run as root and as a user"
@@ -49,6 +49,5 @@ note "purged, nothing is left"
 apt purge --autoremove 'novacore*' elfutils bash-completion man-db
 userdel --remove somebody
 files >after
-diff before after | grep '^[<>]' | grep -vE '/(etc/(passwd|group|shadow|gshadow|subuid|subgid)-|var/lib/(systemd|misc|man-db)|var/mail|var/backups|etc/\.pwd\.lock|etc/ld\.so\.cache|root)' >left || true
-! grep -i novacore left || fail "files of novacore are left"
-cat left
+diff before after >left || true
+! grep -iE 'novacore|build-id' left || fail "files of novacore are left"
