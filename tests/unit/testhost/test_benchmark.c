@@ -311,6 +311,12 @@ static int snapshots(void)
 	assert_int_equal(event.t_ns, returned + MS);
 	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_READY, 0, &event), NOVA_DONE);
 	assert_int_equal(event.t_ns, returned + 4 * MS);
+	/* From off, too; then the agent's connection has not broken. */
+	assert_int_equal(lab->vm_power(run, vm, NOVA_POWER_OFF, 0), NOVA_DONE);
+	assert_int_equal(lab->snapshot(run, vm, "s", NOVA_SNAPSHOT_RESTORE, 0), NOVA_DONE);
+	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_READY, 0, NULL), NOVA_DONE);
+	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_UNREADY, 1, NULL), NOVA_E_TIMEOUT);
+	assert_int_equal(state_of_vm(), NOVA_STATE_RUNNING);
 	assert_int_equal(lab->snapshot(run, vm, "s", NOVA_SNAPSHOT_DELETE, 0), NOVA_DONE);
 	assert_int_equal(lab->snapshot(run, vm, "s", NOVA_SNAPSHOT_DELETE, 0), NOVA_E_NOT_FOUND);
 	return attempt();
@@ -331,7 +337,8 @@ static int queries(void)
 
 	assert_int_equal(lab->vm_create(run, 1, &shape, 0, &vm), NOVA_DONE);
 	assert_int_equal(lab->result(run, vm, NOVA_FIELD_ID, 0, &result), NOVA_DONE);
-	assert_true(result.byte_count > 0 && strlen(result.bytes) == result.byte_count);
+	assert_string_equal(result.bytes, "testhost-1");
+	assert_int_equal(result.byte_count, 10);
 	assert_string_equal(result.key, "");
 	assert_int_equal(result.count, 1);
 	assert_int_equal(lab->vm_power(run, vm, NOVA_POWER_START, 0), NOVA_DONE);
@@ -686,6 +693,31 @@ static int uses_what_is_denied(void)
 	assert_int_equal(lab->exec(run, vm, &exec, 0),
 	                 NOVA_DONE); /* there is no READY to wait for */
 	return attempt();
+}
+
+static int execs_all_the_same(void)
+{
+	static const char *const argv[] = {"true", NULL};
+	struct nova_exec exec = {.struct_size = sizeof(exec), .argv = argv};
+
+	ready();
+	assert_int_equal(lab->can(run, 0, NOVA_CAN_EXEC, NULL, 0), 0);
+	assert_int_equal(lab->exec(run, vm, &exec, 0), NOVA_E_UNSUPPORTED);
+	assert_int_equal(lab->exec(run, 0, &exec, 0), NOVA_DONE); /* natively it always can */
+	return attempt();
+}
+
+static void programs_run_natively_where_vms_cannot(void **state)
+{
+	static const char *const needs[] = {NOVA_CAN_START, NOVA_CAN_READY, NULL};
+
+	(void)state;
+	ops.needs = needs;
+	nova_testhost_deny(host, NOVA_CAN_EXEC, "no agent");
+	assert_int_equal(once(execs_all_the_same), NOVA_DONE);
+	ops.needs = NEEDS;
+	assert_no_complaint();
+	assert_non_null(strstr(nova_testhost_error(host), "no agent"));
 }
 
 static void what_is_denied_is_unsupported_and_sends_no_event(void **state)
@@ -1584,6 +1616,7 @@ int main(void)
 	        TEST(events_come_as_scripted),
 	        TEST(refuses_scripts_that_mean_nothing),
 	        TEST(can_says_what_is_denied),
+	        TEST(programs_run_natively_where_vms_cannot),
 	        TEST(what_is_denied_is_unsupported_and_sends_no_event),
 	        TEST(fan_out_overlaps_in_simulated_time),
 	        TEST(fan_out_keeps_the_limit),
