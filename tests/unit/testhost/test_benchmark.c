@@ -243,6 +243,7 @@ static void a_vm_lives_in_simulated_time(void **state)
 static int state_of_vm(void)
 {
 	assert_int_equal(lab->vm_query(run, vm, NOVA_QUERY_STATE, 0), NOVA_DONE);
+	assert_true(i64(vm, NOVA_FIELD_PID) > 0);
 	return (int)i64(vm, NOVA_FIELD_STATE);
 }
 
@@ -334,6 +335,10 @@ static int queries(void)
 {
 	struct nova_result result = {.struct_size = sizeof(result)};
 	struct nova_shape shape = {.struct_size = sizeof(shape), .memory_bytes = 4096};
+	static const uint32_t stats[] = {
+	        NOVA_FIELD_DISK_READ_BYTES, NOVA_FIELD_DISK_WRITE_BYTES,
+	        NOVA_FIELD_DISK_WRITES,     NOVA_FIELD_NET_RX_BYTES,
+	        NOVA_FIELD_NET_TX_BYTES,    NOVA_FIELD_DISK_ALLOCATED_BYTES};
 
 	assert_int_equal(lab->vm_create(run, 1, &shape, 0, &vm), NOVA_DONE);
 	assert_int_equal(lab->result(run, vm, NOVA_FIELD_ID, 0, &result), NOVA_DONE);
@@ -347,6 +352,8 @@ static int queries(void)
 	assert_int_equal(i64(vm, NOVA_FIELD_CPU_NS), 5 * MS / 4); /* 4 ms to READY, and the call */
 	assert_int_equal(i64(vm, NOVA_FIELD_MEMORY_BYTES), 4096);
 	assert_int_equal(i64(vm, NOVA_FIELD_RESIDENT_BYTES), 77);
+	for (size_t i = 0; i < sizeof(stats) / sizeof(stats[0]); i++)
+		assert_true(i64(vm, stats[i]) > 0);
 	assert_int_equal(lab->result(run, vm, NOVA_FIELD_DISK_READS, 0, &result), NOVA_E_NOT_FOUND);
 	assert_int_equal(lab->result(run, vm, NOVA_FIELD_CPU_NS, 1, &result), NOVA_E_NOT_FOUND);
 	assert_int_equal(lab->vm_query(run, vm, NOVA_QUERY_ADDRESS, 0), NOVA_DONE);
@@ -464,6 +471,7 @@ static int migrates(void)
 	assert_int_equal(i64(vm, NOVA_FIELD_DURATION_NS), 20 * MS);
 	assert_int_equal(i64(vm, NOVA_FIELD_DOWNTIME_NS), 123);
 	assert_true(i64(vm, NOVA_FIELD_MOVED_BYTES) > 0);
+	assert_true(i64(vm, NOVA_FIELD_ITERATIONS) > 0);
 	assert_int_equal(lab->result(run, vm, NOVA_FIELD_DIRTY_PER_S, 0, &result), NOVA_DONE);
 	assert_true(fabs(result.f64 - 1.5) < 1e-9);
 	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_MIGRATED, 0, &event), NOVA_DONE);
@@ -1354,6 +1362,20 @@ static void an_interruption_reaches_every_thread(void **state)
 	assert_no_complaint();
 }
 
+static int goes_on_after_the_fan(void)
+{
+	assert_int_equal(fans_interrupted(), NOVA_E_INTERRUPTED);
+	return lab->vm_create(run, 0, NULL, 0, &vm);
+}
+
+static void complains_of_calls_after_an_interrupted_fan_out(void **state)
+{
+	(void)state;
+	nova_testhost_script(host, "vm_create", NOVA_E_INTERRUPTED, 0, 1);
+	assert_int_equal(once(goes_on_after_the_fan), NOVA_E_INTERRUPTED);
+	assert_complaint("return at once");
+}
+
 /* 0 waits for ever, 1 is interrupted after 1 ms, 2 to 9 would start much later. */
 static int waits_or_is_interrupted(void *context, uint32_t i, int64_t intended_ns)
 {
@@ -1639,6 +1661,7 @@ int main(void)
 	        TEST(complains_of_results_asked_for_too_late),
 	        TEST(complains_of_calls_after_an_interruption),
 	        TEST(an_interruption_reaches_every_thread),
+	        TEST(complains_of_calls_after_an_interrupted_fan_out),
 	        TEST(an_interruption_ends_all_waiting_at_once),
 	        TEST(complains_of_failures_without_text),
 	        TEST(complains_of_calls_on_other_threads_and_times),
