@@ -62,8 +62,8 @@ expect 0 "$cmake" -S "$source/sdk" -B alone -DCMAKE_BUILD_TYPE=Release "-DCMAKE_
 expect 0 "$cmake" --build alone --parallel 2
 expect 0 "$cmake" --install alone --prefix "$scratch/alone/prefix"
 expect 0 "$cmake" --install "$build" --prefix "$scratch/sdk" --component sdk
-# but for the documents, and files named after the kind of build
-files() { (cd "$1" && find . -type f ! -path '*/man/*' ! -name '*.md' ! -name 'NovacoreSDK*-*.cmake' | sed "s,$libdir,lib," | sort); }
+# but for the manual pages, and files named after the kind of build
+files() { (cd "$1" && find . -type f ! -path '*/man/*' ! -name 'NovacoreSDK*-*.cmake' | sed "s,$libdir,lib," | sort); }
 diff <(files alone/prefix) <(files sdk) || fail 'it installs something else'
 
 note 'a plugin with that alone: no novacore is needed to build and to test it'
