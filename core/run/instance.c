@@ -412,9 +412,11 @@ static struct op *open_op(struct instance *instance, enum op_kind kind, struct n
 /* As much of a text as is told; what a terminal must not be sent is taken out. */
 static char *tellable(const char *text, size_t limit)
 {
-	char *clean = nova_format("%.*s", (int)limit, text);
+	char *clean = nova_strdup(text);
 
-	nova_secret_redact(clean);
+	nova_secret_redact(clean); /* before it is cut: half a secret is not known for one */
+	if (strlen(clean) > limit)
+		clean[limit] = 0;
 	nova_text_clean(clean);
 	return clean;
 }

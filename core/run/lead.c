@@ -554,10 +554,7 @@ static int check_success(const struct lead *lead, struct nova_error *error)
 static void end_step(struct lead *lead, int code, const char *lacks, const struct nova_error *error,
                      int *exit_code)
 {
-	const char *state = lacks                   ? "skipped"
-	                    : !code                 ? "done"
-	                    : code == NOVA_E_FAILED ? "lost"
-	                                            : "failed";
+	const char *state = lacks ? "skipped" : !code ? "done" : lead->lost ? "lost" : "failed";
 	const char *why = lacks ? lacks : code ? error->text : NULL;
 
 	json_object_set_new(lead->step, "ended", json_integer((json_int_t)nova_utc_ns()));
@@ -583,6 +580,7 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 	int code;
 
 	lead->attempted = lead->succeeded = 0;
+	lead->lost = false;
 	json_object_set_new(lead->step, "started", json_integer((json_int_t)nova_utc_ns()));
 	json_object_set_new(lead->step, "ended", json_integer(0));
 	if (put_step(lead, lead->step, "running", NULL))

@@ -105,6 +105,7 @@ struct lead {
 	struct nova_replicate at;
 	bool in_replicate;
 	bool in_step; /* the worker is a benchmark's, not a sweep's */
+	bool lost;    /* the step's worker died */
 	uint32_t counts[4];
 	uint64_t samples;              /* that came in this replicate */
 	uint32_t attempted, succeeded; /* VMs of the step, in this process */

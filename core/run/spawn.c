@@ -212,7 +212,8 @@ void nova_spawn_read_log(struct worker *worker)
 	char buffer[4096];
 	ssize_t count = -1;
 
-	/* Some at a time: one that writes without end must not keep us from looking at the clock. */
+	/* Some at a time: one that writes without end must not keep us from looking at the clock.
+	 */
 	for (unsigned i = 0; i < LOG_READS && worker->log >= 0 &&
 	                     (count = read(worker->log, buffer, sizeof(buffer) - 1)) > 0;
 	     i++) {

@@ -412,11 +412,12 @@ int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_
 		if (lead->store_code && !lead->interrupts++)
 			nova_talk_send(lead, json_pack("{ss}", "is", "stop"), NULL);
 		/* Only when all that it said has been read; or a child of its goes on saying. */
-		if (was_reaped && (closed || !fds[0].revents ||
-		                   nova_now_ns() - worker->reaped_ns > DRAIN_NS)) {
+		if (was_reaped &&
+		    (closed || !fds[0].revents || nova_now_ns() - worker->reaped_ns > DRAIN_NS)) {
 			NOVA_AUTOFREE char *epitaph = nova_spawn_epitaph(worker);
 
 			look_for_interrupt(lead);
+			lead->lost = lead->lost || (lead->in_step && worker->end != WORKER_ENDED);
 			return nova_error_set(error, NOVA_E_FAILED, "%s", epitaph);
 		}
 	}
@@ -512,6 +513,24 @@ int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const 
 	return code;
 }
 
+/* Nothing is lost by it, but somebody may want to know: valgrind --error-exitcode, a destroy() that
+ * crashes or hangs. */
+static void note_close(struct lead *lead)
+{
+	const struct worker *worker = &lead->worker;
+	bool killed = WIFSIGNALED(worker->status);
+
+	if (!killed)
+		nova_lead_note(lead, NOVA_LOG_WARNING, "the worker ended with status %d",
+		               WEXITSTATUS(worker->status));
+	else if (WTERMSIG(worker->status) == SIGKILL)
+		nova_lead_note(lead, NOVA_LOG_WARNING,
+		               "the worker did not end when it was told to, and was killed");
+	else
+		nova_lead_note(lead, NOVA_LOG_WARNING, "the worker crashed (%s) as it was closing",
+		               strsignal(WTERMSIG(worker->status)));
+}
+
 void nova_talk_close(struct lead *lead)
 {
 	struct worker *worker = &lead->worker;
@@ -526,11 +545,7 @@ void nova_talk_close(struct lead *lead)
 		if (!nova_talk_send(lead, json_pack("{ss}", "is", "close"), NULL))
 			nova_talk(lead, "closed", until, &packet, &error);
 	}
-	/* valgrind --error-exitcode and the like */
-	if (worker->wrapped && worker->end == WORKER_ENDED && worker->reaped && worker->status)
-		nova_lead_note(lead, NOVA_LOG_WARNING, "the worker's wrapper ended with %s %d",
-		               WIFSIGNALED(worker->status) ? "signal" : "status",
-		               WIFSIGNALED(worker->status) ? WTERMSIG(worker->status)
-		                                           : WEXITSTATUS(worker->status));
+	if (worker->end == WORKER_ENDED && worker->reaped && worker->status)
+		note_close(lead);
 	nova_spawn_finish(worker, NOVA_SECOND_NS);
 }

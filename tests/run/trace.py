@@ -10,11 +10,11 @@ FIELDS = {
     "begin": {"n", "kind", "name"},
     "end": {"n", "kind", "name", "duration_ns", "status"},
     "once": {"n", "kind", "name", "duration_ns", "status"},
-    "event": {"plugin", "target", "vm", "known", "event", "source", "at_ns", "resolution_ns"},
+    "event": {"vm", "known", "event", "source", "at_ns", "resolution_ns"},
     "late": {"op", "what"},
 }
 MAY = {
-    "trace": set(), "late": {"field"}, "event": set(),
+    "trace": set(), "late": {"field"}, "event": {"plugin", "target"},
     "worker": {"step", "benchmark"},
     "begin": {"within", "args", "deadline_ns", "op", "plugin", "target", "vm", "of"},
     "end": {"error", "op", "plugin", "target", "vm", "called_ns", "started_ns", "returned_ns", "timed_out",
