@@ -541,6 +541,23 @@ static void sweep_step(struct lead *lead, int *exit_code)
 		*exit_code = 4;
 }
 
+static void forget_directory_if_clean(struct lead *lead)
+{
+	uint32_t found = 0, left = 0;
+	struct nova_error error = {0};
+
+	nova_sweep_journal(lead, NULL, NULL, true, &found, &left, &error);
+	if (!found)
+		nova_directory_remove(lead->directory, NULL);
+}
+
+/* The next step needs the room that files of a dead worker take. */
+static void empty_directory(struct lead *lead)
+{
+	forget_directory_if_clean(lead);
+	nova_directory_make(lead->directory, 0755, NULL);
+}
+
 /* A step in which not one VM got through has measured nothing. */
 static int check_success(const struct lead *lead, struct nova_error *error)
 {
@@ -588,6 +605,8 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 	code = work_step(lead, guest, &lacks, &error);
 	nova_talk_close(lead);
 	sweep_step(lead, exit_code);
+	if (lead->lost)
+		empty_directory(lead);
 	if (lead->store_code)
 		return lead->store_code;
 	if (lead->interrupted || lead->replaced) {
@@ -667,16 +686,6 @@ static int make_directory(struct lead *lead, struct nova_error *error)
 
 	lead->directory = nova_place(NOVA_PLACE_STATE, below);
 	return nova_directory_make(lead->directory, 0755, error);
-}
-
-static void forget_directory_if_clean(struct lead *lead)
-{
-	uint32_t found = 0, left = 0;
-	struct nova_error error = {0};
-
-	nova_sweep_journal(lead, NULL, NULL, true, &found, &left, &error);
-	if (!found)
-		nova_directory_remove(lead->directory, NULL);
 }
 
 static void end_run(struct lead *lead, int code, int exit_code)
@@ -788,11 +797,13 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	}
 	if (lead.trace > 0)
 		close(lead.trace);
+	nova_spawn_tell_left(&lead);
 	nova_signals_return(lead.signals);
 	nova_run_record_clear(&lead.run);
 	free(lead.prefix);
 	free(lead.directory);
 	free(lead.replaced);
 	free(lead.values);
+	free(lead.answers);
 	return code;
 }

@@ -68,6 +68,11 @@ void nova_reap(struct worker *worker);
 /* Reads its log; each line is logged at debug level. */
 void nova_spawn_read_log(struct worker *worker);
 uint64_t nova_resident_bytes(pid_t pid);
+/* The disk that `directory` is on is nearly full, and what lies in it is why. */
+bool nova_directory_fills_disk(const char *directory);
+struct lead;
+/* Names the processes that still run when all workers have ended. */
+void nova_spawn_tell_left(struct lead *lead);
 /* Kills it (SIGKILL) and notes why. */
 void nova_spawn_kill(struct worker *worker, enum worker_end why);
 /* Waits up to `grace_ns` for it to end, then kills it; frees descriptors. */
@@ -77,6 +82,12 @@ char *nova_spawn_epitaph(const struct worker *worker);
 
 /* --- talk.c
  * ----------------------------------------------------------------------------------------- */
+
+/* To a worker's "intend", due when the name is on disk. */
+struct answer {
+	uint64_t number;
+	int code;
+};
 
 struct lead {
 	const struct nova_run_request *request;
@@ -111,6 +122,9 @@ struct lead {
 	uint32_t attempted, succeeded; /* VMs of the step, in this process */
 	bool opening;                  /* the step has not come to its first replicate */
 	struct nova_run_progress progress;
+	uint32_t left_behind; /* processes that were named */
+	struct answer *answers;
+	size_t answer_count;
 	double *values; /* of progress.metric */
 	size_t value_count;
 	enum nova_refusal_reason refusal; /* the worker refused a plugin */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -14,10 +15,14 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define TAIL_BYTES 4096
+#define DISK_LEFT  (UINT64_C(128) << 20)
+#define LEFT_TOLD  20                   /* processes that are named at the end */
 #define LOG_READS  64                   /* at a time */
 #define LOG_BYTES  (UINT64_C(16) << 20) /* of one worker's output, to the log */
 
@@ -231,6 +236,52 @@ void nova_spawn_read_log(struct worker *worker)
 	if (worker->log >= 0 && count == 0) { /* closed: do not poll it any more */
 		close(worker->log);
 		worker->log = -1;
+	}
+}
+
+/* Files below `path`, without following links or leaving its file system. */
+static uint64_t bytes_below(const char *path)
+{
+	char *const roots[] = {(char *)(uintptr_t)path, NULL};
+	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+	uint64_t bytes = 0;
+	FTSENT *entry;
+
+	while (tree && (entry = fts_read(tree)))
+		if (entry->fts_info == FTS_F)
+			bytes += (uint64_t)entry->fts_statp->st_blocks * 512;
+	if (tree)
+		fts_close(tree);
+	return bytes;
+}
+
+bool nova_directory_fills_disk(const char *directory)
+{
+	struct statvfs disk;
+
+	/* Only a disk that is nearly full is worth a look at each file. */
+	return !statvfs(directory, &disk) && disk.f_bavail * disk.f_frsize < DISK_LEFT &&
+	       bytes_below(directory) > DISK_LEFT;
+}
+
+void nova_spawn_tell_left(struct lead *lead)
+{
+	NOVA_AUTOFREE char *path = nova_format("/proc/self/task/%ld/children", syscall(SYS_gettid));
+	NOVA_AUTOFREE char *children = nova_file_read(path, 1 << 20, NULL, NULL);
+	char *rest = children, *child;
+
+	nova_reap(NULL);
+	while (rest && (child = strsep(&rest, " ")) && lead->left_behind < LEFT_TOLD) {
+		NOVA_AUTOFREE char *comm = nova_format("/proc/%s/comm", child);
+		NOVA_AUTOFREE char *name = nova_file_read(comm, 256, NULL, NULL);
+
+		if (!*child || !name || !*name || nova_child_owned(atoi(child)))
+			continue;
+		name[strcspn(name, "\n")] = 0;
+		/* libvirt's daemons end by themselves when nobody needs them any more. */
+		nova_lead_note(lead, strncmp(name, "virt", 4) ? NOVA_LOG_WARNING : NOVA_LOG_DEBUG,
+		               "process %s (%s), which a plugin started, still runs", child, name);
+		lead->left_behind++;
 	}
 }
 

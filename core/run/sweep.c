@@ -268,5 +268,6 @@ int nova_run_sweep(const struct nova_sweep_request *request, uint32_t *found, ui
 	nova_signals_return(lead.signals);
 	free(lead.prefix);
 	free(lead.directory);
+	free(lead.answers);
 	return code;
 }

@@ -92,6 +92,12 @@ for ((tenths = 0; tenths < 50; tenths++)); do
 done
 [ -z "$left" ] || fail "left behind: $left"
 
+note "one that has left the worker's process group is named"
+rogue daemon done 'which a plugin started, still runs'
+left=$(find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$novacore" 2>/dev/null || true)
+[ -n "$left" ] || fail "there is no such process"
+for process in $left; do kill -9 "$(basename "$(dirname "$process")")"; done
+
 note "what never ends comes to its deadline"
 rogue never failed 'and could not be cancelled' --set run.samples=1
 rogue connect-never failed 'did not end in 1.0 s'
@@ -112,6 +118,25 @@ bench=close && rogue none lost 'ended by itself'
 bench=error && rogue none failed 'not UTF-8: ??'
 bench=long-error && rogue none failed 'yyyy'
 bench=none
+
+note "a benchmark that fills the disk costs its step: there is room for the next"
+if [ "$(id -u)" = 0 ]; then
+  cat >small-disk <<'END'
+#!/bin/bash
+mkdir -p "$NOVACORE_HOME/state"
+mount -t tmpfs -o size=400m,mode=755 tmpfs "$NOVACORE_HOME/state"
+exec "$@"
+END
+  chmod 755 small-disk
+  propagation=private
+  unshare --mount --propagation private true 2>/dev/null || propagation=unchanged
+  expect 4 unshare --mount --propagation $propagation ./small-disk "$novacore" --plugin sim --benchmark prod \
+    --benchmark lifecycle --set hypervisor.sim.clock=virtual --set run.samples=2 --set run.warmup=0 \
+    --set benchmark.prod.mode=fill --format json
+  check out '[s["state"] for s in r["steps"]] == ["lost", "done"] and "filled the disk" in r["steps"][0]["why"]'
+else
+  echo '   not tried: mounting a small disk needs root'
+fi
 
 note "what is printed while a plugin is loaded, or by a benchmark, is not the result"
 for bench in none print; do NOVACORE_ROGUE=print rogue none done ''; done

@@ -84,6 +84,10 @@ done
 kill -9 "$(pgrep -P "$parent")"
 wait "$parent" || true
 trace killed.jsonl 'sum(l["is"] == "begin" for l in lines) > 10' 6
+expect 0 "$novacore" results export last --output all.json
+stored=$(json all.json 'sum(len(s["samples"]["rows"]) for s in r["steps"])')
+# A line follows its sample, which the parent stores though the worker is dead: none is lost.
+trace killed.jsonl "0 <= $stored - sum(l['is'] == 'once' and l['name'] == 'sample' for l in lines) <= 1" 6
 
 note "every number of the SDK has its word"
 types=$here/../../sdk/include/novacore

@@ -247,6 +247,12 @@ static void misbehave(struct self *self, nova_op op, const char *name)
 		leave_children(is(self, "loud-children"));
 	if (is(self, "loud-children"))
 		exit(7);
+	if (is(self, "daemon") && !fork()) {
+		setsid();
+		for (int i = 0; i < 30; i++)
+			sleep(1);
+		_exit(0);
+	}
 	if (is(self, "close"))
 		close(3);
 	if (is(self, "rubbish-packet"))
