@@ -38,6 +38,8 @@ struct nova_trust nova_trust_now(void);
  */
 int nova_trust_open(const struct nova_trust *trust, const char *path, int *fd,
                     enum nova_refusal_reason *reason, struct nova_error *error);
+/* Whether whoever mounted `device` is known from /proc/self/mountinfo's text (only FUSE says). */
+bool nova_mount_owner(const char *mountinfo, dev_t device, uid_t *owner);
 /* A file as it was when it was read. */
 struct nova_opened {
 	int fd; /* still open */

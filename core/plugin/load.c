@@ -28,7 +28,9 @@ static int recheck(const struct nova_trust *trust, const char *path, uint32_t ki
 	struct nova_manifest *manifest = NULL;
 	NOVA_AUTOCLOSE int fd = -1;
 
-	if (*path != '/' || slash == directory)
+	/* where it lies decides what it needs, so the path must not lead elsewhere than it says */
+	if (*path != '/' || slash == directory || strstr(path, "//") || strstr(path, "/./") ||
+	    strstr(path, "/../"))
 		return nova_refuse(reason, NOVA_REFUSED_FILE_NAME, error,
 		                   "%s is not a plugin's full path", path);
 	*slash = '\0';

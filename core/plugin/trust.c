@@ -12,8 +12,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/auxv.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#define MOUNTINFO_LIMIT (16u << 20)
 
 struct nova_trust nova_trust_now(void)
 {
@@ -81,6 +86,51 @@ static int refuse_component(int above, const char *name, const char *path,
 	                   "cannot open the directory %s: %s", path, strerror(why));
 }
 
+bool nova_mount_owner(const char *mountinfo, dev_t device, uid_t *owner)
+{
+	NOVA_AUTOFREE char *wanted = nova_format("%u:%u", major(device), minor(device));
+	NOVA_AUTOFREE char *lines = nova_strdup(mountinfo);
+	char *rest = lines, *line, where[32];
+
+	/* proc(5): id, parent, major:minor, …, " - ", type, source, options of the file system */
+	while ((line = strsep(&rest, "\n"))) {
+		const char *more = strstr(line, " - ");
+		if (!more || sscanf(line, "%*s %*s %31s", where) != 1 || strcmp(where, wanted))
+			continue;
+		const char *user = strstr(more, "user_id=");
+		unsigned int number;
+		if (user && strchr(" ,", user[-1]) && sscanf(user, "user_id=%u", &number) == 1) {
+			*owner = (uid_t)number;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * A file system in user space says of its files what whoever mounted it likes, and something else
+ * each time it is asked.
+ */
+static int check_mount(const struct nova_trust *trust, int fd, const char *path,
+                       enum nova_refusal_reason *reason, struct nova_error *error)
+{
+	struct statfs system;
+	struct stat status;
+	uid_t owner;
+
+	if (fstatfs(fd, &system) || system.f_type != FUSE_SUPER_MAGIC || fstat(fd, &status))
+		return 0;
+	NOVA_AUTOFREE char *mounts =
+	        nova_file_read("/proc/self/mountinfo", MOUNTINFO_LIMIT, NULL, NULL);
+	if (!mounts || !nova_mount_owner(mounts, status.st_dev, &owner) || owner == 0 ||
+	    (!trust->privileged && owner == trust->user))
+		return 0;
+	return nova_refuse(reason, NOVA_REFUSED_OWNER, error,
+	                   "the directory %s lies on a file system that user %u mounted and that "
+	                   "can claim any owner; use a copy on one of the system's",
+	                   path, (unsigned int)owner);
+}
+
 int nova_trust_open(const struct nova_trust *trust, const char *path, int *out,
                     enum nova_refusal_reason *reason, struct nova_error *error)
 {
@@ -114,7 +164,12 @@ int nova_trust_open(const struct nova_trust *trust, const char *path, int *out,
 	if (*out < 0)
 		return nova_refuse(reason, NOVA_REFUSED_UNREADABLE, error,
 		                   "cannot read the directory %s: %s", path, strerror(errno));
-	return 0;
+	int result = check_mount(trust, *out, path, reason, error);
+	if (result) {
+		close(*out);
+		*out = -1;
+	}
+	return result;
 }
 
 static int check_file(const struct nova_trust *trust, const char *path, const struct stat *status,

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define GOOD GOOD_ROOT "/1/benchmark/good"
 
@@ -257,6 +258,32 @@ static void every_directory_above_counts(void **state)
 	assert_int_equal(judge(&trust, link), NOVA_REFUSED_SYMLINK);
 }
 
+/* proc(5) */
+static const char mountinfo[] = "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+                                "99 27 0:50 / /home/ada/far rw,nosuid shared:1 - fuse.sshfs "
+                                "lab: rw,user_id=1000,group_id=1000,allow_other\n"
+                                "98 27 0:51 / /mnt rw - fuseblk /dev/sdb1 rw,user_id=0,group_id=0\n"
+                                "97 27 0:52 / /kata rw - virtiofs share rw\n"
+                                "96 27 0:53 / /odd rw - fuse.x x rw,not_user_id=5\n"
+                                "95 27 0:54 / /cut";
+
+static void knows_who_mounted_a_file_system(void **state)
+{
+	uid_t owner = 7;
+
+	(void)state;
+	assert_true(nova_mount_owner(mountinfo, makedev(0, 50), &owner));
+	assert_int_equal(owner, 1000);
+	assert_true(nova_mount_owner(mountinfo, makedev(0, 51), &owner));
+	assert_int_equal(owner, 0);
+	assert_false(nova_mount_owner(mountinfo, makedev(0, 21), &owner));
+	assert_false(nova_mount_owner(mountinfo, makedev(0, 5), &owner));
+	assert_false(nova_mount_owner(mountinfo, makedev(0, 52), &owner));
+	assert_false(nova_mount_owner(mountinfo, makedev(0, 53), &owner));
+	assert_false(nova_mount_owner(mountinfo, makedev(0, 54), &owner));
+	assert_false(nova_mount_owner("", makedev(0, 50), &owner));
+}
+
 /* --- libraries ------------------------------------------------------------------------------- */
 
 struct fake_cache {
@@ -350,6 +377,7 @@ int main(void)
 	        ROOT(honours_the_environment_only_without_privileges),
 	        cmocka_unit_test(a_sticky_directory_of_root_is_safe),
 	        ROOT(every_directory_above_counts),
+	        cmocka_unit_test(knows_who_mounted_a_file_system),
 	        cmocka_unit_test(finds_the_c_library_and_no_invented_one),
 	        cmocka_unit_test(believes_the_cache_only_where_a_file_is),
 	        cmocka_unit_test(survives_a_damaged_cache),
