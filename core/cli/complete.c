@@ -6,6 +6,7 @@
  * one), values from what the commands list, so there is little here to keep in step. Whatever goes
  * wrong, there are just no candidates.
  */
+#include "core/cli/check.h"
 #include "core/cli/cli.h"
 
 #include "core/report/report.h"
@@ -357,6 +358,16 @@ static void offer_wrappers(const struct completion *completion)
 	offer(completion, "valgrind", "", "a checker of memory");
 }
 
+static void offer_checks(const struct completion *completion)
+{
+	struct completion last = in_list(completion);
+
+	for (const struct own_check *own = own_checks; own->name; own++)
+		offer(&last, own->name, "", own->proves);
+	for (const struct nova_validator_check *const *at = nova_validator_checks(); *at; at++)
+		offer(&last, (*at)->name, "", (*at)->proves);
+}
+
 static const struct {
 	const char *option;
 	void (*offer)(const struct completion *completion);
@@ -365,7 +376,8 @@ static const struct {
               {"benchmark", offer_benchmarks}, {"set", offer_settings},
               {"kind", offer_kinds},           {"format", offer_formats},
               {"resume", offer_runs},          {"workload", offer_workloads},
-              {"fail-on", offer_goal},         {"worker-wrapper", offer_wrappers}};
+              {"fail-on", offer_goal},         {"worker-wrapper", offer_wrappers},
+              {"only", offer_checks}};
 
 #define MANY SIZE_MAX
 

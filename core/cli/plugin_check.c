@@ -30,7 +30,7 @@
 static const char help[] =
         "usage: novacore plugin check FILE|NAME [--set NAME=VALUE]… [--only CHECK]…\n"
         "                             [--format table|json]\n"
-        "       novacore plugin check --list [FILE|NAME]\n"
+        "       novacore plugin check --list [FILE|NAME] [--format table|json]\n"
         "\n"
         "Puts a plugin through the contract: what its file, its descriptor and its functions must "
         "be\n"
@@ -535,7 +535,7 @@ static int exit_code(const struct checking *checking)
 		         (!is_static || checking->arguments->only);
 	}
 	if (interrupted)
-		return 130;
+		return 128 + interrupted;
 	if (refused)
 		return 5;
 	if (failed)
@@ -549,8 +549,7 @@ static int exit_code(const struct checking *checking)
 
 static void on_signal(int number)
 {
-	(void)number;
-	interrupted = 1;
+	interrupted = number;
 }
 
 static int check_all(struct checking *checking)
@@ -663,25 +662,38 @@ static int read_parameters(struct checking *checking, struct nova_error *error)
 
 /* --- the command ------------------------------------------------------------------------------ */
 
+/* The first of what a row needs, or NULL. Owned by the caller. */
+static char *first_need(const struct row *row)
+{
+	const char *needs = row->needs ? row->needs + strspn(row->needs, "?!") : NULL;
+
+	return needs ? nova_format("%.*s", (int)strcspn(needs, " "), needs)
+	             : nova_strdup(row->sized ? "sizes" : NULL);
+}
+
 static int list_checks(const struct checking *checking)
 {
 	GRID_AUTO struct grid grid = {.columns = 3};
+	NOVA_AUTOJSON json_t *list = json_array();
 
 	grid_add(&grid, "CHECK");
 	grid_add(&grid, "NEEDS");
 	grid_add(&grid, "PROVES THAT");
 	for (size_t i = 0; i < checking->count; i++) {
 		const struct row *row = &checking->rows[i];
-		const char *needs =
-		        row->needs ? row->needs + strcspn(row->needs, "abcdefghijklmnopqrstuvwxyz")
-		                   : NULL;
-		NOVA_AUTOFREE char *first =
-		        needs ? nova_format("%.*s", (int)strcspn(needs, " "), needs) : NULL;
+		NOVA_AUTOFREE char *need = first_need(row);
 		grid_add(&grid, row->name);
-		grid_add(&grid, first);
+		grid_add(&grid, need);
 		grid_add(&grid, row->proves);
+		json_array_append_new(list, json_pack("{ss ss? ss}", "name", row->name, "needs",
+		                                      need, "proves", row->proves));
 	}
-	grid_print(&grid, stdout);
+	if (checking->arguments->json) {
+		json_dumpf(list, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		grid_print(&grid, stdout);
+	}
 	return 0;
 }
 

@@ -123,7 +123,6 @@ static void probe_once(struct validator *v, struct nova_testhost *host, int *sta
 
 static void check_probe(struct validator *v)
 {
-	struct nova_plugin bare;
 	struct nova_testhost *host;
 	int first, second;
 
@@ -133,9 +132,7 @@ static void check_probe(struct validator *v)
 		note(v, "it has none: always available");
 		return;
 	}
-	bare = *v->plugin; /* probe comes before the configuration */
-	bare.parameters = NULL;
-	host = nova_testhost_new(&bare, NULL);
+	host = open_for_probe(v);
 	if (!host) {
 		untried(v, "%s", nova_testhost_refusal());
 		return;

@@ -12,6 +12,7 @@ struct validator {
 	const struct nova_validator_request *request;
 	const struct nova_plugin *plugin;
 	struct nova_plugin unprobed; /* the same without probe, which a worker asks once */
+	struct nova_plugin relaxed;  /* the same with no parameter required, for probe */
 	char unavailable[512];       /* what probe said against it, or "" */
 	enum nova_verdict verdict;
 	int quiet; /* while > 0, nothing fails and nothing is "not tried": another aspect is judged
@@ -38,6 +39,9 @@ const struct nova_plugin *loaded(struct validator *v);
 /* The same, asked by `probe`. 0: the verdict is set. */
 int usable(struct validator *v);
 
+/* A host for `probe` alone: also where required parameters are not given. NULL: out of memory. */
+struct nova_testhost *open_for_probe(struct validator *v);
+
 const char *status_name(int status); /* "NOVA_E_TIMEOUT" */
 int64_t now_ms(void);
 void sleep_ms(int64_t ms);
@@ -58,9 +62,10 @@ void tour(struct validator *v);
 /* --- by kind ------------------------------------------------------------------------------ */
 
 /* name NULL at the end */
-extern const struct nova_validator_check common_checks[], work_checks[], contract_checks[],
-        value_checks[], watch_checks[], connect_checks[], driver_checks[], vm_checks[],
-        time_checks[], last_checks[], benchmark_checks[], optimizer_checks[], profile_checks[];
+extern const struct nova_validator_check first_checks[], common_checks[], work_checks[],
+        contract_checks[], value_checks[], watch_checks[], connect_checks[], driver_checks[],
+        vm_checks[], time_checks[], last_checks[], benchmark_checks[], optimizer_checks[],
+        profile_checks[];
 void tour_driver(struct validator *v);
 void tour_benchmark(struct validator *v);
 void tour_optimizer(struct validator *v);

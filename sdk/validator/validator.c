@@ -19,9 +19,9 @@ const struct nova_validator_check *const *nova_validator_checks(void)
 {
 	static const struct nova_validator_check *all[128];
 	static const struct nova_validator_check *const tables[] = {
-	        common_checks,  connect_checks, work_checks, contract_checks,  value_checks,
-	        driver_checks,  vm_checks,      time_checks, benchmark_checks, optimizer_checks,
-	        profile_checks, watch_checks,   last_checks};
+	        first_checks,     common_checks,  connect_checks, work_checks, contract_checks,
+	        value_checks,     driver_checks,  vm_checks,      time_checks, benchmark_checks,
+	        optimizer_checks, profile_checks, watch_checks,   last_checks};
 	size_t count = 0;
 
 	for (size_t i = 0; i < COUNT(tables); i++)
@@ -195,24 +195,50 @@ static void judge_refusal(struct validator *v, struct nova_testhost *host, int s
 		untried(v, "it says: %s (%s)", text, status_name(status));
 }
 
+struct nova_testhost *open_for_probe(struct validator *v)
+{
+	struct nova_testhost *host = nova_testhost_new(v->plugin, v->request->parameters);
+	const struct nova_parameter *const *given = v->plugin->parameters;
+	struct nova_plugin relaxed = *v->plugin;
+	struct nova_parameter *copies;
+	const struct nova_parameter **list;
+	size_t count = 0;
+
+	if (host)
+		return host;
+	while (given && given[count])
+		count++;
+	copies = calloc(count + 1, sizeof(*copies)); /* they live as long as the process */
+	list = calloc(count + 1, sizeof(*list));
+	if (!copies || !list)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		copies[i] = *given[i];
+		copies[i].flags &= ~NOVA_PARAM_REQUIRED;
+		copies[i].fallback = NULL;
+		list[i] = &copies[i];
+	}
+	relaxed.parameters = list;
+	v->relaxed = relaxed;
+	return nova_testhost_new(&v->relaxed, NULL);
+}
+
 /* Asks `probe` once, as a worker does; from then on the plugin has none. */
 static void ask(struct validator *v)
 {
-	struct nova_plugin bare = *v->plugin;
-	struct nova_testhost *host;
+	int (*probe)(const struct nova_host *host, nova_op op) = v->plugin->probe;
+	struct nova_testhost *host = probe ? open_for_probe(v) : NULL;
 	nova_op op;
 	int status;
 
-	v->unprobed = bare;
+	v->unprobed = *v->plugin;
 	v->unprobed.probe = NULL;
-	bare.parameters = NULL; /* probe comes before the configuration */
-	host = bare.probe ? nova_testhost_new(&bare, NULL) : NULL;
 	v->plugin = &v->unprobed;
 	if (!host)
 		return;
 	stage(v, "probe");
 	op = nova_testhost_begin(host, OP_TIMEOUT_MS);
-	status = bare.probe(nova_testhost_table(), op);
+	status = probe(nova_testhost_table(), op);
 	nova_testhost_end(host, NOVA_DONE);
 	if (status != NOVA_DONE)
 		snprintf(v->unavailable, sizeof(v->unavailable), "its probe says %s%s%s",

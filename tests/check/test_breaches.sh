@@ -14,11 +14,15 @@ jobs_started=0
 breaks() {
   while [ "$(jobs -rp | wc -l)" -ge $lanes ]; do wait -n || true; done
   jobs_started=$((jobs_started + 1))
-  (
-    trap - EXIT
-    scratch=$scratch/$jobs_started
-    mkdir "$scratch" && cd "$scratch" && try "$@" || touch ../failed
-  ) &
+  {
+    (
+      trap - EXIT
+      scratch=$scratch/$jobs_started
+      mkdir "$scratch"
+      cd "$scratch"
+      try "$@"
+    ) || touch failed
+  } &
 }
 settle() {
   wait
@@ -80,7 +84,7 @@ driver wake pump 4 "wake did not make a waiting pump return"
 driver deadline deadline 4 "5 s after it"
 driver cancel cancel 4 "5 s after its cancellation"
 driver alone many-at-once 4 "SIGABRT"
-breaks "$mine/hypervisor/hypervisor-no-uri.so" parameters 4 "\`uri\`"
+breaks "$mine/hypervisor/hypervisor-no-uri.so" "parameters contract" 4 "\`uri\`"
 driver range parameters 4 "outside of its own range"
 driver default parameters 4 "is no value of it"
 driver doc parameters 4 "without a full stop"
@@ -99,7 +103,7 @@ breaks "$mine/benchmark/benchmark-deaf.so" interrupted 4 "instead of NOVA_E_INTE
 breaks "$mine/benchmark/benchmark-hides.so" "failing-calls timeouts" 4 "shows nothing of it"
 breaks "$mine/benchmark/benchmark-width.so" width 4 "it made 1"
 breaks "$mine/benchmark/benchmark-passes-failure.so" "" 0 ""
-breaks "$mine/benchmark/benchmark-loop.so" "failing-calls timeouts interrupted" 4 "it hangs" --time-limit 4s
+breaks "$mine/benchmark/benchmark-loop.so" "failing-calls timeouts interrupted" 4 "a replicate where vm_create ends" --time-limit 4s
 
 note "optimizers"
 also="r['counts']['not_tried'] == 0" breaks "$mine/optimizer/optimizer-good.so" "" 0 ""
