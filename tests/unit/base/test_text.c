@@ -124,6 +124,35 @@ static void repairs_what_is_not_utf8(void **state)
 	nova_utf8_repair(NULL);
 }
 
+static void takes_out_what_a_terminal_would_obey(void **state)
+{
+	static const struct {
+		const char *dirty, *clean;
+	} texts[] = {
+	        {"plain: tab\tand\nnewline, ü, €, 🙂",
+	         "plain: tab\tand\nnewline, ü, €, 🙂"},
+	        {"\033[2Jx\007", "?[2Jx?"},
+	        {"back\rto\bfront\177", "back?to?front?"},
+	        {"\302\23331m", "??31m"},                     /* U+009B, CSI */
+	        {"a\342\200\256b\342\201\246c", "a???b???c"}, /* U+202E, U+2066 */
+	        {"\377\302", "??"},
+	        {"\342\200\224", "\342\200\224"}, /* U+2014, near to what is taken out */
+	        {"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NOVA_COUNT(texts); i++) {
+		NOVA_AUTOFREE char *text = nova_strdup(texts[i].dirty);
+		nova_text_clean(text);
+		assert_string_equal(text, texts[i].clean);
+		assert_int_equal(nova_text_is_dirty(texts[i].dirty),
+		                 strcmp(texts[i].dirty, texts[i].clean) != 0);
+		assert_false(nova_text_is_dirty(text));
+	}
+	nova_text_clean(NULL);
+	assert_false(nova_text_is_dirty(NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +164,7 @@ int main(void)
 	        cmocka_unit_test(accepts_only_the_form_of_names),
 	        cmocka_unit_test(counts_terminal_columns),
 	        cmocka_unit_test(repairs_what_is_not_utf8),
+	        cmocka_unit_test(takes_out_what_a_terminal_would_obey),
 	};
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
