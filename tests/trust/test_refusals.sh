@@ -125,3 +125,17 @@ says "(signature)"
 expect 5 "$novacore" plugin info taken-back
 says "(revoked)"
 expect 3 "$novacore" plugin info missing-library
+
+note "a file system that a user mounted is not believed when it says that it is root's"
+if ! $root || ! [ -c /dev/fuse ]; then
+  echo "   not tried: it needs root and /dev/fuse"
+else
+  mkdir -p other/config/keys.d
+  mounted() { NOVACORE_HOME=$scratch/other unshare --mount --propagation private \
+    python3 "$here/user_mount.py" "$scratch/other/config/keys.d" "$@"; }
+  expect 0 mounted 12345 "$novacore" plugin list --json
+  says "that user 12345 mounted and that can claim any owner"
+  check out "len(r['problems']) == 1"
+  expect 0 mounted 0 "$novacore" plugin list --json
+  check out "r['problems'] == []"
+fi
