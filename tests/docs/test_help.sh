@@ -106,5 +106,18 @@ while read -r line; do
   *) fail "who can run \"$line\"?" ;;
   esac
 done < <(grep -v '^\(strip\|novacore-manifest\)' "$scratch/examples")
+
+note 'files that documents show are right'
+blocks=0
+for page in "$source"/docs/*.md; do
+  awk -v to="$scratch/block" '/^```conf$/ { on = 1; n++; next } /^```$/ { on = 0 } on { print >(to n ".conf") }' "$page"
+  for file in "$scratch"/block*.conf; do
+    [ -e "$file" ] || continue
+    expect 0 novacore config check "$file"
+    rm "$file"
+    blocks=$((blocks + 1))
+  done
+done
+[ $blocks -ge 2 ] || fail 'no document shows a configuration file'
 [ $count -gt 15 ] || fail "only $count examples could be run"
 echo "$count examples were run"
