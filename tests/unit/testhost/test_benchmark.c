@@ -279,7 +279,13 @@ static int powers(void)
 	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_UNREADY, 0, NULL), NOVA_DONE);
 	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_READY, 0, &event), NOVA_DONE);
 	assert_int_equal(event.t_ns, i64(vm, NOVA_FIELD_RETURNED_NS) + 4 * MS);
+	assert_int_equal(lab->vm_power(run, vm, NOVA_POWER_PAUSE, 0), NOVA_DONE);
+	assert_int_equal(lab->vm_power(run, vm, NOVA_POWER_RESET, 0), NOVA_DONE);
+	assert_int_equal(state_of_vm(), NOVA_STATE_RUNNING);
+	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_READY, 0, NULL), NOVA_DONE);
+	/* Off it is, though the event is scripted not to come. */
 	assert_int_equal(lab->vm_power(run, vm, NOVA_POWER_OFF, 0), NOVA_DONE);
+	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_STOPPED, 1, NULL), NOVA_E_TIMEOUT);
 	assert_int_equal(state_of_vm(), NOVA_STATE_OFF);
 	assert_int_equal(lab->vm_delete(run, vm, 0), NOVA_DONE);
 	return attempt();
@@ -288,6 +294,7 @@ static int powers(void)
 static void power_calls_follow_the_state_and_its_events(void **state)
 {
 	(void)state;
+	nova_testhost_script(host, "event.stopped", NOVA_E_TIMEOUT, 0, 0);
 	assert_int_equal(once(powers), NOVA_DONE);
 	assert_no_complaint();
 }
@@ -1142,6 +1149,7 @@ static int makes_and_says_nothing(void)
 static void complains_of_a_replicate_that_records_nothing(void **state)
 {
 	(void)state;
+	assert_int_equal(once(attempt), NOVA_DONE);
 	assert_int_equal(once(makes_and_says_nothing), NOVA_DONE);
 	assert_complaint("no sample and no attempt");
 }
@@ -1412,6 +1420,35 @@ static void an_interruption_ends_all_waiting_at_once(void **state)
 	assert_int_equal(interrupted_ns, 1001 * MS);
 }
 
+/* 0's call takes 10 s, and goes on when 1 is interrupted after 1 s. */
+static int calls_or_is_interrupted(void *context, uint32_t i, int64_t intended_ns)
+{
+	nova_vm number;
+	int status;
+
+	(void)context;
+	(void)intended_ns;
+	assert_true(i < 2);
+	status = lab->vm_create(run, 0, NULL, 0, &number);
+	if (i == 0)
+		assert_int_equal(took_ns(number), 10000 * MS);
+	return status;
+}
+
+static int fans_calling(void)
+{
+	return lab->fan_out(run, 3, 0, 1, calls_or_is_interrupted, NULL);
+}
+
+static void an_interruption_lets_calls_end(void **state)
+{
+	(void)state;
+	nova_testhost_script(host, "vm_create", NOVA_DONE, 10000 * MS, 1);
+	nova_testhost_script(host, "vm_create", NOVA_E_INTERRUPTED, 0, 1);
+	assert_int_equal(once(fans_calling), NOVA_E_INTERRUPTED);
+	assert_no_complaint();
+}
+
 static int fails_silently(void)
 {
 	return NOVA_E_FAILED;
@@ -1663,6 +1700,7 @@ int main(void)
 	        TEST(an_interruption_reaches_every_thread),
 	        TEST(complains_of_calls_after_an_interrupted_fan_out),
 	        TEST(an_interruption_ends_all_waiting_at_once),
+	        TEST(an_interruption_lets_calls_end),
 	        TEST(complains_of_failures_without_text),
 	        TEST(complains_of_calls_on_other_threads_and_times),
 	        TEST(complains_of_another_run),

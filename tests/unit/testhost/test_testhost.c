@@ -723,10 +723,15 @@ static void complains_of_a_silent_probe_and_a_failing_pump(void **state)
 static void a_cancelled_op_ends_with_what_the_driver_says(void **state)
 {
 	struct nova_testhost *host = begin(NOVA_THREADS_PARALLEL);
+	const struct nova_host *table = nova_testhost_table();
+	int64_t now_ns = table->now_ns();
 	nova_op op = nova_testhost_begin(host, 60000);
 	int returned;
 
 	(void)state;
+	assert_true(table->deadline_ns(op) >= now_ns + 60000000000);
+	assert_true(table->deadline_ns(op) <= table->now_ns() + 60000000000);
+	assert_int_equal(table->cancelled(op), 0);
 	nova_testhost_cancel(host, op);
 	returned = OPS.vm_clone(nova_testhost_self(host), op, "x", NULL, &SHAPE);
 	assert_int_equal(nova_testhost_end(host, returned), NOVA_E_CANCELLED);
