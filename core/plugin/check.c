@@ -68,8 +68,7 @@ static int check_manifest(struct subject *subject, const char *name, const char 
 		              why.text, subject->path);
 	const struct nova_manifest *manifest = subject->manifest;
 	bool kind_known = subject->check->kind != 0;
-	if (strcmp(manifest->name, name) ||
-	    (kind_known && manifest->kind != subject->check->kind))
+	if (strcmp(manifest->name, name) || (kind_known && manifest->kind != subject->check->kind))
 		return REFUSE(
 		        subject, WRONG_MANIFEST,
 		        "the manifest beside %s is that of %s/%s; put the plugin's own there, "
