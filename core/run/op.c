@@ -332,8 +332,10 @@ void nova_op_done(struct op *op, int status, int64_t at_ns)
 	bool late;
 
 	nova_lock();
-	late = op->ended;
-	end(op, status > 0 ? NOVA_E_INTERNAL : status, at_ns);
+	/* Of what has not been called yet nobody can say that it is done: a wrong number. */
+	late = op->ended || !op->called_ns;
+	if (!late)
+		end(op, status > 0 ? NOVA_E_INTERNAL : status, at_ns);
 	nova_unlock();
 	if (late)
 		nova_trace_late(op->number, "done", NULL);
