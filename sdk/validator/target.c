@@ -98,8 +98,10 @@ static void choose_shape(struct target *target)
 	                             .cmdline = request->cmdline};
 	if (request->kernel)
 		shape->boot = NOVA_BOOT_DIRECT;
-	else if (request->image)
-		shape->boot = target->can[CAN_DISK] ? NOVA_BOOT_DISK : NOVA_BOOT_TEMPLATE;
+	else if (request->image) /* a path is a disk's, anything else is the target's own name */
+		shape->boot = target->can[CAN_TEMPLATE] && !strchr(request->image, '/')
+		                      ? NOVA_BOOT_TEMPLATE
+		                      : NOVA_BOOT_DISK;
 	else if (target->can[CAN_STUB] && write_sector(target->sector, sizeof(target->sector)))
 		shape->boot = NOVA_BOOT_STUB, shape->image = target->sector;
 	else if (target->can[CAN_DIRECT])
@@ -206,14 +208,33 @@ void new_name(struct validator *v, char name[NAME_ROOM])
 	snprintf(name, NAME_ROOM, "%s%u", v->request->prefix, ++v->names);
 }
 
+/* Without a word of what to boot, a target may need one. */
+static int lacks_image(const struct target *target, int status)
+{
+	const struct nova_validator_request *request = target->v->request;
+
+	return !request->image && !request->kernel &&
+	       (status == NOVA_E_UNSUPPORTED || status == NOVA_E_INVALID ||
+	        status == NOVA_E_NOT_FOUND) &&
+	       *nova_testhost_error(target->host);
+}
+
 int make_vm(struct target *target, struct made *vm)
 {
 	const char *id;
+	int status;
 
 	memset(vm, 0, sizeof(*vm));
 	new_name(target->v, vm->name);
 	vm->ref = ref_to(vm->name);
-	if (!expect_done(target, "vm_create", CALL(target, vm_create, vm->name, &target->shape)))
+	status = CALL(target, vm_create, vm->name, &target->shape);
+	if (lacks_image(target, status)) {
+		untried(target->v,
+		        "vm_create says: %s (%s); give --image, or --kernel and --initrd",
+		        nova_testhost_error(target->host), status_name(status));
+		return 0;
+	}
+	if (!expect_done(target, "vm_create", status))
 		return 0;
 	id = nova_testhost_fact(target->host, NOVA_FIELD_ID, "");
 	if (!id || !*id) {

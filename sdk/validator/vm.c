@@ -300,7 +300,8 @@ static void call_wrongly(struct target *target, const struct nova_ref *ref, cons
 		              NOVA_E_NOT_FOUND);
 	snprintf(what, sizeof(what), "snapshot CREATE of %s", whose);
 	if (target->can[CAN_SNAPSHOT])
-		expect_status(target, what, CALL(target, snapshot, ref, "s", NOVA_SNAPSHOT_CREATE),
+		expect_status(target, what,
+		              CALL(target, snapshot, ref, "check", NOVA_SNAPSHOT_CREATE),
 		              NOVA_E_NOT_FOUND);
 	snprintf(what, sizeof(what), "exec in %s", whose);
 	if (target->can[CAN_EXEC])
