@@ -565,12 +565,21 @@ static void end_last_line(int fd, const char *path)
 
 int nova_trace_open(const char *path, const char *run, struct nova_error *error)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600), high;
+	/* Without waiting for a pipe's reader: nobody could interrupt that. */
+	int fd =
+	        open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	json_t *line;
+	int high;
 
+	if (fd < 0 && errno == ENXIO)
+		return nova_error_set(error, NOVA_E_UNAVAILABLE,
+		                      "cannot open the trace %s: nobody reads that pipe; start "
+		                      "its reader first",
+		                      path);
 	if (fd < 0)
 		return nova_error_errno(error, "cannot open the trace %s", path);
 	high = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+	fcntl(fd, F_SETFL, O_APPEND);
 	close(fd);
 	if (high < 0)
 		return nova_error_errno(error, "cannot open the trace %s", path);

@@ -4,6 +4,7 @@
 # wrappers that are not there, that end, that do not start the worker.
 . "$(dirname "$0")/lib.sh"
 
+export DEBUGINFOD_URLS= # gdb would ask
 run=("$novacore" --plugin sim --profile dev --set hypervisor.sim.clock=virtual --set run.samples=2
   --set run.warmup=0)
 under() { expect "$1" "${run[@]}" --format json --worker-wrapper "$2" "${@:3}"; }
@@ -110,6 +111,25 @@ says 'not by hand'
 under 4 "sh -c 'kill -SEGV \$\$'"
 says 'crashed (Segmentation fault)'
 nothing_left
+
+note "one that does nothing at all is left alone, until the user stops it"
+for signal in INT TERM; do
+  python3 -c 'import os,signal,sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])' \
+    "${run[@]}" --worker-wrapper "sh -c 'sleep 1000; :' sh" >out 2>err </dev/null &
+  parent=$!
+  for ((tenths = 0; tenths < 100; tenths++)); do
+    [ "$(pgrep -x -P "$parent" sh || true)" ] && break
+    sleep 0.1
+  done
+  sleep 0.3
+  kill -$signal $parent
+  sleep 0.3
+  kill -$signal $parent
+  code=0
+  wait $parent || code=$?
+  [ $code = 130 ] || [ $code = 143 ] || { cat err >&2; fail "exit code $code after two signals $signal"; }
+  nothing_left
+done
 
 note "wrong commands: nothing has begun"
 rm -rf "$NOVACORE_HOME/state"
