@@ -251,17 +251,67 @@ static void offer_values(const struct completion *completion, const char *key)
 		offer_files(completion);
 }
 
+static bool takes_value(const struct completion *completion, const char *word);
+
+/* "hypervisor.sim.", if that is what `plugin check` is to check; else NULL. */
+static char *prefix_of_checked(const struct completion *completion)
+{
+	const char *file = NULL;
+
+	for (size_t i = 0; i + 1 < completion->count; i++) {
+		const char *word = completion->words[i];
+
+		if (takes_value(completion, word))
+			i++;
+		else if (word[0] != '-' && strcmp(word, completion->action) != 0)
+			file = word;
+	}
+	if (!file)
+		return NULL;
+	const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+	NOVA_AUTOFREE char *bare = nova_format("%.*s", (int)strcspn(name, "."), name);
+	NOVA_AUTOJSON json_t *plugin =
+	        ask_json((const char *const[]){"plugin", "info", bare, "--json", NULL});
+	return plugin ? nova_format("%s.%s.", text_of(plugin, "kind"), text_of(plugin, "name"))
+	              : NULL;
+}
+
+/* The parameters of one plugin, by their own names. */
+static void offer_parameters(const struct completion *completion, const char *prefix)
+{
+	NOVA_AUTOFREE char *group = nova_format("%.*s", (int)strlen(prefix) - 1, prefix);
+	NOVA_AUTOJSON json_t *specs =
+	        ask_json((const char *const[]){"config", "keys", group, "--format", "json", NULL});
+	json_t *spec;
+	size_t i;
+
+	json_array_foreach(specs, i, spec)
+	{
+		const char *key = text_of(spec, "key");
+
+		if (!strncmp(key, prefix, strlen(prefix)))
+			offer(completion, key + strlen(prefix), "=", text_of(spec, "meaning"));
+	}
+}
+
 static void offer_settings(const struct completion *completion)
 {
 	const char *equals = strchr(completion->word, '=');
 	struct completion value = *completion;
+	bool checks = completion->action && !strcmp(completion->command, "plugin");
+	NOVA_AUTOFREE char *prefix = checks ? prefix_of_checked(completion) : nova_strdup("");
 
+	if (!prefix)
+		return;
 	if (!equals) {
-		offer_keys_with(completion, "=");
+		if (checks)
+			offer_parameters(completion, prefix);
+		else
+			offer_keys_with(completion, "=");
 		return;
 	}
 	NOVA_AUTOFREE char *key =
-	        nova_format("%.*s", (int)(equals - completion->word), completion->word);
+	        nova_format("%s%.*s", prefix, (int)(equals - completion->word), completion->word);
 	value.kept_length += (int)(equals + 1 - completion->word);
 	value.word = equals + 1;
 	value = in_list(&value);

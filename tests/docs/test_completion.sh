@@ -72,6 +72,15 @@ only 'novacore --fail-on ' goal
 only 'novacore profile optimize dev --workload ml,lat' ml,latency-sensitive
 nothing 'novacore --seed '
 
+note 'targets of the configuration, and their settings'
+mkdir -p "$NOVACORE_HOME/config"
+echo 'target = { lab = { plugin = "sim"; }; };' >"$NOVACORE_HOME/config/novacore.conf"
+only 'novacore --target la' lab
+only 'novacore --set target.lab.clo' target.lab.clock=
+only 'novacore clean --plugin si' sim
+rm "$NOVACORE_HOME/config/novacore.conf"
+nothing 'novacore --target la'
+
 note 'settings: keys, then values'
 only 'novacore --set run.sam' run.samples=
 offers 'novacore --set hypervisor.sim.' hypervisor.sim.clock= hypervisor.sim.seed=
@@ -99,7 +108,13 @@ only "novacore results import $scratch/some/l" "$scratch/some/lab.conf"
 only "novacore guest build --kernel $scratch/some/l" "$scratch/some/lab.conf"
 only "novacore plugin new benchmark hello $scratch/so" "$scratch/some"
 only "novacore plugin check $scratch/some/l" "$scratch/some/lab.conf"
+only 'novacore plugin check sim --set clo' clock=
+only 'novacore plugin check --only vm-list /some/where/sim.so --set clock=' virtual real
+nothing 'novacore plugin check nosuch --set clo'
+nothing 'novacore plugin check --set clo'
 only "novacore plugin sign $scratch/some/l" "$scratch/some/lab.conf"
+only "novacore plugin sign x.so --key $scratch/some/l" "$scratch/some/lab.conf"
+only "novacore plugin verify --key=$scratch/some/l" "$scratch/some/lab.conf"
 only "novacore plugin verify $scratch/some/lab.conf $scratch/some/l" "$scratch/some/lab.conf"
 
 note 'wrong input is no candidate and no noise'
