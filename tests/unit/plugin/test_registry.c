@@ -250,6 +250,8 @@ static void every_directory_above_counts(void **state)
 		assert_int_equal(judge(&root, below), 0);
 		assert_int_equal(chown(above, 12345, 12345), 0);
 		assert_int_equal(judge(&trust, below), NOVA_REFUSED_OWNER);
+		const struct nova_trust ada = {.privileged = false, .user = 12345};
+		assert_int_equal(judge(&ada, below), NOVA_REFUSED_WRITABLE);
 	} else {
 		assert_int_equal(judge(&trust, below), NOVA_REFUSED_WRITABLE);
 	}
