@@ -289,7 +289,13 @@ const char *nova_helper_advice(const struct nova_call *call, int status, int cod
 
 static void fail_unanswered(struct nova_call *call, const struct nova_http_answer *answer)
 {
-	if (call->inside->polling && !call->inside->stopping && nova_helper_poll_again(call))
+	struct nova_call_inside *inside = call->inside;
+	int (*on_loss)(struct nova_call *, int, const char *) = inside->on_loss;
+
+	inside->on_loss = NULL;
+	if (inside->polling && !inside->stopping && nova_helper_poll_again(call))
+		return;
+	if (on_loss && !inside->stopped && on_loss(call, answer->result, answer->error))
 		return;
 	nova_call_fail(call, answer->result, "%s at %s failed: %s%s", nova_call_what(call),
 	               call->calls->base, answer->error,
@@ -466,6 +472,7 @@ void nova_call_request(struct nova_call *call, nova_step step, const char *what,
 	inside->flight = NULL;
 	inside->due_ns = 0;
 	inside->refused = NULL;
+	inside->on_loss = NULL;
 	inside->waiting = 0;
 	inside->renewed = 0;
 	inside->session = call->calls->session;
@@ -520,6 +527,11 @@ void nova_call_on_refusal(struct nova_call *call,
                           int (*refused)(struct nova_call *, const struct nova_refusal *))
 {
 	call->inside->refused = refused;
+}
+
+void nova_call_on_loss(struct nova_call *call, int (*lost)(struct nova_call *, int, const char *))
+{
+	call->inside->on_loss = lost;
 }
 
 void nova_call_pause(struct nova_call *call, nova_step step, int64_t for_ns)

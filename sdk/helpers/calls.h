@@ -33,6 +33,7 @@ struct nova_call_inside {
 	int order; /* the flight is one: must not be sent twice */
 	nova_step step;
 	int (*refused)(struct nova_call *call, const struct nova_refusal *refusal);
+	int (*on_loss)(struct nova_call *call, int code, const char *why);
 	int (*chunk)(void *context, const char *bytes, size_t count);
 	int (*line)(void *context, const char *line, size_t length);
 	int64_t due_ns; /* of `step`, after a pause; 0: none */

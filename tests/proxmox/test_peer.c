@@ -393,6 +393,7 @@ static void leads_a_vm_through_its_life(void **state)
 	before = nova_testhost_event_count(host);
 	power_vm(host, &vm, NOVA_POWER_RESET);
 	assert_non_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
+	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_RUNNING, 0));
 	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_READY, LONG_MS));
 
 	power_vm(host, &vm, NOVA_POWER_SHUTDOWN);
@@ -1037,6 +1038,64 @@ static void finds_another_number_when_one_is_taken(void **state)
 	close_lab(host);
 }
 
+/* Proxmox would let two VMs have one name. */
+static void refuses_a_name_that_is_taken(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	struct nova_shape disk = {.struct_size = sizeof(disk),
+	                          .boot = NOVA_BOOT_DISK,
+	                          .vcpus = 1,
+	                          .disk_bytes = 1024 * 1024 * 1024};
+	struct vm vm, other;
+
+	(void)state;
+	create_vm(host, &vm, "novacore-taken");
+	create_vm(host, &other, "novacore-other");
+	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-taken", &from_template),
+	       NOVA_E_EXISTS);
+	assert_said(host, "has the name 'novacore-taken' already");
+	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-taken", &disk),
+	       NOVA_E_EXISTS);
+	expect(host,
+	       nova_testhost_call(host, LONG_MS, vm_clone, "novacore-taken", &other.ref,
+	                          &from_template),
+	       NOVA_E_EXISTS);
+	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-taken"), NOVA_DONE);
+	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 1);
+	delete_vm(host, &vm);
+	delete_vm(host, &other);
+	close_lab(host);
+}
+
+/* Cut short, it would be somebody else's. */
+static void cuts_no_name_short(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	char name[300];
+	struct nova_ref ref = {.struct_size = sizeof(ref), .name = name};
+
+	(void)state;
+	memset(name, 'l', sizeof(name));
+	memcpy(name, "novacore-", 9);
+	name[127] = '\0';
+	peer_tell("/vm", "{'vmid':810,'name':'"
+	                 "novacore-llllllllllllllllllllllllllllllllllllllllllllllllllllll"
+	                 "lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll"
+	                 "l'}");
+	expect(host, nova_testhost_call(host, LONG_MS, vm_list, name), NOVA_DONE);
+	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 1);
+	name[127] = 'l';
+	name[299] = '\0';
+	expect(host, nova_testhost_call(host, LONG_MS, vm_list, name), NOVA_DONE);
+	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 0);
+	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &ref, NOVA_POWER_OFF),
+	       NOVA_E_INVALID);
+	expect(host, nova_testhost_call(host, LONG_MS, vm_create, name, &from_template),
+	       NOVA_E_INVALID);
+	peer_tell("/forget", "{'vmid':810}");
+	close_lab(host);
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static int start_peer(void **state)
@@ -1128,6 +1187,8 @@ int main(void)
 	        cmocka_unit_test(waits_for_a_lock_before_it_deletes),
 	        cmocka_unit_test(leads_twenty_vms_at_once_over_few_connections),
 	        cmocka_unit_test(finds_another_number_when_one_is_taken),
+	        cmocka_unit_test(refuses_a_name_that_is_taken),
+	        cmocka_unit_test(cuts_no_name_short),
 	};
 
 	return cmocka_run_group_tests(tests, start_peer, stop_peer);

@@ -11,20 +11,40 @@
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
-static int use_ref(struct call *call, const struct nova_ref *vm)
+int call_set_name(struct call *call, const char *name)
 {
-	const char *slash;
+	if (strlen(name) >= sizeof(call->name)) {
+		nova_call_fail(&call->base, NOVA_E_INVALID,
+		               "a VM's name of %zu characters is more than Proxmox VE takes",
+		               strlen(name));
+		return 0;
+	}
+	snprintf(call->name, sizeof(call->name), "%s", name);
+	return 1;
+}
+
+/* "pve1/100" */
+static int read_id(struct call *call, const char *id)
+{
+	const char *slash = strchr(id, '/');
 	char *end = NULL;
 
-	snprintf(call->name, sizeof(call->name), "%s", vm->name);
-	if (!vm->id)
-		return 1;
-	slash = strchr(vm->id, '/');
-	if (!slash || (size_t)(slash - vm->id) >= sizeof(call->node))
+	if (!slash || (size_t)(slash - id) >= sizeof(call->node))
 		return 0;
-	snprintf(call->node, sizeof(call->node), "%.*s", (int)(slash - vm->id), vm->id);
+	snprintf(call->node, sizeof(call->node), "%.*s", (int)(slash - id), id);
 	call->vmid = strtoll(slash + 1, &end, 10);
 	return upid_is_node(call->node) && end != slash + 1 && *end == '\0' && call->vmid >= 100;
+}
+
+static int use_ref(struct call *call, const struct nova_ref *vm)
+{
+	if (!call_set_name(call, vm->name))
+		return 0;
+	if (!vm->id || read_id(call, vm->id))
+		return 1;
+	nova_call_fail(&call->base, NOVA_E_INVALID,
+	               "'%s' is not an id that this driver gave (NODE/VMID)", vm->id);
+	return 0;
 }
 
 struct call *call_new(struct proxmox *self, nova_op op, const struct nova_ref *vm)
@@ -36,8 +56,6 @@ struct call *call_new(struct proxmox *self, nova_op op, const struct nova_ref *v
 	call->self = self;
 	snprintf(call->node, sizeof(call->node), "%s", self->node);
 	if (vm && !use_ref(call, vm)) {
-		nova_call_fail(&call->base, NOVA_E_INVALID,
-		               "'%s' is not an id that this driver gave (NODE/VMID)", vm->id);
 		nova_call_return(&call->base);
 		return NULL;
 	}

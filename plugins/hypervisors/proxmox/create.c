@@ -227,6 +227,30 @@ static void make(struct call *call)
 
 /* --- the ops ---------------------------------------------------------------------------------- */
 
+/* Proxmox lets two VMs have one name; which of them is meant would never be known again. */
+static int is_taken(struct call *call, json_t *list)
+{
+	size_t i;
+	json_t *vm;
+
+	json_array_foreach(list, i, vm)
+	{
+		if (strcmp(nova_json_text(vm, "name", ""), call->name) != 0)
+			continue;
+		nova_call_fail(&call->base, NOVA_E_EXISTS,
+		               "VM %lld on %s has the name '%s' already; delete it first",
+		               (long long)nova_json_number(vm, "vmid", 0), call->node, call->name);
+		return 1;
+	}
+	return 0;
+}
+
+static void look_for_name(struct call *call, json_t *data)
+{
+	if (!is_taken(call, data))
+		choose_vmid(call);
+}
+
 static void find_template(struct call *call, json_t *data)
 {
 	char *end;
@@ -235,6 +259,8 @@ static void find_template(struct call *call, json_t *data)
 	size_t i;
 	json_t *vm;
 
+	if (is_taken(call, data))
+		return;
 	if (*end)
 		wanted = 0;
 	json_array_foreach(data, i, vm)
@@ -310,7 +336,8 @@ int proxmox_vm_create(void *self, nova_op op, const char *name, const struct nov
 	call = call_new(proxmox, op, NULL);
 	if (!call)
 		return NOVA_E_MEMORY;
-	snprintf(call->name, sizeof(call->name), "%s", name);
+	if (!call_set_name(call, name))
+		return nova_call_return(&call->base);
 	call->image = image ? strdup(image) : NULL;
 	call->full = proxmox->full_clone;
 	take_shape(call, shape);
@@ -319,7 +346,7 @@ int proxmox_vm_create(void *self, nova_op op, const char *name, const struct nov
 	else if (shape->boot == NOVA_BOOT_TEMPLATE)
 		call_send(call, find_template, "GET", NULL, "/nodes/%s/qemu", call->node);
 	else
-		choose_vmid(call);
+		call_send(call, look_for_name, "GET", NULL, "/nodes/%s/qemu", call->node);
 	return nova_call_return(&call->base);
 }
 
@@ -328,9 +355,9 @@ static void clone_source(struct call *call, json_t *data)
 {
 	(void)data;
 	call->from_vmid = call->vmid;
-	snprintf(call->name, sizeof(call->name), "%s", call->image);
 	call->full = 1; /* linked clones are of templates only */
-	choose_vmid(call);
+	if (call_set_name(call, call->image))
+		call_send(call, look_for_name, "GET", NULL, "/nodes/%s/qemu", call->node);
 }
 
 int proxmox_vm_clone(void *self, nova_op op, const char *name, const struct nova_ref *from,

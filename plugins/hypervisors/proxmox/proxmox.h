@@ -91,6 +91,8 @@ struct call {
 
 /* A call of `op`; on NULL the error has been said. `vm` may be NULL. */
 struct call *call_new(struct proxmox *self, nova_op op, const struct nova_ref *vm);
+/* 0: no VM can have that name, and the call has ended. */
+int call_set_name(struct call *call, const char *name);
 
 /* Sends a request; `path` begins after /api2/json, its variables are escaped. */
 void call_send(struct call *call, call_step step, const char *method, const char *body,

@@ -167,7 +167,7 @@ static const struct power {
         {NOVA_POWER_START, "start", NOVA_EVENT_RUNNING, 0},
         {NOVA_POWER_SHUTDOWN, "shutdown", NOVA_EVENT_STOPPED, 1},
         {NOVA_POWER_OFF, "stop", NOVA_EVENT_STOPPED, 1},
-        {NOVA_POWER_RESET, "reset", 0, 0},
+        {NOVA_POWER_RESET, "reset", NOVA_EVENT_RUNNING, 0},
         {NOVA_POWER_PAUSE, "suspend", NOVA_EVENT_PAUSED, 0},
         {NOVA_POWER_RESUME, "resume", NOVA_EVENT_RESUMED, 0},
 };
@@ -368,8 +368,10 @@ int proxmox_vm_list(void *self, nova_op op, const char *prefix)
 	call = call_new(proxmox, op, NULL);
 	if (!call)
 		return NOVA_E_MEMORY;
-	snprintf(call->name, sizeof(call->name), "%s", prefix);
-	call_send(call, list_vms, "GET", NULL, "/nodes/%s/qemu", call->node);
+	if (strlen(prefix) >= sizeof(call->name)) /* no name is so long */
+		nova_call_done(&call->base);
+	else if (call_set_name(call, prefix))
+		call_send(call, list_vms, "GET", NULL, "/nodes/%s/qemu", call->node);
 	return nova_call_return(&call->base);
 }
 

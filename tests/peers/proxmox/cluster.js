@@ -386,6 +386,8 @@ const handlers = {
 			done['out-data'] = `${rest.join(' ')}\n`;
 		} else if (program === 'cat') {
 			done['out-data'] = p['input-data'] || '';
+		} else if (program === 'true') {
+			// says nothing
 		} else if (program === 'sleep') {
 			done.after += Number(rest[0]) * 1000;
 		} else if (program === 'false') {

@@ -423,9 +423,11 @@ static void serve_session(struct server *server, SSL *tls, const struct request 
 	else if (rpc && !strstr(request->body, id))
 		answer(tls, "200 OK", "", "{\"error\":\"SESSION_INVALID\"}");
 	else if (!rpc && strcmp(request->path, "/session/end") != 0 &&
-	         (!cookie || strncmp(cookie, id, strlen(id)) != 0))
+	         (!cookie || strncmp(cookie, id, strlen(id)) != 0)) {
+		if (strcmp(request->path, "/session/slow") == 0)
+			nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
 		answer(tls, "401 Unauthorized", "", "{\"message\":\"who are you\"}");
-	else
+	} else
 		answer(tls, "200 OK", "", "{}");
 }
 
@@ -513,6 +515,9 @@ static int serve_one(struct server *server, SSL *tls, int fd, const struct reque
 		       turn <= last_number(request) ? "running" : "stopped");
 	else if (starts(request, "/session/") || starts(request, "/rpc"))
 		serve_session(server, tls, request);
+	else if (starts(request, "/shaky/"))
+		answer(tls, turn % 2 ? "503 not now" : "200 OK", "", "{\"state\":\"%s\"}",
+		       turn < last_number(request) ? "running" : "stopped");
 	else if (starts(request, "/lost/") && turn <= last_number(request))
 		return 0;
 	else if (starts(request, "/start/") || starts(request, "/slow-start/") ||

@@ -4,21 +4,35 @@
  *certificates made at run time; and a proxy that tunnels. What goes wrong in here ends the test
  *program.
  *
- *	/echo            200, the body that was sent           /status/N        that status
- *	/flaky/NAME/N    503 for the first N of that name       /redirect        302 to another host
- *	/busy/NAME       429 with Retry-After: 1 once           /never           no answer
- *	/drop            the connection ends, no answer         /truncated       a part of the body
- *	/drop-once/NAME  the same once for that name            /big/N           N bytes
- *	/reflect         500, what the client sent, everywhere  /garbage         no HTTP
- *	/cookies         two cookies                            /many-headers    headers without end
- *	/lines           a stream: lines in odd pieces          /stall           a line, then
- *nothing /cut-lines       a stream that breaks within a line     /ntlm            asks for NTLM
- *	/start/WHAT      JSON: the task WHAT                   /slow-start/WHAT the same, later
- *	/lost/NAME/N     no answer N times, then stopped       /failing         a task that failed
- *	/session/login   JSON: a new session's id               /session/WHAT    401 without its
- *cookie /session/end     ends it                                /rpc             refused in a 200
- *unless the body has the id /tasks/NAME/N    JSON: running N times, then stopped    anything else:
- *404
+ *	/echo              200, the body that was sent
+ *	/status/N          that status
+ *	/flaky/NAME/N      503 for the first N of that name
+ *	/busy/NAME         429 with Retry-After: 1, once
+ *	/redirect          302 to another host
+ *	/cookies           two cookies
+ *	/reflect           500, what the client sent, everywhere
+ *	/big/N             N bytes
+ *	/many-headers      headers without end
+ *	/never             no answer
+ *	/drop              the connection ends, no answer
+ *	/drop-once/NAME    the same once for that name
+ *	/truncated         a part of the body
+ *	/garbage           no HTTP
+ *	/ntlm              asks for NTLM
+ *	/lines             a stream: lines in odd pieces
+ *	/stall             a stream: a line, then nothing
+ *	/cut-lines         a stream that breaks within a line
+ *	/start/WHAT        JSON: the task WHAT
+ *	/slow-start/WHAT   the same, later
+ *	/tasks/NAME/N      JSON: running N times, then stopped
+ *	/shaky/NAME/N      the same, but every other time 503
+ *	/lost/NAME/N       no answer N times, then stopped
+ *	/failing           a task that failed
+ *	/session/login     JSON: a new session's id
+ *	/session/end       ends it
+ *	/session/WHAT      401 without its cookie; WHAT = slow: it takes a while
+ *	/rpc               refused in a 200 unless the body has the id
+ *	anything else      404
  */
 #ifndef TESTS_HELPERS_SERVER_H
 #define TESTS_HELPERS_SERVER_H

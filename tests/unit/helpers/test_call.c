@@ -356,6 +356,16 @@ static void stream_ended(struct nova_call *base, const struct nova_reply *reply)
 	nova_call_done(base);
 }
 
+static int watch_again(struct nova_call *base, int code, const char *why)
+{
+	struct nova_http_request stream = {.url = "/lines", .line = any_line};
+
+	assert_int_equal(code, NOVA_E_UNAVAILABLE);
+	assert_true(strlen(why) > 5);
+	nova_call_request(base, stream_ended, NULL, &stream);
+	return 1;
+}
+
 static void asks_nothing(struct nova_call *base)
 {
 	(void)base;
@@ -385,12 +395,21 @@ static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 	case 7: nova_call_request(&call->base, finished, NULL, &upload); break;
 	case 8: nova_call_poll(&call->base, &(struct nova_poll){.ask = asks_nothing}); break;
 	case 9: ends_twice(&call->base, NULL); break; /* before the op has returned */
-	case 10: nova_call_fail(&call->base, NOVA_E_EXISTS, "at once"); break;
+	case 10:
+		nova_call_fail(&call->base, NOVA_E_EXISTS, "at once");
+		nova_call_done(&call->base);
+		break;
 	case 11: started(&call->base, NULL); break;
 	case 12:
 		call->base.deadline_ns = INT64_MAX; /* a watch of the instance's */
 		stream.line = any_line;
 		nova_call_request(&call->base, stream_ended, NULL, &stream);
+		break;
+	case 13:
+		stream.url = "/cut-lines";
+		stream.line = any_line;
+		nova_call_request(&call->base, stream_ended, NULL, &stream);
+		nova_call_on_loss(&call->base, watch_again);
 		break;
 	default: nova_call_done(&call->base);
 	}
@@ -565,6 +584,7 @@ static void pauses_and_hooks(void **state)
 	assert_int_equal(((struct driver *)nova_testhost_self(host))->lines, 3);
 	odd_one(host, 12, NOVA_DONE, "");
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_API_NS), 0); /* it is no latency */
+	odd_one(host, 13, NOVA_DONE, "");
 	odd_one(host, 7, NOVA_E_IO, "PUT /status/200");
 	odd_one(host, 8, NOVA_E_INTERNAL, "does not ask");
 	close_lab(host);
@@ -604,6 +624,7 @@ static void waits_for_a_task(void **state)
 {
 	struct nova_testhost *host = open_lab(NULL);
 	const struct nova_event *event;
+	int64_t before_ns = nova_http_now_ns();
 
 	(void)state;
 	expect(host, CALL(host, net_delete, "tasks/a/5"), NOVA_DONE, "");
@@ -612,6 +633,8 @@ static void waits_for_a_task(void **state)
 	assert_non_null(event);
 	assert_int_equal(event->source, NOVA_SOURCE_POLL);
 	assert_true(event->resolution_ns > 1000);
+	/* after the fifth question, and four pauses of 5 to 17 ms */
+	assert_true(event->t_ns - event->resolution_ns - before_ns > SECOND_NS / 25);
 	/* one that began before this op, and has ended */
 	odd_one(host, 11, NOVA_DONE, "");
 	close_lab(host);
@@ -639,6 +662,8 @@ static void asks_again_where_an_answer_was_lost(void **state)
 	expect(host, CALL(host, net_delete, "lost/b/9"), NOVA_E_UNAVAILABLE, "GET /lost/b/9");
 	expect(host, CALL(host, net_delete, "flaky/polled/9"), NOVA_E_UNAVAILABLE, "503");
 	assert_int_equal(server_count(server, "GET /flaky/polled"), 4);
+	/* in a row: any number of them in all */
+	expect(host, CALL(host, net_delete, "shaky/a/20"), NOVA_DONE, "");
 	close_lab(host);
 }
 
@@ -757,6 +782,7 @@ static void logs_in_again_once_for_all(void **state)
 struct one {
 	pthread_t thread;
 	struct nova_testhost *host;
+	const char *path;
 	int status;
 };
 
@@ -764,7 +790,7 @@ static void *ask_one(void *context)
 {
 	struct one *one = context;
 
-	one->status = CALL(one->host, vm_list, "/session/many");
+	one->status = CALL(one->host, vm_list, one->path);
 	return NULL;
 }
 
@@ -776,7 +802,7 @@ static void many_wait_for_one_login(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20; i++) {
-		all[i] = (struct one){.host = host};
+		all[i] = (struct one){.host = host, .path = "/session/many"};
 		assert_int_equal(pthread_create(&all[i].thread, NULL, ask_one, &all[i]), 0);
 	}
 	for (int i = 0; i < 20; i++) {
@@ -784,6 +810,24 @@ static void many_wait_for_one_login(void **state)
 		assert_int_equal(all[i].status, NOVA_DONE);
 	}
 	assert_int_equal(server_count(server, "POST /session/login"), logins + 1);
+	close_lab(host);
+}
+
+/* Refused when there is a new one already: for a session that it never saw. */
+static void a_late_refusal_ends_no_new_session(void **state)
+{
+	struct nova_testhost *host = open_lab(NULL);
+	struct one late = {.host = host, .path = "/session/slow"};
+	int logins = server_count(server, "POST /session/login");
+
+	(void)state;
+	assert_int_equal(pthread_create(&late.thread, NULL, ask_one, &late), 0);
+	assert_int_equal(server_wait(server, "GET /session/slow", 1), 1);
+	expect(host, CALL(host, vm_list, "/session/a"), NOVA_DONE, "");
+	pthread_join(late.thread, NULL);
+	assert_int_equal(late.status, NOVA_DONE);
+	assert_int_equal(server_count(server, "POST /session/login"), logins + 1);
+	assert_int_equal(server_count(server, "GET /session/slow"), 2);
 	close_lab(host);
 }
 
@@ -801,6 +845,10 @@ static void says_why_there_is_no_new_session(void **state)
 	expect(host, cancelled(host, ask_path, "/session/b", "POST /never"), NOVA_E_CANCELLED,
 	       "given up");
 	expect(host, nova_testhost_call(host, 300, vm_list, "/session/c"), NOVA_E_TIMEOUT, "");
+	close_lab(host);
+	host = open_lab("grace=1h"); /* a refused order is not waited for: it was not carried out */
+	expect(host, cancelled(host, order_path, "/session/d", "POST /never"), NOVA_E_CANCELLED,
+	       "given up");
 	login = "/status/200"; /* a good answer that names no session */
 	close_lab(host);
 	host = open_lab(NULL);
@@ -847,6 +895,7 @@ int main(void)
 	        cmocka_unit_test(advises_whom_to_trust),
 	        cmocka_unit_test(logs_in_again_once_for_all),
 	        cmocka_unit_test(many_wait_for_one_login),
+	        cmocka_unit_test(a_late_refusal_ends_no_new_session),
 	        cmocka_unit_test(says_why_there_is_no_new_session),
 	};
 

@@ -234,12 +234,16 @@ static void trusts_a_pinned_certificate_and_no_other(void **state)
 static void trusts_anybody_only_when_told_so(void **state)
 {
 	struct server *expired = server_start("expired", NULL);
+	struct server *wrong = server_start("wrong-name", NULL);
 	struct nova_http *client = open_with((struct nova_http_settings){.insecure = 1});
 	struct got got = {0};
 
 	(void)state;
 	run(client, (struct nova_http_request){.url = server_url(expired, "/echo")}, &got);
 	expect(&got, NOVA_DONE, "");
+	run(client, (struct nova_http_request){.url = server_url(wrong, "/echo")}, &got);
+	expect(&got, NOVA_DONE, "");
+	server_stop(wrong);
 	assert_string_equal(nova_http_trust(client), "insecure");
 	nova_http_close(client);
 	client = open_trusting();

@@ -135,6 +135,9 @@ static void hides_the_longest_of_several(void **state)
 	assert_int_equal(nova_secrets_add(secrets, "abcdef"), NOVA_DONE);
 	expect(secrets, "1 abcdefghi 2 abcdef 3", "1 **** 2 **** 3");
 	nova_secrets_free(secrets);
+	secrets = with("abcdefghi", "abcdef"); /* in whatever order they came */
+	expect(secrets, "1 abcdefghi 2 abcdef 3", "1 **** 2 **** 3");
+	nova_secrets_free(secrets);
 }
 
 static void is_a_short_secret_too(void **state)

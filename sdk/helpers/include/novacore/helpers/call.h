@@ -150,7 +150,7 @@ int nova_call_return(struct nova_call *call);
 /*
  * Sends a request and goes on with `step` when it was answered well. `path` begins behind the base;
  * its variables must have been escaped (nova_text_escape_url). `body` may be NULL. After a failure
- * the call has ended.
+ * the call has ended. A call has one request under way: the next one aborts the one before.
  */
 void nova_call_send(struct nova_call *call, nova_step step, const char *method, const char *body,
                     const char *path, ...) __attribute__((format(printf, 5, 6)));
@@ -166,6 +166,10 @@ void nova_call_request(struct nova_call *call, nova_step step, const char *what,
 void nova_call_on_refusal(struct nova_call *call,
                           int (*refused)(struct nova_call *call,
                                          const struct nova_refusal *refusal));
+/* The same for no answer at all (`code` and `why` are nova_http_answer's): for a watch whose
+ * connection breaks. A poll asks again before. */
+void nova_call_on_loss(struct nova_call *call,
+                       int (*lost)(struct nova_call *call, int code, const char *why));
 /* Goes on with `step` later, without a reply. */
 void nova_call_pause(struct nova_call *call, nova_step step, int64_t for_ns);
 
