@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A TLS server on 127.0.0.1, in threads of the test, whose paths say how it misbehaves;
- *certificates made at run time; and a proxy that tunnels. What goes wrong in here ends the test
- *program.
+ * A TLS server on 127.0.0.1, in threads of the test, whose paths say how it misbehaves, with
+ * certificates made at run time; and a proxy that tunnels. What goes wrong in here ends the test.
  *
  *	/echo              200, the body that was sent
  *	/status/N          that status
