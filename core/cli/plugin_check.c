@@ -24,6 +24,7 @@
 #define GRACE_MS      5000                  /* after an op's deadline */
 #define TIME_LIMIT_NS (30 * NOVA_SECOND_NS) /* of a check, for what is not an op */
 #define MEMORY_LIMIT  (1ll << 30)           /* as limits.worker_memory */
+#define SELF          "/proc/self/exe"      /* this very program, also while it is being replaced */
 #define OUTPUT_LIMIT  (64ll << 20)
 #define OP_TIMEOUT_NS (60 * NOVA_SECOND_NS)
 
@@ -103,7 +104,7 @@ struct checking {
 	struct row *rows;
 	size_t count;
 	json_t *parameters;
-	char prefix[64], directory[64], program[4096];
+	char prefix[64], directory[64];
 	int64_t begun_ns;
 };
 
@@ -323,7 +324,7 @@ static void judge(struct row *row, struct process *process, int code, int status
                   const struct nova_error *error, int64_t seconds)
 {
 	const char *stage = process->stage ? process->stage : "starting";
-	char *why = NULL;
+	char *why = NULL, *untried = NULL;
 
 	if (atomic_load(&process->grown) == 1)
 		why = nova_format("while at `%s` it grew beyond %" PRId64 " MiB of memory", stage,
@@ -335,7 +336,7 @@ static void judge(struct row *row, struct process *process, int code, int status
 		why = nova_format("it hangs: `%s` had not ended after %" PRId64 " s", stage,
 		                  seconds);
 	else if (code)
-		why = nova_format("its process could not be watched: %s", error->text);
+		untried = nova_format("its process could not be run: %s", error->text);
 	else if (status < 0)
 		why = nova_format("it crashed: SIG%s while at `%s`",
 		                  sigabbrev_np(-status) ? sigabbrev_np(-status) : "?", stage);
@@ -346,6 +347,8 @@ static void judge(struct row *row, struct process *process, int code, int status
 	row->lost = why != NULL;
 	if (why)
 		set_verdict(row, NOVA_VERDICT_FAILED, why);
+	else if (untried)
+		set_verdict(row, NOVA_VERDICT_NOT_TRIED, untried);
 	else
 		set_verdict(row, process->verdict, nova_strdup(process->why));
 }
@@ -363,7 +366,7 @@ static void run_process(struct checking *checking, struct row *row)
 	struct nova_error error = {0};
 	pthread_t watcher;
 	const struct nova_child child = {
-	        .argv = (const char *const[]){checking->program, "check-one", NULL},
+	        .argv = (const char *const[]){SELF, "check-one", NULL},
 	        .env = (const char *const[]){temporary, "LD_BIND_NOW=1", NULL},
 	        .directory = folder,
 	        .input = request,
@@ -556,11 +559,8 @@ static int check_all(struct checking *checking)
 {
 	struct nova_error error = {0};
 	const struct sigaction action = {.sa_handler = on_signal};
-	ssize_t length =
-	        readlink("/proc/self/exe", checking->program, sizeof(checking->program) - 1);
-
 	snprintf(checking->directory, sizeof(checking->directory), "/tmp/novacore-check-XXXXXX");
-	if (length < 0 || !mkdtemp(checking->directory)) {
+	if (!mkdtemp(checking->directory)) {
 		nova_error_errno(&error, "cannot prepare the checks in %s", checking->directory);
 		return nova_complain(&error);
 	}
