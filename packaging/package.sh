@@ -38,7 +38,8 @@ package_debs() {
   package_build "$root" "$work/one" "$out"
   say "the same packages, built elsewhere from a copy of the tree"
   package_copy "$work/elsewhere/a/tree"
-  package_build "$work/elsewhere/a/tree" "$work/elsewhere/objects" "$work/again"
+  TZ=Pacific/Chatham LC_ALL=C HOME=/nonexistent USER=somebody \
+    package_build "$work/elsewhere/a/tree" "$work/elsewhere/objects" "$work/again"
   local deb different=
   for deb in "$out"/*.deb; do
     cmp -s "$deb" "$work/again/${deb##*/}" || different+=" ${deb##*/}"
@@ -50,15 +51,18 @@ package_debs() {
 }
 
 package_debhelper() {
-  local log=$work/debhelper.log deb
-  say "dpkg-buildpackage"
+  local log=$work/debhelper.log deb version
+  say "dpkg-buildpackage, source and binary"
   rm -rf "$work/debhelper"
-  package_copy "$work/debhelper/novacore"
-  (cd "$work/debhelper/novacore" &&
-    DEB_BUILD_OPTIONS="nocheck parallel=$jobs" without_network dpkg-buildpackage -b -us -uc -d) \
+  version=$(package_version "$root")
+  package_copy "$work/debhelper/novacore-$version"
+  tar -c -z --exclude "novacore-$version/debian" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 \
+    --numeric-owner -C "$work/debhelper" -f "$work/debhelper/novacore_$version.orig.tar.gz" "novacore-$version"
+  (cd "$work/debhelper/novacore-$version" &&
+    DEB_BUILD_OPTIONS="nocheck parallel=$jobs" without_network dpkg-buildpackage -us -uc -d) \
     >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "dpkg-buildpackage failed; the whole log is $log"; }
   mkdir -p "$out/debhelper"
-  mv "$work"/debhelper/*.deb "$work"/debhelper/*.changes "$work"/debhelper/*.buildinfo "$out/debhelper/"
+  find "$work/debhelper" -maxdepth 1 -type f -exec mv -t "$out/debhelper" {} +
   lintian --allow-root --fail-on error "$out"/debhelper/*.changes || die "lintian found errors"
   for deb in "$out"/*.deb; do
     [ -e "$out/debhelper/${deb##*/}" ] || die "debian/ makes no ${deb##*/}, but cpack does"
