@@ -66,8 +66,10 @@ def main():
         if not MARK.search(text):
             continue
         # Without the benchmark, its parameters are not among a profile's settings.
-        if "profiles" in page.parts and program.run(["plugin", "info", "lifecycle"]).returncode:
-            print(f"{page}: not compared, the benchmark lifecycle is not built")
+        needed = ["benchmark/lifecycle", f"profile/{page.stem}"] if "profiles" in page.parts else []
+        missing = [name for name in needed if program.run(["plugin", "info", name]).returncode]
+        if missing:
+            print(f"{page}: not compared, {missing[0]} is not built")
             continue
         count += len(MARK.findall(text))
         new = renew(text, program)

@@ -10,7 +10,7 @@ case $name.$section in
 novacore.1) see='novacore-run(1), novacore-doctor(1), novacore-plugin(1)' ;;
 novacore-plugin.1) see='novacore(1), novacore-plugin(3)' ;;
 novacore-manifest.1) see='novacore-plugin(1), novacore-plugin(3)' ;;
-novacore-plugin.3) see='novacore-plugin(1), novacore-manifest(1), novacore-benchmark(3), novacore-hypervisor(3), novacore-optimizer(3), novacore-profile(3)' ;;
+novacore-plugin.3) see='novacore-plugin(1), novacore-manifest(1), novacore-benchmark(3), novacore-hypervisor(3), novacore-optimizer(3), novacore-profile(3), novacore-testhost(3)' ;;
 *.3) see='novacore-plugin(1), novacore-plugin(3)' ;;
 *) see='novacore(1)' ;;
 esac

@@ -93,10 +93,11 @@ def examples_of(page):
     return [c for c in re.findall(r"^```c\n(.*?)^```$", page, flags=re.S | re.M) if "#include" in c]
 
 
-def compile_problem(compiler, include, text):
+def compile_problem(compiler, sdk, text):
     result = subprocess.run(
         [compiler, "-std=c17", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsyntax-only",
-         "-I", str(include), "-x", "c", "-"], input=text, text=True, capture_output=True)
+         f"-I{sdk}/include", f"-I{sdk}/testhost/include", "-x", "c", "-"],
+        input=text, text=True, capture_output=True)
     return result.stderr if result.returncode else None
 
 
@@ -119,9 +120,14 @@ def main():
     for path in papers:
         problems += unknown_words(headers, path.relative_to(source), path.read_text())
 
+    testhost = (source / "sdk/testhost/include/novacore/testhost.h").read_text()
+    for function in sorted(set(re.findall(r"\b(nova_testhost_\w+|NOVA_TESTHOST_\w+)\(", testhost))):
+        if f"`{function}" not in pages["novacore-testhost"]:
+            problems.append(f"novacore-testhost(3) does not name {function}")
+
     examples = [(name, c) for name, page in pages.items() for c in examples_of(page)]
     for name, example in examples:
-        why = compile_problem(sys.argv[2], source / "sdk/include", example)
+        why = compile_problem(sys.argv[2], source / "sdk", example)
         problems += [f"the example of {name} does not compile: {why}"] if why else []
     if not examples:
         problems.append("no page has an example")
