@@ -11,8 +11,10 @@
 #include <string.h>
 
 static struct gate serial_gate; /* of all SERIAL plugins together: more than they ask for */
-static struct call **numbers;   /* op - 1 → call; NULL once its host is freed */
-static uint64_t number_count;
+/* op - number_base - 1 → call; NULL once its host is freed. Numbers are never used again, but the
+ * array is given back when there is no host. */
+static struct call **numbers;
+static uint64_t number_base, number_count, host_count;
 static _Thread_local nova_op last_op;
 
 /* --- numbers ------------------------------------------------------------------------------ */
@@ -20,7 +22,8 @@ static _Thread_local nova_op last_op;
 /* Under the lock. NULL for a number that never was, or whose host is gone. */
 struct call *th_find_call(nova_op op)
 {
-	return op > 0 && op <= number_count ? numbers[op - 1] : NULL;
+	return op > number_base && op - number_base <= number_count ? numbers[op - number_base - 1]
+	                                                            : NULL;
 }
 
 struct nova_testhost *th_find_instance(uint64_t instance)
@@ -41,7 +44,7 @@ static struct call *new_call(struct nova_testhost *host, int64_t deadline_ns)
 	th_init_condition(&call->changed);
 	numbers = th_grow(numbers, number_count, sizeof(*numbers));
 	numbers[number_count++] = call;
-	call->op = number_count;
+	call->op = number_base + number_count;
 	host->calls = th_grow(host->calls, host->call_count, sizeof(*host->calls));
 	host->calls[host->call_count++] = call;
 	return call;
@@ -54,6 +57,7 @@ void th_calls_new(struct nova_testhost *host)
 	else if (host->plugin->thread_model != NOVA_THREADS_PARALLEL)
 		host->gate = &host->own_gate;
 	pthread_mutex_lock(&th_lock);
+	host_count++;
 	host->creation = new_call(host, INT64_MAX);
 	host->instance = host->creation->op;
 	pthread_mutex_unlock(&th_lock);
@@ -71,8 +75,14 @@ void th_calls_free(struct nova_testhost *host)
 {
 	pthread_mutex_lock(&th_lock);
 	for (uint32_t i = 0; i < host->call_count; i++) {
-		numbers[host->calls[i]->op - 1] = NULL;
+		numbers[host->calls[i]->op - number_base - 1] = NULL;
 		free_call(host->calls[i]);
+	}
+	if (host->creation && --host_count == 0) {
+		number_base += number_count;
+		number_count = 0;
+		free(numbers);
+		numbers = NULL;
 	}
 	pthread_mutex_unlock(&th_lock);
 	free(host->calls);

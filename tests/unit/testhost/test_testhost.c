@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <malloc.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -765,6 +766,25 @@ static void complains_of_ops_that_outlive_the_grace(void **state)
 	nova_testhost_free(host);
 }
 
+/* A check counts what a plugin leaves behind, and must not count ours. */
+static void many_hosts_leave_no_memory_behind(void **state)
+{
+	uint64_t last = 0;
+	size_t before = 0;
+
+	(void)state;
+	for (int i = 0; i < 1100; i++) {
+		struct nova_testhost *host = nova_testhost_new(&plugin, NULL);
+
+		assert_true(nova_testhost_instance(host) > last); /* and no number comes twice */
+		last = nova_testhost_instance(host);
+		nova_testhost_free(host);
+		if (i == 100)
+			before = mallinfo2().uordblks;
+	}
+	assert_true(mallinfo2().uordblks <= before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -782,6 +802,7 @@ int main(void)
 	        cmocka_unit_test(complains_of_wrong_questions_for_parameters),
 	        cmocka_unit_test(complains_of_secrets_that_come_out),
 	        cmocka_unit_test(complains_of_wrong_calls_of_the_table),
+	        cmocka_unit_test(many_hosts_leave_no_memory_behind),
 	        cmocka_unit_test(complains_of_calls_after_destroy),
 	        cmocka_unit_test(complains_of_puts_after_destroy),
 	        cmocka_unit_test(complains_of_processes_that_may_not_be),
