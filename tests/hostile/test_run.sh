@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # test_run.sh NOVACORE PLUGINS: a run in which each step but two meets a hostile benchmark. Every one
 # costs its own step and is told by its own reason; the well-behaved ones around them finish.
-# (replicate-hang is left to its unit: the deadline of a whole replicate is minutes.)
 here=$(dirname "$(readlink -f "$0")")
 . "$here/../run/lib.sh"
 build=$(dirname "$novacore") hostile=$2
@@ -23,14 +22,15 @@ steps=(
   "ops-size=refused (struct-size)" "ops-null=refused (null-ops)" "op-null=refused (null-ops)"
   "version-differs=refused (descriptor)" "parameter-differs=refused (descriptor)"
   "probe-crash=refused (crash)" "probe-hang=refused (hang)"
-  "replicate-crash=crash" "replicate-exit=ended by itself" "replicate-hog=memory" "replicate-corrupt=")
+  "replicate-crash=crash" "replicate-exit=ended by itself" "replicate-hog=memory" "replicate-corrupt="
+  "replicate-hang=did not answer in time")
 suite=good
 for step in "${steps[@]}"; do suite+=,${step%%=*}; done
 
 note "a run through ${#steps[@]} hostile benchmarks"
 code=0
 "$novacore" --plugin sim --set hypervisor.sim.clock=virtual --set run.suite="$suite" \
-  --set run.samples=2 --set run.warmup=0 --set limits.worker_memory=256MiB \
+  --set run.samples=2 --set run.warmup=0 --set limits.worker_memory=256MiB --set run.replicate_timeout=10s \
   --format json --output r.json >out 2>err </dev/null || code=$?
 [ $code = 5 ] || { tail -n 30 err >&2; fail "exit code $code, not 5"; }
 check r.json "len(r['steps']) == ${#steps[@]} + 1"
