@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The pages of section 3 against the headers: each macro, struct, member, function and prototype of the
-plugin ABI stands in a page, no document names one that does not exist, and the examples compile.
+plugin ABI stands in a page, no document names one that does not exist, the examples compile, and links
+lead somewhere.
 test_contract.py SOURCE CC"""
 import pathlib
 import re
@@ -101,6 +102,12 @@ def compile_problem(compiler, sdk, text):
     return result.stderr if result.returncode else None
 
 
+def broken_links(source, path):
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
+        if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists():
+            yield f"{path.relative_to(source)} has a link to {target}, which is not there"
+
+
 def main():
     source = pathlib.Path(sys.argv[1])
     headers = Headers(source / "sdk/include/novacore")
@@ -117,6 +124,8 @@ def main():
     papers = [source / "ABI.md", source / "README.md"]
     papers += sorted(source.glob("docs/**/*.md")) + sorted(source.glob("plugins/*/*/*.md"))
     papers += sorted(source.glob("sdk/**/*.md"))
+    for path in papers + [source / name for name in ("SECURITY.md", "HACKING.md", "CHANGELOG.md")]:
+        problems += broken_links(source, path)
     for path in papers:
         problems += unknown_words(headers, path.relative_to(source), path.read_text())
 
