@@ -8,30 +8,9 @@ set -euo pipefail
 novacore=$1 source=$2 peer=$3
 secret=11111111-2222-3333-4444-555555555555
 
-"$source/prepare.sh" "$peer" || exit $?
+# shellcheck source=tests/proxmox/peer.sh
+. "$(dirname "$0")/peer.sh"
 
-work=$(mktemp -d)
-mkfifo "$work/alive"
-(cd "$peer" && exec node "$source/server.js" --schema schema.json --cert cert.pem --key cert-key.pem) \
-	<"$work/alive" >"$work/ports" 2>"$work/peer.log" &
-exec 9>"$work/alive"
-finish() {
-	status=$?
-	exec 9>&-
-	wait
-	[ $status = 0 ] || cat "$work/err" "$work/peer.log" 2>/dev/null || true
-	rm -rf "$work"
-	exit $status
-}
-trap finish EXIT
-for _ in $(seq 100); do
-	[ -s "$work/ports" ] && break
-	sleep 0.1
-done
-read -r _ port control <"$work/ports"
-
-printf '%s\n' "$secret" >"$work/token"
-chmod 600 "$work/token"
 cat >"$work/lab.conf" <<EOF
 target = { lab = { plugin = "proxmox"; uri = "https://127.0.0.1:$port";
   token_id = "bench@pve!novacore"; token = "file:$work/token"; ca_file = "$peer/cert.pem";

@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `novacore plugin check` of the Proxmox VE driver at its peer: the contract of every op, deadlines,
+# cancellation, many at once, odd names.
+#
+#   check.sh NOVACORE PLUGIN PEER-SOURCE PEER-DIRECTORY
+set -euo pipefail
+novacore=$1 plugin=$2 source=$3 peer=$4
+secret=11111111-2222-3333-4444-555555555555
+# shellcheck source=tests/proxmox/peer.sh
+. "$(dirname "$0")/peer.sh"
+
+export HOME=$work
+timeout -k 5 550 "$novacore" plugin check "$plugin" --set "uri=https://127.0.0.1:$port" \
+	--set 'token_id=bench@pve!novacore' --set "token=file:$work/token" --set "ca_file=$peer/cert.pem" \
+	--set template=debian12 --set storage=local-lvm --set agent=true --set poll_first=20ms \
+	--set poll_longest=50ms --image local:import/debian12.qcow2 9>&- >"$work/out" 2>"$work/err" ||
+	{ grep -v ' passed ' "$work/out"; exit 1; }
+# only what the driver says that it cannot do may be left out
+left_out=$(grep ' not tried ' "$work/out" | grep -v 'the target cannot ' || true)
+[ -z "$left_out" ] || { echo "$left_out"; exit 1; }
+[ "$(grep -c ' passed ' "$work/out")" -ge 50 ] || { cat "$work/out"; exit 1; }
