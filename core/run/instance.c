@@ -166,10 +166,10 @@ static int host_put_fact(nova_op op, uint32_t field, const char *key, const char
 
 static int host_event(nova_op number, const struct nova_event *event)
 {
-	struct nova_event e = {0};
+	struct nova_event e;
 	struct vm *vm;
 
-	memcpy(&e, event, event->struct_size < sizeof(e) ? event->struct_size : sizeof(e));
+	nova_struct_take(&e, sizeof(e), event);
 	if (!e.name)
 		return NOVA_E_INVALID;
 	nova_lock();

@@ -137,14 +137,12 @@ static int64_t configured(const char *key)
 /* The configured shape, with what the benchmark asks for over it. `knobs` is scratch space. */
 static struct nova_shape merge_shape(const struct nova_shape *wanted, const char *knobs[64])
 {
-	struct nova_shape shape = {.struct_size = sizeof(shape)}, over = {0};
+	struct nova_shape shape = {.struct_size = sizeof(shape)}, over;
 	json_t *list = json_object_get(nova_worker.shape, "knobs");
 	size_t index, count = 0;
 	json_t *knob;
 
-	if (wanted)
-		memcpy(&over, wanted,
-		       wanted->struct_size < sizeof(over) ? wanted->struct_size : sizeof(over));
+	nova_struct_take(&over, sizeof(over), wanted);
 	json_array_foreach(list, index, knob) if (count < 63) knobs[count++] =
 	        json_string_value(knob);
 	knobs[count] = NULL;
@@ -465,13 +463,14 @@ static int lab_wait(nova_run run, nova_vm number, uint32_t kind, int64_t deadlin
 
 		pthread_cond_timedwait(&vm->changed, &nova_worker.lock, &at);
 	}
-	if (stamp && event)
-		*event = (struct nova_event){.struct_size = sizeof(*event),
-		                             .kind = kind,
-		                             .source = stamp->source,
-		                             .name = vm->name,
-		                             .t_ns = stamp->t_ns,
-		                             .resolution_ns = stamp->resolution_ns};
+	if (stamp && event) {
+		struct nova_event found = {.kind = kind,
+		                           .source = stamp->source,
+		                           .name = vm->name,
+		                           .t_ns = stamp->t_ns,
+		                           .resolution_ns = stamp->resolution_ns};
+		nova_struct_give(event, &found, sizeof(found));
+	}
 	nova_unlock();
 	if (stamp)
 		return NOVA_DONE;
@@ -582,14 +581,11 @@ static int lab_net_create(nova_run run, uint32_t target, uint32_t kind, int64_t 
 /* --- results, samples
  * ----------------------------------------------------------------------------- */
 
-static int lab_result(nova_run run, nova_vm vm, uint32_t field, uint32_t index,
-                      struct nova_result *result)
+static int find_result(nova_vm vm, uint32_t field, uint32_t index, struct nova_result *result)
 {
 	const struct value *value;
 	uint32_t count = 0;
 
-	(void)run;
-	memset((char *)result + sizeof(uint32_t), 0, sizeof(*result) - sizeof(uint32_t));
 	if (!last_call || last_vm != vm)
 		return NOVA_E_NOT_FOUND;
 	if (!index && (field == NOVA_FIELD_STARTED_NS || field == NOVA_FIELD_RETURNED_NS)) {
@@ -601,13 +597,24 @@ static int lab_result(nova_run run, nova_vm vm, uint32_t field, uint32_t index,
 	value = nova_op_value(last_call, field, index, &count);
 	if (!value)
 		return NOVA_E_NOT_FOUND;
-	result->count = count;
-	result->i64 = value->i64;
-	result->f64 = value->f64;
-	result->bytes = value->bytes;
-	result->byte_count = value->count;
-	result->key = value->key;
+	*result = (struct nova_result){.count = count,
+	                               .i64 = value->i64,
+	                               .f64 = value->f64,
+	                               .bytes = value->bytes,
+	                               .byte_count = value->count,
+	                               .key = value->key};
 	return NOVA_DONE;
+}
+
+static int lab_result(nova_run run, nova_vm vm, uint32_t field, uint32_t index,
+                      struct nova_result *result)
+{
+	struct nova_result found = {0};
+	int code = find_result(vm, field, index, &found);
+
+	(void)run;
+	nova_struct_give(result, &found, sizeof(found));
+	return code;
 }
 
 static bool declared(const char *metric)
@@ -620,11 +627,10 @@ static bool declared(const char *metric)
 
 static int lab_sample(nova_run run, const struct nova_sample *given)
 {
-	struct nova_sample sample = {0};
+	struct nova_sample sample;
 
 	(void)run;
-	memcpy(&sample, given,
-	       given->struct_size < sizeof(sample) ? given->struct_size : sizeof(sample));
+	nova_struct_take(&sample, sizeof(sample), given);
 	if (!sample.metric || !declared(sample.metric) || sample.status < NOVA_SAMPLE_OK ||
 	    sample.status > NOVA_SAMPLE_TIMED_OUT ||
 	    (sample.status == NOVA_SAMPLE_OK && !isfinite(sample.value))) {

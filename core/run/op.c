@@ -142,6 +142,28 @@ static const char *const *keep_list(struct op *op, const char *const *list)
 	return copy;
 }
 
+void nova_struct_take(void *to, uint32_t room, const void *from)
+{
+	uint32_t size = 0;
+
+	memset(to, 0, room);
+	if (from)
+		memcpy(&size, from, sizeof(size));
+	if (size)
+		memcpy(to, from, size < room ? size : room);
+	memcpy(to, &room, sizeof(room));
+}
+
+void nova_struct_give(void *to, const void *from, uint32_t bytes)
+{
+	uint32_t size;
+
+	memcpy(&size, to, sizeof(size));
+	if (size > sizeof(size))
+		memcpy((char *)to + sizeof(size), (const char *)from + sizeof(size),
+		       (size < bytes ? size : bytes) - sizeof(size));
+}
+
 void nova_op_set_vm(struct op *op, const struct vm *vm)
 {
 	op->ref_name = nova_strdup(vm->name);
@@ -167,22 +189,20 @@ void nova_op_set_shape(struct op *op, const struct nova_shape *shape)
 
 void nova_op_set_exec(struct op *op, const struct nova_exec *exec)
 {
-	op->exec = (struct nova_exec){.struct_size = sizeof(op->exec)};
-	op->exec.argv = keep_list(op, exec->argv);
-	op->exec.env = keep_list(op, exec->env);
-	if (exec->input_bytes) {
-		void *input = keep(op, nova_alloc(exec->input_bytes));
+	nova_struct_take(&op->exec, sizeof(op->exec), exec);
+	op->exec.argv = keep_list(op, op->exec.argv);
+	op->exec.env = keep_list(op, op->exec.env);
+	if (op->exec.input_bytes) {
+		void *input = keep(op, nova_alloc(op->exec.input_bytes));
 
-		memcpy(input, exec->input, exec->input_bytes);
+		memcpy(input, op->exec.input, op->exec.input_bytes);
 		op->exec.input = input;
-		op->exec.input_bytes = exec->input_bytes;
 	}
 }
 
 void nova_op_set_migrate(struct op *op, const struct nova_migrate *migrate, const char *ticket)
 {
-	op->migrate = *migrate;
-	op->migrate.struct_size = sizeof(op->migrate);
+	nova_struct_take(&op->migrate, sizeof(op->migrate), migrate);
 	op->migrate.ticket = keep_text(op, ticket);
 }
 

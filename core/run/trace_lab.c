@@ -61,13 +61,11 @@ static int trace_can(nova_run run, uint32_t target, const char *capability, char
 static int trace_vm_create(nova_run run, uint32_t target, const struct nova_shape *shape,
                            int64_t deadline_ns, nova_vm *vm)
 {
-	struct nova_shape given = {0};
+	struct nova_shape given;
 	struct span span;
 	int code;
 
-	if (shape)
-		memcpy(&given, shape,
-		       shape->struct_size < sizeof(given) ? shape->struct_size : sizeof(given));
+	nova_struct_take(&given, sizeof(given), shape);
 	span = begin("vm_create", deadline_ns,
 	             json_pack("{sI so}", "target", number(target), "shape",
 	                       nova_trace_shape(shape ? &given : NULL)));
@@ -135,7 +133,7 @@ static int trace_wait(nova_run run, nova_vm vm, uint32_t kind, int64_t deadline_
 		                 (json_int_t)own.resolution_ns, "source",
 		                 nova_trace_name(NOVA_TRACE_SOURCE, own.source));
 		if (event)
-			*event = own;
+			nova_struct_give(event, &own, sizeof(own));
 	}
 	return end(&span, code, more);
 }
@@ -215,11 +213,10 @@ static int trace_fan_out(nova_run run, uint32_t count, uint32_t limit, double pe
 static int trace_sample(nova_run run, const struct nova_sample *given)
 {
 	int64_t began = nova_now_ns();
-	struct nova_sample sample = {0};
+	struct nova_sample sample;
 	int code = real->sample(run, given);
 
-	memcpy(&sample, given,
-	       given->struct_size < sizeof(sample) ? given->struct_size : sizeof(sample));
+	nova_struct_take(&sample, sizeof(sample), given);
 	nova_trace_once(
 	        "lab", "sample", began, code,
 	        json_pack("{s{so so so sI sI so sI so}}", "args", "metric",

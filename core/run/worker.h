@@ -193,6 +193,12 @@ extern struct nova_worker nova_worker;
 void nova_lock(void);
 void nova_unlock(void);
 
+/* What a plugin gave or asked for, of a struct that begins with its size: `to` of `room` bytes
+ * becomes a zeroed copy of as much as both sides know. NULL: all zero. */
+void nova_struct_take(void *to, uint32_t room, const void *from);
+/* The other way: fills as much of the plugin's struct as it knows; its size stays. */
+void nova_struct_give(void *to, const void *from, uint32_t bytes);
+
 /* Sends to the parent; if it is gone the worker ends at once (nobody could use what follows). */
 void nova_tell(json_t *packet);
 void nova_tellf(uint32_t level, const char *format, ...) NOVA_PRINTF(2, 3);

@@ -71,12 +71,13 @@ struct nova_lab {
 	 * stopped meanwhile. `event` may be NULL. */
 	int (*wait)(nova_run run, nova_vm vm, uint32_t kind, int64_t deadline_ns,
 	            struct nova_event *event);
+	/* `how` NULL: all defaults. Its ticket is the host's affair. */
 	int (*migrate)(nova_run run, nova_vm vm, uint32_t target, const struct nova_migrate *how,
 	               int64_t deadline_ns);
 	int (*net_create)(nova_run run, uint32_t target, uint32_t kind, int64_t deadline_ns,
 	                  char name[64]);
-	/* What the last call on this VM (0: exec on this host) of the calling thread put; `index`th
-	 * value, from 0. NOVA_FIELD_STARTED_NS and …_RETURNED_NS are always there.
+	/* What the calling thread's last call put, if that was on this VM (0: exec on this host);
+	 * `index`th value, from 0. NOVA_FIELD_STARTED_NS and …_RETURNED_NS are always there.
 	 * NOVA_E_NOT_FOUND. */
 	int (*result)(nova_run run, nova_vm vm, uint32_t field, uint32_t index,
 	              struct nova_result *result);
