@@ -427,18 +427,34 @@ static int set_what(struct nova_call *call, const char *what, const char *method
 	return !text.broken;
 }
 
+/* After a callback of the stream's: 1: the stream is over. */
+static int stream_stops(struct nova_call *call, uint32_t moves, int stop)
+{
+	struct nova_call_inside *inside = call->inside;
+
+	if (inside->ended || inside->moves != moves)
+		return 1; /* the driver has ended it, or goes on otherwise */
+	if (!stop)
+		return 0;
+	inside->flight = NULL; /* the caller aborts it */
+	nova_call_pause(call, inside->step, 0);
+	return 1;
+}
+
 static int take_chunk(void *context, const char *bytes, size_t count)
 {
 	struct nova_call *call = context;
+	uint32_t moves = call->inside->moves;
 
-	return call->inside->chunk(call, bytes, count) || call->inside->ended;
+	return stream_stops(call, moves, call->inside->chunk(call, bytes, count));
 }
 
 static int take_line(void *context, const char *line, size_t length)
 {
 	struct nova_call *call = context;
+	uint32_t moves = call->inside->moves;
 
-	return call->inside->line(call, line, length) || call->inside->ended;
+	return stream_stops(call, moves, call->inside->line(call, line, length));
 }
 
 /* 0: it must not be sent, and the call has ended. */
@@ -473,6 +489,7 @@ void nova_call_request(struct nova_call *call, nova_step step, const char *what,
 	inside->due_ns = 0;
 	inside->refused = NULL;
 	inside->on_loss = NULL;
+	inside->moves++;
 	inside->waiting = 0;
 	inside->renewed = 0;
 	inside->session = call->calls->session;
@@ -538,6 +555,9 @@ void nova_call_pause(struct nova_call *call, nova_step step, int64_t for_ns)
 {
 	if (!may_send(call))
 		return;
+	nova_http_abort(call->inside->flight); /* a stream's callback may go on otherwise */
+	call->inside->flight = NULL;
+	call->inside->moves++;
 	call->inside->step = step;
 	call->inside->due_ns = nova_http_now_ns() + (for_ns > 0 ? for_ns : 0);
 }

@@ -32,6 +32,7 @@ struct nova_call_inside {
 	struct nova_http_flight *flight;
 	int order; /* the flight is one: must not be sent twice */
 	nova_step step;
+	uint32_t moves; /* counts requests and pauses */
 	int (*refused)(struct nova_call *call, const struct nova_refusal *refusal);
 	int (*on_loss)(struct nova_call *call, int code, const char *why);
 	int (*chunk)(void *context, const char *bytes, size_t count);

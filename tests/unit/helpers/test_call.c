@@ -356,6 +356,25 @@ static void stream_ended(struct nova_call *base, const struct nova_reply *reply)
 	nova_call_done(base);
 }
 
+static void seen_enough(struct nova_call *base, const struct nova_reply *reply)
+{
+	assert_null(reply);
+	nova_call_done(base);
+}
+
+/* Stops the stream, makes a pause instead, or sends something else. */
+static int second_line(void *context, const char *text, size_t length)
+{
+	struct call *call = context;
+
+	assert_int_equal(strlen(text), length);
+	if (call->turns == 10)
+		nova_call_pause(&call->base, seen_enough, 1000);
+	if (call->turns == 20)
+		nova_call_send(&call->base, finished, "GET", NULL, "/status/200?after-line");
+	return call->turns != 10;
+}
+
 static int watch_again(struct nova_call *base, int code, const char *why)
 {
 	struct nova_http_request stream = {.url = "/lines", .line = any_line};
@@ -410,6 +429,14 @@ static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 		stream.line = any_line;
 		nova_call_request(&call->base, stream_ended, NULL, &stream);
 		nova_call_on_loss(&call->base, watch_again);
+		break;
+	case 14:
+	case 15:
+	case 16:
+		call->turns = (int)(which - 14) * 10;
+		stream.line = second_line;
+		stream.url = "/stall";
+		nova_call_request(&call->base, seen_enough, NULL, &stream);
 		break;
 	default: nova_call_done(&call->base);
 	}
@@ -585,6 +612,10 @@ static void pauses_and_hooks(void **state)
 	odd_one(host, 12, NOVA_DONE, "");
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_API_NS), 0); /* it is no latency */
 	odd_one(host, 13, NOVA_DONE, "");
+	odd_one(host, 14, NOVA_DONE, "");
+	odd_one(host, 15, NOVA_DONE, "");
+	odd_one(host, 16, NOVA_DONE, "");
+	assert_int_equal(server_count(server, "GET /status/200?after-line"), 1);
 	odd_one(host, 7, NOVA_E_IO, "PUT /status/200");
 	odd_one(host, 8, NOVA_E_INTERNAL, "does not ask");
 	close_lab(host);

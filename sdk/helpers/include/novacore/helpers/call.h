@@ -156,8 +156,9 @@ void nova_call_send(struct nova_call *call, nova_step step, const char *method, 
                     const char *path, ...) __attribute__((format(printf, 5, 6)));
 /*
  * The same for any request: headers, other bodies, uploads, streams, attempts. `what` names it in
- * sentences (NULL: method and path). Its url may begin with / for the base; `done` is not looked
- * at, nor is `context` but for `chunk` and `line`; deadline 0: the call's.
+ * sentences (NULL: method and path). Its url may begin with / for the base; deadline 0: the call's.
+ * `done` and `context` are not looked at: `chunk` and `line` get the call, and may end it, send
+ * something else, or return 1: then the stream is over and `step` goes on without a reply.
  */
 void nova_call_request(struct nova_call *call, nova_step step, const char *what,
                        const struct nova_http_request *request);
