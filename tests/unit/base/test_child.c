@@ -267,8 +267,14 @@ static void starts_with_no_signal_ignored_or_blocked(void **state)
 	struct nova_child child = {.argv = (const char *const[]){"grep", "-E", "^Sig(Blk|Ign)",
 	                                                         "/proc/self/status", NULL}};
 	assert_int_equal(nova_child_check(&child, &result, NULL), 0);
-	assert_string_equal(nova_text_get(&result.output),
-	                    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	unsigned long long blocked = 1, ignored = 1;
+	assert_int_equal(sscanf(nova_text_get(&result.output), "SigBlk: %llx SigIgn: %llx",
+	                        &blocked, &ignored),
+	                 2);
+	assert_int_equal(blocked, 0);
+	/* 32 and 33 are the C library's own: who has them ignored, as Perl does, hands that on, and
+	 * no program can change it. */
+	assert_int_equal(ignored & ~(3ull << 31), 0);
 	nova_child_result_free(&result);
 	signal(SIGPIPE, old);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
