@@ -23,7 +23,8 @@ XML
   virsh -q -c "$uri" define "$1.xml" >virsh.log 2>&1 || { cat virsh.log >&2; fail "cannot define $1"; }
   virsh -q -c "$uri" start "$1" >virsh.log 2>&1 || { cat virsh.log >&2; fail "cannot start $1"; }
 }
-foreign_alive() { [ "$(pgrep -fc "guest=$1,")" = 1 ] || fail "$1 is gone"; }
+# By its files, too: this test may run elsewhere on the machine at the same time.
+foreign_alive() { [ "$(pgrep -fc "guest=$1,.*$scratch/")" = 1 ] || fail "$1 is gone"; }
 drop_foreign() { virsh -q -c "$uri" destroy "$1" >/dev/null 2>&1 || true; }
 
 expect 0 "${run[@]}" --set run.samples=2
