@@ -21,6 +21,9 @@
  * fails with NOVA_E_UNKNOWN or NOVA_E_TIMEOUT, and the host sweeps. A driver itself waits for locks
  * of the hypervisor, up to the deadline; NOVA_E_BUSY says that the deadline came first.
  *
+ * A VM that is not there, or not under that id, is NOVA_E_NOT_FOUND, except where an op says
+ * otherwise.
+ *
  * After RESTORE and RESET a driver sends RUNNING again; where an agent's connection breaks, UNREADY
  * and later READY.
  *
@@ -162,7 +165,7 @@ struct nova_hypervisor {
 	/* Puts facts ("product", "version", and "accel", "accel.why" where it applies) and all
 	 * capabilities. */
 	int (*describe)(void *self, nova_op op);
-	/* Puts NOVA_FIELD_ID. Created, not started. */
+	/* Puts NOVA_FIELD_ID. Created, not started. NOVA_E_EXISTS: a VM of that name is there. */
 	int (*vm_create)(void *self, nova_op op, const char *name, const struct nova_shape *shape);
 	int (*vm_clone)(void *self, nova_op op, const char *name, const struct nova_ref *from,
 	                const struct nova_shape *shape);
