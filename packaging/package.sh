@@ -77,7 +77,7 @@ package_rpms() {
   mkdir -p "$top/SOURCES"
   package_copy "$top/novacore-$version"
   tar -c -z -f "$top/SOURCES/novacore-$version.tar.gz" -C "$top" "novacore-$version"
-  without_network rpmbuild -bb --nodeps --define "_topdir $top" --define "_dbpath $top/db" \
+  without_network rpmbuild -bb --nodeps --define "_topdir $top" --define "_dbpath $top/db" --define "_buildhost reproducible" \
     packaging/novacore.spec >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "rpmbuild failed; the whole log is $log"; }
   mkdir -p "$out/rpm"
   mv "$top"/RPMS/*/*.rpm "$out/rpm/"
