@@ -118,7 +118,7 @@ static int put(nova_op op, const struct result *given)
 		if (!call->expired)
 			th_complain(call->host, "put of field %u after the op has ended",
 			            given->field);
-		status = NOVA_E_INVALID;
+		status = NOVA_E_NOT_FOUND;
 	} else {
 		th_add_result(&call->results, given);
 	}

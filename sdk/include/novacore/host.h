@@ -156,6 +156,8 @@ struct nova_host {
 	/* --- results of an op ------------------------------------------------------------------
 	 */
 
+	/* NOVA_DONE; NOVA_E_NOT_FOUND: the op has ended; NOVA_E_FULL: an op holds at most 64 MiB,
+	 * and fails with what is beyond. */
 	int (*put_i64)(nova_op op, uint32_t field, int64_t value);
 	int (*put_f64)(nova_op op, uint32_t field, double value);
 	int (*put_bytes)(nova_op op, uint32_t field, const void *bytes, uint64_t count);

@@ -596,7 +596,7 @@ static void complains_of_wrong_calls_of_the_table(void **state)
 	assert_int_equal(table->put_fact(op, NOVA_FIELD_ID, NULL, "x"), NOVA_E_INVALID);
 	assert_complaints(host, 5, "put of field");
 	table->done(op, NOVA_DONE);
-	assert_int_equal(table->put_i64(op, NOVA_FIELD_PID, 1), NOVA_E_INVALID);
+	assert_int_equal(table->put_i64(op, NOVA_FIELD_PID, 1), NOVA_E_NOT_FOUND);
 	assert_complaints(host, 6, "after the op has ended");
 	assert_int_equal(nova_testhost_end(host, NOVA_DONE), NOVA_DONE);
 	assert_complaints(host, 7, "did not return NOVA_PENDING");
