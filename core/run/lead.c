@@ -283,7 +283,7 @@ static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, b
 	                                (json_int_t)(warm_up ? number - WARMUP_BASE : number),
 	                                "side", (json_int_t)NOVA_SIDE_VM),
 	                      &why);
-	if (!code || code == NOVA_E_IO)
+	if (!code)
 		code = nova_talk(lead, "replicated", nova_now_ns() + patience, &packet, &why);
 	lead->in_replicate = false;
 	if (packet) {

@@ -141,7 +141,7 @@ void nova_lead_note(struct lead *lead, enum nova_level level, const char *format
  */
 int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_t **packet,
               struct nova_error *error);
-/* Sends; a worker that cannot take it is killed. */
+/* Sends; a worker that cannot take it is killed. 0 also if it is dead: nova_talk says how. */
 int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error);
 /* Starts a worker and has it open. `benchmark` may be NULL. 0 and the "opened" packet; or the
  * reason. */

@@ -486,7 +486,8 @@ int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error)
 	code = nova_wire_send(lead->worker.fd, packet, error ? error : &mine);
 	if (code == NOVA_E_BUSY)
 		nova_spawn_kill(&lead->worker, WORKER_HUNG);
-	return code;
+	/* Dead or dying: nova_talk finds out how, and says it better than a broken pipe does. */
+	return code == NOVA_E_BUSY || code == NOVA_E_IO ? 0 : code;
 }
 
 /* --- opening and closing
