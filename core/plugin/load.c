@@ -46,9 +46,11 @@ static int recheck(const struct nova_trust *trust, const char *path, uint32_t ki
 		result = nova_refuse(reason, NOVA_REFUSED_WRONG_MANIFEST, error, "%s is %s, not %s",
 		                     path, manifest->name, name);
 	if (!result && strcmp(manifest->sha256, sha256))
-		result = nova_refuse(reason, NOVA_REFUSED_HASH, error,
-		                     "%s was replaced since the run began; start the run again",
-		                     path);
+		result = nova_refuse(
+		        reason, NOVA_REFUSED_HASH, error,
+		        "%s was replaced since the run began; novacore run --resume goes on "
+		        "with the new one",
+		        path);
 	nova_libraries_free(check.libraries);
 	nova_manifest_free(manifest);
 	return result;
