@@ -6,7 +6,16 @@ set -euo pipefail
 novacore=$(readlink -f "$1")
 scratch=$(mktemp -d /tmp/nct-XXXXXX)
 chmod 755 "$scratch"
-trap 'status=$?; rm -rf --one-file-system "$scratch"; exit $status' EXIT
+# A test that failed in the middle leaves no VM behind either: those whose disks are below $scratch.
+leave() {
+  local status=$? left
+  left=$(pgrep -f "^[^ ]*qemu-system-[^ ]* .*$scratch/" || true)
+  # shellcheck disable=SC2086 # numbers, one word each
+  [ $status = 0 ] || [ -z "$left" ] || kill -9 $left
+  rm -rf --one-file-system "$scratch"
+  exit $status
+}
+trap leave EXIT
 export NOVACORE_HOME=$scratch/home NO_COLOR=1
 cd "$scratch"
 
