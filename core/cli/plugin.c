@@ -465,6 +465,27 @@ static int take_option(int option, struct arguments *arguments)
 	}
 }
 
+/* Actions with files of their own, and their own --help. */
+static const struct {
+	const char *name;
+	int (*act)(int argc, char **argv);
+} actions[] = {{"new", nova_plugin_new},
+               {"check", nova_plugin_check},
+               {"keygen", nova_plugin_keygen},
+               {"sign", nova_plugin_sign},
+               {"verify", nova_plugin_verify}};
+
+static int unknown_action(const char *word)
+{
+	const char *names[NOVA_COUNT(actions) + 3] = {"list", "info"};
+
+	for (size_t i = 0; i < NOVA_COUNT(actions); i++)
+		names[i + 2] = actions[i].name;
+	const char *near = nova_nearest(word, names);
+	return usage("there is no novacore plugin %s%s%s%s; see novacore plugin --help", word,
+	             near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+}
+
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
 	static const struct option options[] = {{"kind", required_argument, NULL, 'k'},
@@ -486,13 +507,14 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 	argc -= optind;
 	argv += optind;
 	if (!argc)
-		return usage("say what to do: list, or info NAME; see novacore plugin --help");
+		return usage(
+		        "say what to do: list, info NAME, new, check, keygen, sign or verify; see "
+		        "novacore plugin --help");
 	arguments->action = argv[0];
 	arguments->name = argc > 1 ? argv[1] : NULL;
 	bool info = !strcmp(arguments->action, "info");
 	if (!info && strcmp(arguments->action, "list"))
-		return usage("there is no novacore plugin %s: there are list and info",
-		             arguments->action);
+		return unknown_action(arguments->action);
 	if (info && !arguments->name)
 		return usage("novacore plugin info needs the name of a plugin; see novacore "
 		             "plugin list");
@@ -504,16 +526,6 @@ static int parse(int argc, char **argv, struct arguments *arguments)
 		return usage("--format markdown goes with info");
 	return -1;
 }
-
-/* Actions with files of their own, and their own --help. */
-static const struct {
-	const char *name;
-	int (*act)(int argc, char **argv);
-} actions[] = {{"new", nova_plugin_new},
-               {"check", nova_plugin_check},
-               {"keygen", nova_plugin_keygen},
-               {"sign", nova_plugin_sign},
-               {"verify", nova_plugin_verify}};
 
 int nova_command_plugin(int argc, char **argv)
 {

@@ -50,6 +50,7 @@ says 'did you mean `good`'
 expect 2 "$novacore" plugin
 expect 2 "$novacore" plugin info
 expect 2 "$novacore" plugin lists
+says "did you mean `list`"
 expect 2 "$novacore" plugin list --kind driver
 says "hypervisor"
 expect 2 "$novacore" plugin list --format yaml
