@@ -228,7 +228,8 @@ static void check_odd_facts(struct validator *v)
 /* --- nothing is changed ------------------------------------------------------------------- */
 
 /* What an optimizer could be tempted to set. Values that change by themselves are left out: those
- * that differ between two readings before. */
+ * that differ between two readings before, that nobody can set, and the number of the last process
+ * (proc(5), ns_last_pid), which is quiet only while nothing is started. */
 static const char *const tunables[] = {"/proc/sys/kernel",
                                        "/proc/sys/vm",
                                        "/proc/sys/net/core",
@@ -262,7 +263,8 @@ static uint32_t read_values(struct value *values)
 			snprintf(value->path, sizeof(value->path), "%s/%.100s", tunables[i],
 			         entry->d_name);
 			if (lstat(value->path, &status) != 0 || !S_ISREG(status.st_mode) ||
-			    (status.st_mode & 0444) == 0)
+			    (status.st_mode & 0444) == 0 || (status.st_mode & 0222) == 0 ||
+			    strcmp(entry->d_name, "ns_last_pid") == 0)
 				continue;
 			fd = open(value->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 			if (fd < 0)

@@ -33,7 +33,7 @@ installation=$(expect 0 "$novacore" doctor; grep -o 'installation [0-9a-f]*' out
 [ -z "$(ours)" ] || fail "a finished run leaves QEMUs"
 make_foreign not-ours
 make_foreign novacore-00000000-000000000000-1
-trap 'drop_foreign not-ours; drop_foreign novacore-00000000-000000000000-1; rm -rf --one-file-system "$scratch"' EXIT
+trap 'status=$?; drop_foreign not-ours; drop_foreign novacore-00000000-000000000000-1; (exit $status); leave' EXIT
 
 wait_for_qemu() {
   for ((tenths = 0; tenths < 600; tenths++)); do
@@ -64,7 +64,8 @@ note "kill -9 of the worker"
 "${run[@]}" >out 2>err </dev/null &
 parent=$!
 wait_for_qemu
-kill -9 "$(pgrep -P "$parent" -f 'novacore worker')"
+# The oldest: a QEMU that is being started belongs to the parent too, and is still called that.
+kill -9 "$(pgrep -o -P "$parent" -f 'novacore worker')"
 code=0
 wait "$parent" || code=$?
 [ $code = 4 ] || { cat err >&2; fail "exit code $code, not 4"; }
