@@ -20,7 +20,9 @@ foreach(component IN LISTS CPACK_COMPONENTS_ALL)
   _gzip(${doc}/changelog)
   if(component STREQUAL "sdk")
     set(helper ${CPACK_NOVACORE_SOURCE}/packaging/debhelper)
-    file(INSTALL ${helper}/dh_novacore DESTINATION ${usr}/bin USE_SOURCE_PERMISSIONS)
+    # not the source's mode: an archive of git lets the group write
+    file(INSTALL ${helper}/dh_novacore DESTINATION ${usr}/bin FILE_PERMISSIONS OWNER_READ OWNER_WRITE
+      OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
     file(INSTALL ${helper}/novacore.pm DESTINATION ${usr}/share/perl5/Debian/Debhelper/Sequence)
     file(INSTALL ${helper}/dh_novacore.1 DESTINATION ${usr}/share/man/man1)
   endif()
