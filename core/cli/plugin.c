@@ -137,18 +137,19 @@ static json_t *trust_json(const struct nova_manifest *plugin)
 
 static json_t *plugin_json(const struct nova_manifest *plugin)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i,s:i,s:i,s:i},s:s,s:i,s:o,s:o,s:o,s:o,"
-	                 "s:o,s:s?,s:o}",
-	                 "kind", nova_kind_name(plugin->kind), "name", plugin->name, "version",
-	                 plugin->version, "summary", plugin->summary, "license", plugin->license,
-	                 "path", plugin->path, "sha256", plugin->sha256, "abi", "major",
-	                 (int)plugin->major, "minor", (int)plugin->minor, "min_minor",
-	                 (int)plugin->min_minor, "draft", (int)plugin->draft, "threads",
-	                 nova_thread_model_name(plugin->thread_model), "targets_min",
-	                 (int)plugin->targets_min, "needs", strings_json(plugin->needs), "ops",
-	                 strings_json(plugin->ops), "hints", strings_json(plugin->hints),
-	                 "parameters", parameters_json(plugin), "metrics", metrics_json(plugin),
-	                 "settings", plugin->settings, "trust", trust_json(plugin));
+	return json_pack(
+	        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i,s:i,s:i,s:i},s:s,s:i,s:i,s:b,s:o,s:o,s:o,s:o,"
+	        "s:o,s:s?,s:o}",
+	        "kind", nova_kind_name(plugin->kind), "name", plugin->name, "version",
+	        plugin->version, "summary", plugin->summary, "license", plugin->license, "path",
+	        plugin->path, "sha256", plugin->sha256, "abi", "major", (int)plugin->major, "minor",
+	        (int)plugin->minor, "min_minor", (int)plugin->min_minor, "draft",
+	        (int)plugin->draft, "threads", nova_thread_model_name(plugin->thread_model),
+	        "targets_min", (int)plugin->targets_min, "targets_max", (int)plugin->targets_max,
+	        "native", (int)plugin->native, "needs", strings_json(plugin->needs), "ops",
+	        strings_json(plugin->ops), "hints", strings_json(plugin->hints), "parameters",
+	        parameters_json(plugin), "metrics", metrics_json(plugin), "settings",
+	        plugin->settings, "trust", trust_json(plugin));
 }
 
 static json_t *refusal_json(const struct nova_refusal *refusal)
@@ -371,6 +372,16 @@ static void print_trust(const struct nova_manifest *plugin)
 		puts("  signed    no");
 }
 
+static void print_targets(const struct nova_manifest *plugin, const char *needs)
+{
+	printf("  targets   at least %u", plugin->targets_min);
+	if (plugin->targets_max == NOVA_TARGETS_ALL)
+		printf(", all of a run in one step");
+	else if (plugin->targets_max > plugin->targets_min && plugin->targets_max > 1)
+		printf(", up to %u in one step", plugin->targets_max);
+	printf("%s\n  needs     %s\n", plugin->native ? ", beside this host itself" : "", needs);
+}
+
 static void info_table(const struct nova_manifest *plugin)
 {
 	NOVA_AUTOFREE char *ops = join(plugin->ops);
@@ -388,7 +399,7 @@ static void info_table(const struct nova_manifest *plugin)
 		printf(": works with %u.%u and later", plugin->major, plugin->min_minor);
 	printf("\n  threads   %s\n", nova_thread_model_name(plugin->thread_model));
 	if (plugin->kind == NOVA_KIND_BENCHMARK)
-		printf("  targets   at least %u\n  needs     %s\n", plugin->targets_min, needs);
+		print_targets(plugin, needs);
 	if (plugin->kind != NOVA_KIND_PROFILE)
 		printf("  ops       %s\n", ops);
 	print_parameters(plugin);

@@ -222,7 +222,7 @@ static int read_digest(struct reader *reader, const config_setting_t *root,
 static int read_root(struct reader *reader, const config_setting_t *root,
                      struct nova_manifest *manifest)
 {
-	uint32_t format = 0;
+	uint32_t format = 0, flags = 0;
 
 	if (read_number(reader, root, "format", true, &format))
 		return -1;
@@ -236,6 +236,8 @@ static int read_root(struct reader *reader, const config_setting_t *root,
 	    read_text(reader, root, "license", true, &manifest->license) ||
 	    read_word(reader, root, "threads", nova_thread_words, &manifest->thread_model) ||
 	    read_number(reader, root, "targets_min", false, &manifest->targets_min) ||
+	    read_number(reader, root, "targets_max", false, &manifest->targets_max) ||
+	    read_flag(reader, root, "native", NOVA_BENCHMARK_NATIVE, &flags) ||
 	    read_texts(reader, root, "ops", &manifest->ops) ||
 	    read_texts(reader, root, "needs", &manifest->needs) ||
 	    read_texts(reader, root, "hints", &manifest->hints) ||
@@ -244,6 +246,11 @@ static int read_root(struct reader *reader, const config_setting_t *root,
 	    read_abi(reader, root, manifest) || read_digest(reader, root, manifest) ||
 	    read_specs(reader, root, manifest) || read_metrics(reader, root, manifest))
 		return -1;
+	manifest->native = flags & NOVA_BENCHMARK_NATIVE;
+	if (!manifest->targets_max)
+		manifest->targets_max = manifest->targets_min > 1 ? manifest->targets_min : 1;
+	if (manifest->targets_max < manifest->targets_min)
+		return bad(reader, root, "`targets_max` is less than `targets_min`");
 	manifest->thread_model *= 1000; /* NOVA_THREADS_SERIAL is 1000, and so on */
 	if (!nova_name_valid(manifest->name))
 		return bad(reader, root, "`%.64s` is not the name of a plugin", manifest->name);

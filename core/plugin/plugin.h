@@ -93,8 +93,9 @@ struct nova_manifest {
 	char **ops;   /* names of the ops present, NULL-terminated */
 	char **needs; /* a benchmark's needs, NULL-terminated */
 	char **hints; /* "libvirt.so.0=libvirt0": package for a library, NULL-terminated */
-	uint32_t targets_min;
-	char *settings; /* a profile's libconfig text */
+	uint32_t targets_min, targets_max; /* a benchmark's; the latter ≥ 1 */
+	bool native;                       /* has a native side, too */
+	char *settings;                    /* a profile's libconfig text */
 	enum nova_trusted trusted;
 	struct nova_signer signer;
 };

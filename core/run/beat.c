@@ -123,6 +123,13 @@ int nova_beat_open(struct vm *vm, struct nova_error *error)
 	return 0;
 }
 
+int nova_beat_window(struct vm *vm, struct nova_beats *seen)
+{
+	(void)vm;
+	(void)seen;
+	return NOVA_E_UNSUPPORTED;
+}
+
 void nova_beat_close(struct vm *vm)
 {
 	int fd;

@@ -157,6 +157,8 @@ static struct nova_shape merge_shape(const struct nova_shape *wanted, const char
 	shape.cmdline = over.cmdline ? over.cmdline : configured_text("cmdline");
 	shape.networks = over.networks;
 	shape.knobs = over.knobs ? over.knobs : knobs;
+	shape.arguments = over.arguments;
+	shape.place = over.place ? over.place : configured_text("place");
 	return shape;
 }
 
@@ -269,8 +271,10 @@ static int lab_vm_create(nova_run run, uint32_t target, const struct nova_shape 
 	}
 	create_beat(vm, &shape, heartbeat);
 	if (shape.boot == NOVA_BOOT_DIRECT && shape.cmdline)
-		shape.cmdline = cmdline =
-		        nova_format("%s novacore.name=%s", shape.cmdline, vm->name);
+		shape.cmdline = cmdline = nova_format("%s novacore.name=%s%s%s", shape.cmdline,
+		                                      vm->name, shape.arguments ? " " : "",
+		                                      shape.arguments ? shape.arguments : "");
+	shape.arguments = NULL;
 	op = nova_op_new(vm->instance, OP_VM_CREATE, or_default(deadline_ns));
 	nova_op_set_vm(op, vm);
 	nova_op_set_shape(op, &shape);
@@ -658,6 +662,20 @@ static int lab_attempt(nova_run run, uint32_t status)
 	return NOVA_DONE;
 }
 
+static int lab_beats(nova_run run, nova_vm number, struct nova_beats *beats)
+{
+	struct nova_beats seen = {0};
+	struct vm *vm;
+	int code = lab_vm(number, &vm);
+
+	(void)run;
+	if (!code)
+		code = nova_beat_window(vm, &seen);
+	if (!code && beats)
+		nova_struct_give(beats, &seen, sizeof(seen));
+	return code;
+}
+
 static int lab_can(nova_run run, uint32_t target, const char *capability, char *why, uint32_t room)
 {
 	const char *reason = "there is no such target";
@@ -882,6 +900,7 @@ static const struct nova_lab lab_table = {
         .fan_out = lab_fan_out,
         .sample = lab_sample,
         .attempt = lab_attempt,
+        .beats = lab_beats,
 };
 
 const struct nova_lab *nova_lab_table(void)

@@ -183,6 +183,8 @@ void nova_op_set_shape(struct op *op, const struct nova_shape *shape)
 	op->shape.initrd = keep_text(op, shape->initrd);
 	op->shape.cmdline = keep_text(op, shape->cmdline);
 	op->shape.heartbeat = keep_text(op, shape->heartbeat);
+	op->shape.arguments = keep_text(op, shape->arguments);
+	op->shape.place = keep_text(op, shape->place);
 	op->shape.networks = keep_list(op, shape->networks);
 	op->shape.knobs = keep_list(op, shape->knobs);
 }

@@ -100,14 +100,15 @@ json_t *nova_trace_shape(const struct nova_shape *shape)
 {
 	if (!shape)
 		return json_null();
-	return json_pack(
-	        "{so sI sI sI so so so so so so so}", "boot",
-	        nova_trace_name(NOVA_TRACE_BOOT, shape->boot), "vcpus", (json_int_t)shape->vcpus,
-	        "memory_bytes", (json_int_t)shape->memory_bytes, "disk_bytes",
-	        (json_int_t)shape->disk_bytes, "image", nova_trace_text(shape->image), "kernel",
-	        nova_trace_text(shape->kernel), "initrd", nova_trace_text(shape->initrd), "cmdline",
-	        nova_trace_text(shape->cmdline), "heartbeat", nova_trace_text(shape->heartbeat),
-	        "networks", text_list(shape->networks), "knobs", text_list(shape->knobs));
+	return json_pack("{so sI sI sI so so so so so so so so}", "boot",
+	                 nova_trace_name(NOVA_TRACE_BOOT, shape->boot), "vcpus",
+	                 (json_int_t)shape->vcpus, "memory_bytes", (json_int_t)shape->memory_bytes,
+	                 "disk_bytes", (json_int_t)shape->disk_bytes, "image",
+	                 nova_trace_text(shape->image), "kernel", nova_trace_text(shape->kernel),
+	                 "initrd", nova_trace_text(shape->initrd), "cmdline",
+	                 nova_trace_text(shape->cmdline), "heartbeat",
+	                 nova_trace_text(shape->heartbeat), "networks", text_list(shape->networks),
+	                 "knobs", text_list(shape->knobs), "place", nova_trace_text(shape->place));
 }
 
 json_t *nova_trace_exec(const struct nova_exec *exec)

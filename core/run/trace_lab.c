@@ -241,6 +241,24 @@ static int trace_attempt(nova_run run, uint32_t status)
 	return code;
 }
 
+static int trace_beats(nova_run run, nova_vm vm, struct nova_beats *beats)
+{
+	int64_t began = nova_now_ns();
+	struct nova_beats own = {.struct_size = sizeof(own)};
+	int code = real->beats(run, vm, &own);
+	json_t *more = json_pack("{s{sI}}", "args", "vm", number(vm));
+
+	if (!code) {
+		json_object_set_new(more, "count", json_integer(number(own.count)));
+		json_object_set_new(more, "gap_ns", json_integer((json_int_t)own.gap_ns));
+		json_object_set_new(more, "handover_ns", json_integer((json_int_t)own.handover_ns));
+		if (beats)
+			nova_struct_give(beats, &own, sizeof(own));
+	}
+	nova_trace_once("lab", "beats", began, code, more);
+	return code;
+}
+
 static const struct nova_lab traced = {
         .struct_size = sizeof(struct nova_lab),
         .can = trace_can,
@@ -257,6 +275,7 @@ static const struct nova_lab traced = {
         .fan_out = trace_fan_out,
         .sample = trace_sample,
         .attempt = trace_attempt,
+        .beats = trace_beats,
 };
 
 const struct nova_lab *nova_trace_lab(const struct nova_lab *table)

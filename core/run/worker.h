@@ -253,5 +253,7 @@ int nova_lab_delete(struct instance *instance, const char *kind, const char *nam
 /* beat.c */
 int nova_beat_open(struct vm *vm, struct nova_error *error);
 void nova_beat_close(struct vm *vm);
+/* nova_lab's `beats`. */
+int nova_beat_window(struct vm *vm, struct nova_beats *seen);
 
 #endif

@@ -133,6 +133,7 @@ int th_record_sample(nova_run run, const struct nova_sample *sample)
 	kept->struct_size = sizeof(*kept);
 	kept->side = sample->side ? sample->side : lab->side;
 	kept->metric = th_copy(sample->metric);
+	kept->why = sample->why ? th_copy(sample->why) : NULL;
 	lab->samples = th_grow(lab->samples, lab->sample_count, sizeof(*lab->samples));
 	lab->samples[lab->sample_count++] = kept;
 	lab->recorded++;

@@ -236,7 +236,8 @@ struct lab {
 		int64_t i64;
 		double f64;
 	} * presets;
-	char **asked; /* capabilities that `can` was asked for, or complained of */
+	struct nova_beats beats; /* as the test set them; struct_size 0: it did not */
+	char **asked;            /* capabilities that `can` was asked for, or complained of */
 	uint32_t script_count, program_count, denial_count, preset_count, asked_count;
 };
 

@@ -208,6 +208,33 @@ static int lab_can(nova_run run, uint32_t target, const char *capability, char *
 	return reason == NULL;
 }
 
+/* The window that the test has set, on every call but a VM's first. */
+static int lab_beats(nova_run run, nova_vm vm, struct nova_beats *beats)
+{
+	struct task *task = come(run, "beats");
+	int status = NOVA_DONE;
+	struct lab *lab;
+
+	if (!task)
+		return NOVA_E_INVALID;
+	lab = task->host->lab;
+	if (!th_lab_vm(lab, vm)) {
+		th_complain(task->host, "beats: there is no VM %llu", (unsigned long long)vm);
+		status = NOVA_E_NOT_FOUND;
+	} else if (th_script_denial(lab, NOVA_CAN_BEAT)) {
+		status = NOVA_E_UNSUPPORTED;
+	} else if (beats) {
+		uint32_t size = beats->struct_size;
+
+		if (size > sizeof(*beats))
+			size = sizeof(*beats);
+		memcpy(beats, &lab->beats, size);
+		beats->struct_size = size;
+	}
+	pthread_mutex_unlock(&th_lock);
+	return status;
+}
+
 /* --- time and results --------------------------------------------------------------------- */
 
 void th_put_i64(struct doing *doing, uint32_t field, int64_t value)
@@ -387,6 +414,7 @@ void th_lab_new(struct nova_testhost *host)
 	        .fan_out = lab_fan_out,
 	        .sample = th_record_sample,
 	        .attempt = th_record_attempt,
+	        .beats = lab_beats,
 	};
 	host->lab = lab;
 }
@@ -429,6 +457,7 @@ void th_lab_free(struct lab *lab)
 		free_vm(lab->vms[i]);
 	for (uint32_t i = 0; i < lab->sample_count; i++) {
 		free((char *)(uintptr_t)lab->samples[i]->metric);
+		free((char *)(uintptr_t)lab->samples[i]->why);
 		free(lab->samples[i]);
 	}
 	for (uint32_t i = 0; i < lab->command_count; i++)

@@ -209,6 +209,15 @@ void nova_testhost_unset(struct nova_testhost *host, uint32_t field)
 	preset(host, (struct preset){.field = field});
 }
 
+void nova_testhost_set_beats(struct nova_testhost *host, const struct nova_beats *beats)
+{
+	if (!host->lab)
+		return;
+	pthread_mutex_lock(&th_lock);
+	host->lab->beats = *beats;
+	pthread_mutex_unlock(&th_lock);
+}
+
 const struct preset *th_script_preset(const struct lab *lab, uint32_t field)
 {
 	for (uint32_t i = 0; i < lab->preset_count; i++)

@@ -285,11 +285,22 @@ static int add_benchmark(struct describer *describer, const struct nova_plugin *
 {
 	const struct nova_benchmark *benchmark = plugin->ops;
 
+	if (benchmark->flags & ~NOVA_BENCHMARK_NATIVE)
+		return fail(describer, NOVA_DESCRIBE_WRONG, "benchmark `%s` has unknown flags 0x%x",
+		            plugin->name, benchmark->flags & ~NOVA_BENCHMARK_NATIVE);
+	if (benchmark->targets_max > NOVA_TARGETS_ALL ||
+	    (benchmark->targets_max && benchmark->targets_max < benchmark->targets_min))
+		return fail(describer, NOVA_DESCRIBE_WRONG,
+		            "benchmark `%s`: targets_max is %u and targets_min %u", plugin->name,
+		            benchmark->targets_max, benchmark->targets_min);
 	if (!benchmark->metrics || !benchmark->metrics[0])
 		return fail(describer, NOVA_DESCRIBE_NULL,
 		            "benchmark `%s` declares no metric: it would measure nothing",
 		            plugin->name);
 	add_number(describer->root, "targets_min", benchmark->targets_min);
+	if (benchmark->targets_max)
+		add_number(describer->root, "targets_max", benchmark->targets_max);
+	add_flag(describer->root, "native", benchmark->flags & NOVA_BENCHMARK_NATIVE);
 	if (add_names(describer, describer->root, "needs", benchmark->needs))
 		return -1;
 	config_setting_t *list = config_setting_add(describer->root, "metrics", CONFIG_TYPE_LIST);

@@ -14,7 +14,7 @@
 
 #define NOVA_ABI_MAJOR 1u
 #define NOVA_ABI_MINOR 0u
-#define NOVA_ABI_DRAFT 2u /* ABI.md has a line for each serial */
+#define NOVA_ABI_DRAFT 3u /* ABI.md has a line for each serial */
 
 #define NOVA_ENTRY_NAME "nova_plugin_entry_v1"
 

@@ -32,6 +32,9 @@ struct nova_sample {
 	int64_t error_ns;    /* resolution of a duration's end points together, 0 if unknown */
 	uint32_t source;     /* NOVA_SOURCE_* of the later end point, 0 if it does not apply */
 	uint32_t reserved;   /* 0 */
+	/* Unless NOVA_SAMPLE_OK: why, with the evidence (the output that could not be read), or
+	 * NULL. The host keeps the first 4 KiB. */
+	const char *why;
 };
 
 struct nova_result {
@@ -42,6 +45,23 @@ struct nova_result {
 	const void *bytes; /* or text, NUL-terminated; the host's, until the next call on this VM */
 	uint64_t byte_count;
 	const char *key; /* of a fact */
+};
+
+#define NOVA_BEATS_LOST 1u /* the kernel dropped some: a gap may look longer than it was */
+
+/* A VM's heartbeat as this host received it in one window; CLOCK_MONOTONIC, 0 where there is none.
+ */
+struct nova_beats {
+	uint32_t struct_size;
+	uint32_t flags;            /* NOVA_BEATS_* */
+	uint64_t count;            /* beats received */
+	int64_t first_ns, last_ns; /* when */
+	int64_t gap_ns, gap_at_ns; /* the longest time without a beat, and when it began */
+	int64_t typical_ns;        /* median distance of two beats */
+	/* The time without a beat during which another process began to send (the hypervisor at a
+	 * migration's destination), and when it began. */
+	int64_t handover_ns, handover_at_ns;
+	int64_t error_ns; /* resolution of a gap's two ends together */
 };
 
 /*
@@ -90,13 +110,23 @@ struct nova_lab {
 	int (*sample)(nova_run run, const struct nova_sample *sample);
 	/* Counts a whole attempt (for density, migration: a VM) as attempted and NOVA_SAMPLE_*. */
 	int (*attempt)(nova_run run, uint32_t status);
+	/* What came of the VM's heartbeat since the last such call on it, and begins the next
+	 * window; the first call only begins one. Does not wait. NOVA_E_UNSUPPORTED: this VM has no
+	 * heartbeat (NOVA_CAN_BEAT). */
+	int (*beats)(nova_run run, nova_vm vm, struct nova_beats *beats);
 };
+
+#define NOVA_BENCHMARK_NATIVE 1u /* it has a native side, too: see `replicate` */
+
+#define NOVA_TARGETS_ALL 0x7fffffffu
 
 struct nova_benchmark {
 	uint32_t struct_size;
-	uint32_t flags;       /* 0 */
+	uint32_t flags;       /* NOVA_BENCHMARK_* */
 	uint32_t targets_min; /* 0: native only, 1, 2: e.g. migration */
-	uint32_t reserved;
+	/* The most targets that one step has: 0 as targets_min, but at least 1 (then each target of
+	 * a run gets steps of its own); NOVA_TARGETS_ALL: one step for all of them. */
+	uint32_t targets_max;
 	const char *const
 	        *needs; /* capabilities without which it cannot run, NULL-terminated, or NULL */
 	const struct nova_metric *const *metrics; /* NULL-terminated */
@@ -105,7 +135,9 @@ struct nova_benchmark {
 	/* Once before the first replicate, in each worker. NULL: nothing to set up. */
 	int (*setup)(void *self, nova_run run);
 	/* One replicate on one side. VMs it leaves are deleted by the host. A failure of a VM is a
-	 * sample, not a failure of the replicate: return NOVA_DONE. */
+	 * sample, not a failure of the replicate: return NOVA_DONE. With NOVA_BENCHMARK_NATIVE each
+	 * `index` comes once on NOVA_SIDE_VM and once on NOVA_SIDE_NATIVE, in an order that the
+	 * host draws: the same work, the same metrics, on this host by exec on VM 0. */
 	int (*replicate)(void *self, nova_run run, uint32_t index, uint32_t side);
 	/* Once after the last replicate, if `setup` had succeeded. NULL: nothing to tear down. */
 	int (*teardown)(void *self, nova_run run);

@@ -63,6 +63,7 @@
 #define NOVA_FIELD_CPU_NS               500u /* i CPU time used by vCPUs and hypervisor for this VM */
 #define NOVA_FIELD_MEMORY_BYTES         510u /* i given to the guest */
 #define NOVA_FIELD_RESIDENT_BYTES       520u /* i resident on the hypervisor */
+#define NOVA_FIELD_PROPORTIONAL_BYTES   525u /* i the same, shared pages divided by their users */
 #define NOVA_FIELD_DISK_READ_BYTES      530u /* i */
 #define NOVA_FIELD_DISK_WRITE_BYTES     540u /* i */
 #define NOVA_FIELD_DISK_READS           550u /* i */
@@ -73,11 +74,15 @@
 /* migration */
 #define NOVA_FIELD_TICKET      600u /* t key "": what `migrate` needs, opaque to the host */
 #define NOVA_FIELD_DURATION_NS 610u /* i total, as the hypervisor reports it */
+#define NOVA_FIELD_SETUP_NS    615u /* i before the first byte of memory moved */
 #define NOVA_FIELD_DOWNTIME_NS 620u /* i as the hypervisor reports it */
 #define NOVA_FIELD_MOVED_BYTES 630u /* i */
 #define NOVA_FIELD_ITERATIONS  640u /* i */
 #define NOVA_FIELD_DIRTY_PER_S 650u /* f bytes per second */
+#define NOVA_FIELD_MOVED_PER_S 655u /* f bytes per second, as the hypervisor reports it */
 #define NOVA_FIELD_URI         660u /* t key "": twin: the second target's URI */
+#define NOVA_FIELD_THROTTLE    670u /* f share of CPU time that auto-converge took away, 0…1 */
+#define NOVA_FIELD_POST_COPY   680u /* i 1: it ended by post-copy */
 /* knobs */
 #define NOVA_FIELD_KNOB 700u /* t key: knob name, text: current value */
 #define NOVA_FIELD_KNOB_DOC                                                                        \

@@ -37,27 +37,31 @@
 #include <novacore/plugin.h>
 
 /* Capabilities: keys of NOVA_FIELD_CAPABILITY and a benchmark's `needs`. */
-#define NOVA_CAN_CREATE   "create"   /* vm_create, vm_delete */
-#define NOVA_CAN_CLONE    "clone"    /* vm_clone */
-#define NOVA_CAN_START    "start"    /* vm_power START and OFF */
-#define NOVA_CAN_SHUTDOWN "shutdown" /* vm_power SHUTDOWN: graceful */
-#define NOVA_CAN_PAUSE    "pause"    /* vm_power PAUSE and RESUME */
-#define NOVA_CAN_RESET    "reset"    /* vm_power RESET */
-#define NOVA_CAN_SNAPSHOT "snapshot" /* snapshot CREATE, RESTORE, DELETE of a running VM */
-#define NOVA_CAN_EXEC     "exec"     /* exec in the guest */
-#define NOVA_CAN_READY    "ready"    /* NOVA_EVENT_READY is sent */
-#define NOVA_CAN_BEAT     "beat"     /* nova_shape.heartbeat is honoured */
-#define NOVA_CAN_DIRECT   "direct"   /* NOVA_BOOT_DIRECT */
-#define NOVA_CAN_DISK     "disk"     /* NOVA_BOOT_DISK */
-#define NOVA_CAN_TEMPLATE "template" /* NOVA_BOOT_TEMPLATE */
-#define NOVA_CAN_STUB     "stub"     /* NOVA_BOOT_STUB */
-#define NOVA_CAN_STATS    "stats"    /* vm_query STATS */
-#define NOVA_CAN_ADDRESS  "address"  /* vm_query ADDRESS */
-#define NOVA_CAN_IMAGE    "image"    /* image_put */
-#define NOVA_CAN_NETWORK  "network"  /* net_create */
-#define NOVA_CAN_MIGRATE  "migrate"  /* to another target of the same plugin */
-#define NOVA_CAN_KNOBS    "knobs"
-#define NOVA_CAN_TWIN     "twin"
+#define NOVA_CAN_CREATE    "create"        /* vm_create, vm_delete */
+#define NOVA_CAN_CLONE     "clone"         /* vm_clone */
+#define NOVA_CAN_START     "start"         /* vm_power START and OFF */
+#define NOVA_CAN_SHUTDOWN  "shutdown"      /* vm_power SHUTDOWN: graceful */
+#define NOVA_CAN_PAUSE     "pause"         /* vm_power PAUSE and RESUME */
+#define NOVA_CAN_RESET     "reset"         /* vm_power RESET */
+#define NOVA_CAN_SNAPSHOT  "snapshot"      /* snapshot CREATE, RESTORE, DELETE of a running VM */
+#define NOVA_CAN_EXEC      "exec"          /* exec in the guest */
+#define NOVA_CAN_READY     "ready"         /* NOVA_EVENT_READY is sent */
+#define NOVA_CAN_BEAT      "beat"          /* nova_shape.heartbeat is honoured */
+#define NOVA_CAN_DIRECT    "direct"        /* NOVA_BOOT_DIRECT */
+#define NOVA_CAN_DISK      "disk"          /* NOVA_BOOT_DISK */
+#define NOVA_CAN_TEMPLATE  "template"      /* NOVA_BOOT_TEMPLATE */
+#define NOVA_CAN_STUB      "stub"          /* NOVA_BOOT_STUB */
+#define NOVA_CAN_STATS     "stats"         /* vm_query STATS */
+#define NOVA_CAN_ADDRESS   "address"       /* vm_query ADDRESS */
+#define NOVA_CAN_IMAGE     "image"         /* image_put */
+#define NOVA_CAN_NETWORK   "network"       /* net_create */
+#define NOVA_CAN_MIGRATE   "migrate"       /* to another target of the same plugin */
+#define NOVA_CAN_CONVERGE  "auto-converge" /* NOVA_MIGRATE_AUTO_CONVERGE */
+#define NOVA_CAN_COMPRESS  "compress"      /* NOVA_MIGRATE_COMPRESS */
+#define NOVA_CAN_POST_COPY "post-copy"     /* NOVA_MIGRATE_POST_COPY */
+#define NOVA_CAN_PARALLEL  "parallel"      /* nova_migrate.channels above 1 */
+#define NOVA_CAN_KNOBS     "knobs"
+#define NOVA_CAN_TWIN      "twin"
 
 /* A VM that exists. `id` is what the driver put as NOVA_FIELD_ID, or NULL after a crash: then look
  * the VM up by its name. */
@@ -94,6 +98,12 @@ struct nova_shape {
 	const char *const
 	        *networks; /* from net_create or the target's own, NULL-terminated, or NULL */
 	const char *const *knobs; /* "vm.disk.cache=none", NULL-terminated, or NULL */
+	/* Only from a benchmark, with NOVA_BOOT_DIRECT: the host adds it to `cmdline`, and drivers
+	 * never see it. NULL: nothing. */
+	const char *arguments;
+	/* Where the disks are to lie: a directory of the hypervisor's host, a datastore or storage
+	 * by its own name. NULL: where the driver puts them. */
+	const char *place;
 };
 
 #define NOVA_POWER_START    100u

@@ -257,13 +257,13 @@ static void lets_a_newer_minor_say_more(void **state)
 	fake_make(&fake);
 	NOVA_AUTOFREE char *text = fake_manifest(&fake.plugin);
 	NOVA_AUTOFREE char *newer = edited(text, "minor = 0", "minor = 1");
-	NOVA_AUTOFREE char *more = edited(newer, "targets_min", "targets_max = 3;\ntargets_min");
+	NOVA_AUTOFREE char *more = edited(newer, "targets_min", "targets_best = 3;\ntargets_min");
 	NOVA_AUTOFREE char *ops = edited(more, "\"create\",", "\"create\", \"pause\",");
 	NOVA_AUTOFREE char *difference = nova_manifest_difference(ops, &fake.plugin, &reason);
 	if (difference)
 		fail_msg("%s", difference);
-	NOVA_AUTOFREE char *same = edited(text, "targets_min", "targets_max = 3;\ntargets_min");
-	assert_differs(same, &fake, "targets_max");
+	NOVA_AUTOFREE char *same = edited(text, "targets_min", "targets_best = 3;\ntargets_min");
+	assert_differs(same, &fake, "targets_best");
 	fake.plugin.version = "2";
 	assert_differs(ops, &fake, "version");
 }

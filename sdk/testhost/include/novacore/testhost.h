@@ -187,6 +187,8 @@ void nova_testhost_deny(struct nova_testhost *host, const char *capability, cons
 void nova_testhost_set_i64(struct nova_testhost *host, uint32_t field, int64_t value);
 void nova_testhost_set_f64(struct nova_testhost *host, uint32_t field, double value);
 void nova_testhost_unset(struct nova_testhost *host, uint32_t field);
+/* What `beats` gives from now on, of every VM; before: nothing was received. */
+void nova_testhost_set_beats(struct nova_testhost *host, const struct nova_beats *beats);
 
 /*
  * One replicate; `setup` before the first. VMs that it leaves are deleted as novacore would.
