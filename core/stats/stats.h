@@ -63,4 +63,135 @@ struct nova_summary {
 void nova_stats_summarise(const double *sorted, size_t count, double level,
                           struct nova_summary *summary);
 
+/* --- two samples --------------------------------------------------------------------------------
+ */
+
+/* A difference or a ratio, with its interval. */
+struct nova_effect {
+	bool available;          /* the interval; the value is there from one value a side on */
+	double value, low, high; /* a ratio: b / a; a difference: b - a */
+	double level, coverage;  /* asked for; the true one where it is known, else `level` */
+	char why[80];            /* why there is no interval, or "" */
+};
+
+/*
+ * How `b` differs from `a`: Hodges–Lehmann, the median of all differences b_j - a_i, with the
+ * interval that inverts the Mann–Whitney test (Hollander, Wolfe & Chicken, Nonparametric
+ * Statistical Methods, 3rd ed. 2014, section 4.3). Exact for small samples, else by the normal
+ * approximation with ties. Any order. O(n log n) time in the number of values, never O(n²) memory.
+ */
+void nova_stats_shift(const double *a, size_t a_count, const double *b, size_t b_count,
+                      double level, struct nova_effect *effect);
+/* The same on logarithms: b / a. All values > 0, else it is not available and says so. */
+void nova_stats_ratio(const double *a, size_t a_count, const double *b, size_t b_count,
+                      double level, struct nova_effect *effect);
+/*
+ * Of pairs: Hodges–Lehmann on log(b_i / a_i), the median of Walsh averages, with the interval that
+ * inverts Wilcoxon's signed-rank test (Hollander, section 3.3); exact up to n = 50.
+ */
+void nova_stats_ratio_paired(const double *a, const double *b, size_t count, double level,
+                             struct nova_effect *effect);
+/* Ratio of the quantiles `q`, with a percentile bootstrap interval of `rounds` resamples. */
+void nova_stats_ratio_bootstrap(const double *a, size_t a_count, const double *b, size_t b_count,
+                                double q, double level, uint32_t rounds, uint64_t seed,
+                                struct nova_effect *effect);
+
+/* Mann–Whitney, two-sided, mid-ranks for ties; exact without ties where a_count · b_count ≤ 2500,
+ * else normal with tie and continuity correction. 1 if either side is empty. */
+double nova_stats_mann_whitney(const double *a, size_t a_count, const double *b, size_t b_count);
+/*
+ * Permutation test of pairs that were run in a drawn order: the sign of each log ratio flips.
+ * Two-sided, statistic: mean; all 2^n flips up to n = 16, else `rounds` drawn ones, (hits + 1) /
+ * (rounds + 1) (Phipson & Smyth 2010).
+ */
+double nova_stats_permutation_paired(const double *a, const double *b, size_t count,
+                                     uint32_t rounds, uint64_t seed);
+
+/* --- always valid -------------------------------------------------------------------------------
+ */
+
+/*
+ * A test that may be looked at after every pair and still errs with at most `alpha` over all looks
+ * (Ville's inequality on an e-process; Ramdas et al., Statistical Science 2023). It bets on the
+ * signs and signed ranks of log(b / a) being symmetric around `log(1 + margin)` and around
+ * `log(1 - margin)`: nothing is assumed of the values' distribution. What it needs is O(n) memory
+ * and O(log n) time for a pair.
+ */
+struct nova_sequential;
+struct nova_sequential *nova_sequential_new(double alpha, double minimum_effect);
+void nova_sequential_free(struct nova_sequential *test);
+void nova_sequential_add(struct nova_sequential *test, double a, double b);
+enum nova_sequential_state {
+	NOVA_SEQUENTIAL_UNDECIDED = 0,
+	NOVA_SEQUENTIAL_GREATER, /* b > a */
+	NOVA_SEQUENTIAL_LESS,    /* b < a */
+	NOVA_SEQUENTIAL_SAME     /* |b / a - 1| < minimum_effect, either way */
+};
+struct nova_sequential_view {
+	enum nova_sequential_state state; /* stays once it is decided */
+	size_t pairs, decided_at;         /* pairs when it was decided, 0 if not */
+	double e_greater, e_less;         /* evidence against "not greater", "not less" */
+	double p;                         /* always-valid, two-sided */
+	double ratio, low, high;          /* median of b / a, confidence sequence (NaN: not yet) */
+};
+void nova_sequential_look(const struct nova_sequential *test, struct nova_sequential_view *view);
+
+/* --- many tests, planning -----------------------------------------------------------------------
+ */
+
+/* Benjamini–Hochberg: `p` becomes adjusted p-values, in place and in the same order. */
+void nova_stats_fdr(double *p, size_t count);
+
+/*
+ * How many values a side a comparison needs to find a relative `effect` at a coefficient of
+ * variation `cv`, two-sided error `alpha`, `power`: normal theory, divided by Mann–Whitney's
+ * efficiency (3/π) so that it holds for the tests above; `paired` with the correlation `rho`.
+ * effect, cv > 0; alpha, power in (0, 1). 0: out of range. At most SIZE_MAX.
+ */
+size_t nova_stats_samples(double effect, double cv, double alpha, double power, bool paired,
+                          double rho);
+
+/* --- series over time ---------------------------------------------------------------------------
+ */
+
+/* Median of pairwise slopes (Sen 1968) with its interval; `t` NULL: 0, 1, 2 … Up to 2,000 points
+ * all pairs, beyond that a drawn sample of 2·10^6 pairs (seeded). */
+void nova_stats_theil_sen(const double *t, const double *y, size_t count, double level,
+                          uint64_t seed, struct nova_effect *slope);
+/* Mann–Kendall's trend test, its variance corrected for autocorrelation (Hamed & Rao 1998).
+ * Two-sided p; `*tau` may be NULL. */
+double nova_stats_mann_kendall(const double *y, size_t count, double *tau);
+/* Lag-1 autocorrelation of the ranks, in [-1, 1]; 0 below 4 values. */
+double nova_stats_rank_autocorrelation(const double *y, size_t count);
+
+/* --- change points ------------------------------------------------------------------------------
+ */
+
+enum nova_sensitivity {
+	NOVA_SENSITIVITY_LOW = 1, /* false alarms ≤ 0.1 % a series */
+	NOVA_SENSITIVITY_DEFAULT, /* ≤ 1 % */
+	NOVA_SENSITIVITY_HIGH     /* ≤ 5 % */
+};
+struct nova_change_options {
+	enum nova_sensitivity sensitivity; /* 0: default */
+	size_t minimum_segment;            /* 0: 5 */
+	double minimum_effect;             /* relative; 0: none */
+	uint64_t seed;
+};
+struct nova_change {
+	size_t index;         /* first point of the new regime, 0-based */
+	size_t low, high;     /* where else it may have been */
+	double before, after; /* medians of the segments on either side */
+	double shift;         /* after / before - 1; NaN if before is 0 */
+	double p;             /* of this split, over all looks */
+};
+/*
+ * Where the level of a series changes; several changes, ascending. `values` in order of time,
+ * finite. At most `room` are stored; returns how many there are. Deterministic. See
+ * core/stats/change.c for the method, its error rates and its complexity.
+ */
+size_t nova_stats_changes(const double *values, size_t count,
+                          const struct nova_change_options *options, struct nova_change *changes,
+                          size_t room);
+
 #endif
