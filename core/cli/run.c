@@ -24,6 +24,7 @@ static const char help[] =
         "  novacore --profile dev --plugin kvm --uri qemu:///system\n"
         "  novacore --profile dev --plugin sim --set hypervisor.sim.clock=virtual --seed 7\n"
         "  novacore --plugin kvm --benchmark lifecycle --set lifecycle.concurrency=1,4\n"
+        "  novacore --profile hpc --plugin kvm --pair local\n"
         "  novacore --profile hpc --plugin kvm --dry-run     what it would do, and how long\n"
         "  novacore run --resume last                        finish what was interrupted\n"
         "  novacore --plugin sim --benchmark mine --worker-wrapper 'gdb --args'\n"
@@ -39,6 +40,8 @@ static const char help[] =
         "  --config FILE         a configuration file over the system's and yours\n"
         "  --seed N              of orders and simulations; printed, so that a run can be "
         "repeated\n"
+        "  --pair local          with a second target on this host, for what needs two\n"
+        "  --no-native           do not run benchmarks on this host, too\n"
         "  --full                do not lower repetitions to fit run.budget\n"
         "  --max-vms N           short for --set limits.max_vms=N\n"
         "  --dry-run             print the plan with its time, do nothing\n"
@@ -69,6 +72,8 @@ enum {
 	OPTION_SET,
 	OPTION_CONFIG,
 	OPTION_SEED,
+	OPTION_PAIR,
+	OPTION_NO_NATIVE,
 	OPTION_FULL,
 	OPTION_MAX_VMS,
 	OPTION_DRY_RUN,
@@ -89,6 +94,8 @@ static const struct option options[] = {
         {"set", required_argument, NULL, OPTION_SET},
         {"config", required_argument, NULL, OPTION_CONFIG},
         {"seed", required_argument, NULL, OPTION_SEED},
+        {"pair", required_argument, NULL, OPTION_PAIR},
+        {"no-native", no_argument, NULL, OPTION_NO_NATIVE},
         {"full", no_argument, NULL, OPTION_FULL},
         {"max-vms", required_argument, NULL, OPTION_MAX_VMS},
         {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
@@ -156,6 +163,13 @@ static int take_option(struct command *command, int option)
 	case OPTION_SET: add(&command->settings, optarg); return -1;
 	case OPTION_CONFIG: command->config = optarg; return -1;
 	case OPTION_SEED: return parse_seed(optarg, &command->seed);
+	case OPTION_PAIR:
+		if (strcmp(optarg, "local"))
+			return usage("--pair takes \"local\": a second target on this host; name "
+			             "targets elsewhere with --target");
+		add(&command->settings, "run.pair=local");
+		return -1;
+	case OPTION_NO_NATIVE: add(&command->settings, "run.native=false"); return -1;
 	case OPTION_FULL: add(&command->settings, "run.full=true"); return -1;
 	case OPTION_MAX_VMS:
 		add(&command->owned, nova_format("limits.max_vms=%s", optarg));
@@ -244,10 +258,11 @@ static void describe(const struct nova_run_progress *p, char *text, size_t room)
 {
 	char median[32], left[48] = "";
 	int64_t s = (p->left_ns + NOVA_SECOND_NS - 1) / NOVA_SECOND_NS;
-	int length = snprintf(text, room, "step %u/%u %s on %s%s%s · %s%u/%u · %llu samples",
+	int length = snprintf(text, room, "step %u/%u %s on %s%s%s%s%s%s · %s%u/%u · %llu samples",
 	                      p->step + 1, p->steps, p->benchmark, p->target,
-	                      *p->params ? ", " : "", p->params, p->warming_up ? "warm-up " : "",
-	                      p->replicate, p->replicates, (unsigned long long)p->samples);
+	                      *p->params ? ", " : "", p->params, *p->side ? " (" : "", p->side,
+	                      *p->side ? ")" : "", p->warming_up ? "warm-up " : "", p->replicate,
+	                      p->replicates, (unsigned long long)p->samples);
 
 	if (p->left_ns >= 0)
 		snprintf(left, sizeof(left), " · %lld:%02lld left", (long long)(s / 60),
@@ -308,22 +323,53 @@ static void on_note(void *context, enum nova_level level, const char *text)
 /* --- dry run
  * ------------------------------------------------------------------------------------------ */
 
+/* "local (kvm) and this host": where the step runs. */
+static char *name_targets(const json_t *plan, const json_t *step)
+{
+	json_t *indices = json_object_get(step, "targets"), *index;
+	size_t i, sides = json_array_size(json_object_get(step, "sides"));
+	struct nova_text text = {0};
+
+	json_array_foreach(indices, i, index)
+	{
+		const json_t *target = json_array_get(json_object_get(plan, "targets"),
+		                                      (size_t)json_integer_value(index));
+
+		nova_text_addf(&text, "%s%s (%s)", i ? ", " : "", nova_json_text(target, "name"),
+		               nova_json_text(target, "plugin"));
+	}
+	if (!json_array_size(indices) || sides > 1)
+		nova_text_addf(&text, "%sthis host", text.length ? " and natively on " : "");
+	return text.data;
+}
+
+static void print_left_out(FILE *out, const json_t *plan)
+{
+	json_t *skipped = json_object_get(plan, "skipped"), *one, *notes, *note;
+	size_t i;
+
+	json_array_foreach(skipped, i, one)
+	{
+		fprintf(out, "   -  %-12s is left out: %s; %s\n", nova_json_text(one, "benchmark"),
+		        nova_json_text(one, "why"), nova_json_text(one, "fix"));
+	}
+	notes = json_object_get(plan, "notes");
+	json_array_foreach(notes, i, note) fprintf(out, "%s.\n", json_string_value(note));
+}
+
 static void print_step(FILE *out, const json_t *plan, const json_t *step)
 {
-	json_t *target = json_array_get(
-	        json_object_get(plan, "targets"),
-	        (size_t)json_integer_value(json_array_get(json_object_get(step, "targets"), 0)));
 	NOVA_AUTOFREE char *params = json_dumps(json_object_get(step, "params"), JSON_COMPACT);
+	NOVA_AUTOFREE char *where = name_targets(plan, step);
 	char estimate[32];
 
 	nova_value_format((double)json_integer_value(json_object_get(step, "estimate_ns")) / 1e9,
 	                  NOVA_UNIT_SECOND, estimate);
 	fprintf(out,
-	        "%4lld  %-12s on %s (%s): %lld samples after %lld warm-up, about %s (%s)\n      "
+	        "%4lld  %-12s on %s: %lld samples after %lld warm-up, about %s (%s)\n      "
 	        "%s\n",
 	        (long long)json_integer_value(json_object_get(step, "index")) + 1,
-	        nova_json_text(step, "benchmark"), nova_json_text(target, "name"),
-	        nova_json_text(target, "plugin"),
+	        nova_json_text(step, "benchmark"), where,
 	        (long long)json_integer_value(json_object_get(step, "samples")),
 	        (long long)json_integer_value(json_object_get(step, "warmup")), estimate,
 	        nova_json_text(step, "estimate_basis"), params ? params : "");
@@ -345,6 +391,7 @@ static void print_plan(FILE *out, const json_t *plan)
 		print_step(out, plan, step);
 		total += (double)json_integer_value(json_object_get(step, "estimate_ns")) / 1e9;
 	}
+	print_left_out(out, plan);
 	nova_value_format(total, NOVA_UNIT_SECOND, text);
 	nova_value_format(budget, NOVA_UNIT_SECOND, limit);
 	fprintf(out, "About %s in all; run.budget is %s%s.\n", text, limit,
@@ -524,6 +571,10 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 	bool missed = false;
 	int code, exit_code;
 
+	/* Told beside what it took; a run is not worse for not knowing. */
+	if (plan)
+		nova_plan_estimate(plan, command->store, &reporting);
+	reporting.code = 0;
 	live = isatty(STDERR_FILENO) && !command->wrapper; /* which writes there, too */
 	nova_log_around(line_hide, line_show);
 	code = nova_run_execute(&request, &outcome, error);

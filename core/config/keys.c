@@ -58,6 +58,7 @@
 	}
 
 static const char *const boots[] = {"direct", "disk", "stub", "template", NULL};
+static const char *const pairs[] = {"none", "local", NULL};
 static const char *const aims[] = {"balance", "latency", "throughput", "density", "cost", NULL};
 static const char *const risks[] = {"none", "low", "medium", "high", NULL};
 
@@ -79,6 +80,18 @@ static const struct nova_spec core_keys[] = {
                  "twelve calls may take by run.op_timeout",
                  "1s", "30d", NULL),
         DURATION("run.ready_timeout", "deadline for a VM to become ready", "100ms", "1d", "120s"),
+        BOOLEAN("run.native",
+                "run benchmarks that can on this host, too, interleaved with the VMs, and say "
+                "the overhead",
+                "true"),
+        NUMBER("run.precision",
+               "half width of intervals, relative to the value, from which on a step needs no "
+               "more samples; 0: run all of run.samples",
+               "0", "1", "0"),
+        CHOICE("run.pair",
+               "second target for what needs two: a twin of the first, on this host, for the "
+               "time of the run",
+               pairs, "none"),
         NUMBER("run.level", "confidence level of intervals", "0.5", "0.999", "0.95"),
         TEXT("run.shape", "shape of the VMs: the name of a group below vm", "standard"),
         LIST("run.targets", "targets to run on: names of groups below target, or PLUGIN=URI", NULL),

@@ -27,6 +27,10 @@ struct member {
 	{                                                                                          \
 		name, 's', choices, NULL                                                           \
 	}
+#define MAYBE(name, choices)                                                                       \
+	{                                                                                          \
+		name, 'S', choices, NULL                                                           \
+	}
 #define OF(name, type, members)                                                                    \
 	{                                                                                          \
 		name, type, NULL, members                                                          \
@@ -41,6 +45,7 @@ static const char *const step_states[] = {"planned", "running", "done", "failed"
                                           "skipped", "lost",    NULL};
 static const char *const replicate_states[] = {"running",    "done",   "failed",
                                                "superseded", "warmup", NULL};
+static const char *const stops[] = {"samples", "precision", "budget", NULL};
 static const char *const units[] = {"s", "B", "B/s", "1/s", "1", NULL};
 static const char *const directions[] = {"lower", "higher", NULL};
 static const char *const sides[] = {"vm", "native", "a", "b", NULL};
@@ -50,7 +55,7 @@ static const char *const verdicts[] = {"pass",         "acceptable", "needs opti
                                        "inconclusive", "none",       NULL};
 static const char *const columns[] = {"replicate", "attempt", "side", "vm",  "metric",
                                       "status",    "value",   "t_ns", "seq", "intended_ns",
-                                      "error_ns",  "counted", NULL};
+                                      "error_ns",  "counted", "why",  NULL};
 
 static const struct member anchor[] = {IS("monotonic_ns", 'j'), IS("utc_ns", 'j'),
                                        IS("boot_id", 's'), END};
@@ -105,6 +110,7 @@ static const struct member replicate[] = {
         IS("replicate", 'i'),
         ONE("side", sides),
         IS("attempt", 'i'),
+        IS("order", 'I'),
         ONE("state", replicate_states),
         OF("counts", 'o', counts),
         IS("why", 'S'),
@@ -121,6 +127,8 @@ static const struct member step[] = {IS("index", 'i'),
                                      IS("why", 'S'),
                                      IS("started", 'D'),
                                      IS("ended", 'D'),
+                                     MAYBE("stopped", stops),
+                                     IS("estimate_s", 'N'),
                                      OF("counts", 'o', counts),
                                      OF("metrics", 'a', metric),
                                      OF("replicates", 'a', replicate),
@@ -303,7 +311,8 @@ static int check_row(const json_t *row, const struct place *place, struct nova_e
 	        IS("replicate", 'i'),   IS("attempt", 'i'),  ONE("side", sides),
 	        IS("vm", 'I'),          IS("metric", 's'),   ONE("status", statuses),
 	        IS("value", 'N'),       IS("t_ns", 'j'),     IS("seq", 'i'),
-	        IS("intended_ns", 'j'), IS("error_ns", 'i'), IS("counted", 'b')};
+	        IS("intended_ns", 'j'), IS("error_ns", 'i'), IS("counted", 'b'),
+	        IS("why", 'S')};
 	bool ok;
 
 	if (json_array_size(row) != NOVA_COUNT(cells))
@@ -313,7 +322,7 @@ static int check_row(const json_t *row, const struct place *place, struct nova_e
 		struct place at = {place, cells[i].name, 0};
 		int code = 0;
 
-		if (cells[i].type == 's')
+		if (cells[i].type == 's' || (cells[i].type == 'S' && !json_is_null(cell)))
 			code = check_text(cell, &cells[i], &at, error);
 		else if (cells[i].type == 'b' && !json_is_boolean(cell))
 			code = wrong(&at, "is neither true nor false", error);

@@ -9,7 +9,7 @@
 
 static const char header[] =
         "run,step,benchmark,targets,params,replicate,attempt,side,vm,metric,unit,status,value,"
-        "t_ns,seq,intended_ns,error_ns,counted\r\n";
+        "t_ns,seq,intended_ns,error_ns,counted,why\r\n";
 
 void nova_report_csv_field(struct nova_text *out, const char *text)
 {

@@ -6,6 +6,7 @@
  */
 #include "core/run/result_build.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -191,6 +192,14 @@ static int import_run(const struct importing *import)
 	return code ? code : nova_store_run_put(import->store, &record, error);
 }
 
+/* In ns, as it was: a second more than 2^53 ns is no estimate that novacore makes. */
+static int64_t estimate_of(const json_t *step)
+{
+	double seconds = json_number_value(json_object_get(step, "estimate_s"));
+
+	return seconds > 0 && seconds < 9e6 ? llround(seconds * 1e9) : 0;
+}
+
 static int import_step(const struct importing *import, const json_t *step)
 {
 	const char *why = json_string_value(json_object_get(step, "why"));
@@ -200,7 +209,8 @@ static int import_step(const struct importing *import, const json_t *step)
 	                                  .params = json_object_get(step, "params"),
 	                                  .started_utc_ns =
 	                                          time_of(json_object_get(step, "started")),
-	                                  .ended_utc_ns = time_of(json_object_get(step, "ended"))};
+	                                  .ended_utc_ns = time_of(json_object_get(step, "ended")),
+	                                  .estimate_ns = estimate_of(step)};
 	struct nova_error *error = import->error;
 	int code = small(json_object_get(step, "index"), "a step's index", &record.index, error);
 
@@ -213,6 +223,9 @@ static int import_step(const struct importing *import, const json_t *step)
 	if (!code)
 		code = copy_text(record.state, sizeof(record.state), text(step, "state"),
 		                 "a step's state", error);
+	if (!code)
+		code = copy_text(record.stopped, sizeof(record.stopped), text(step, "stopped"),
+		                 "why a step stopped", error);
 	return code ? code : nova_store_step_put(import->store, import->run, &record, error);
 }
 
@@ -227,6 +240,9 @@ static int import_replicate(const struct importing *import, uint32_t step, const
 
 	if (!code)
 		code = small(json_object_get(one, "attempt"), "an attempt", &at.attempt, error);
+	if (!code)
+		code = small(json_object_get(one, "order"), "a replicate's order", &at.order,
+		             error);
 	for (size_t i = 0; i < 4 && !code; i++)
 		code = small(json_object_get(json_object_get(one, "counts"), names[i]), "a count",
 		             &counts[i], error);
@@ -247,7 +263,8 @@ static int import_sample(const struct importing *import, uint32_t step, const js
 	        .value = json_number_value(json_array_get(row, 6)),
 	        .t_ns = json_integer_value(json_array_get(row, 7)),
 	        .intended_ns = json_integer_value(json_array_get(row, 9)),
-	        .error_ns = json_integer_value(json_array_get(row, 10))};
+	        .error_ns = json_integer_value(json_array_get(row, 10)),
+	        .why = json_string_value(json_array_get(row, 12))};
 	struct nova_error *error = import->error;
 	int code = small(json_array_get(row, 0), "a replicate", &sample.at.replicate, error);
 

@@ -15,6 +15,7 @@
 #define FAN_STACK     (256 * 1024)
 #define DELETE_LIMIT  8 /* VMs deleted at once when cleaning up */
 #define STAMPS_MAX    4096
+#define WHY_MAX       4096 /* bytes of a failed sample's evidence (benchmark.h) */
 #define OVERALL_LIMIT 2000 /* threads of one fan_out */
 
 /* What `result` speaks of: the last call of this thread. */
@@ -91,8 +92,8 @@ static bool interrupted(void)
 /* --- names --------------------------------------------------------------------------------------
  */
 
-/* Has the parent journal the name, durably, before the object exists. */
-static int intend(uint64_t number, uint32_t target, const char *kind, const char *name)
+/* Has the parent journal what is about to be, durably, before it is. */
+static int ask(uint64_t number, json_t *packet)
 {
 	struct intent intent = {.number = number}, **at;
 
@@ -100,8 +101,7 @@ static int intend(uint64_t number, uint32_t target, const char *kind, const char
 	intent.next = nova_worker.intents;
 	nova_worker.intents = &intent;
 	nova_unlock();
-	nova_tell(json_pack("{ss sI sI ss ss}", "is", "intend", "number", (json_int_t)number,
-	                    "target", (json_int_t)target, "kind", kind, "name", name));
+	nova_tell(packet);
 	nova_lock();
 	while (!intent.answered)
 		pthread_cond_wait(&nova_worker.answered, &nova_worker.lock);
@@ -110,6 +110,24 @@ static int intend(uint64_t number, uint32_t target, const char *kind, const char
 	*at = intent.next;
 	nova_unlock();
 	return intent.code;
+}
+
+/* The name of an object, before the object exists. */
+static int intend(uint64_t number, uint32_t target, const char *kind, const char *name)
+{
+	return ask(number,
+	           json_pack("{ss sI sI ss ss}", "is", "intend", "number", (json_int_t)number,
+	                     "target", (json_int_t)target, "kind", kind, "name", name));
+}
+
+/* That a VM may soon be on another target as well, before it is migrated. */
+static int intend_move(const struct vm *vm, const struct instance *destination)
+{
+	return ask(vm->number - 1,
+	           json_pack("{ss sI sI ss ss sI}", "is", "intend", "number",
+	                     (json_int_t)(vm->number - 1), "target",
+	                     (json_int_t)destination->target, "kind", "move", "name", vm->name,
+	                     "from", (json_int_t)vm->instance->target));
 }
 
 /* Under the lock. */
@@ -333,6 +351,24 @@ static int lab_vm_power(nova_run run, nova_vm number, uint32_t action, int64_t d
 	return vm_call(vm, OP_VM_POWER, action, NULL, deadline_ns, false);
 }
 
+/* First where a migration of unknown outcome may have left it: the last call is what counts. */
+static int delete_everywhere(struct vm *vm, int64_t deadline_ns, bool always)
+{
+	struct instance *instance = vm->instance;
+	int code = NOVA_DONE;
+
+	if (vm->maybe) {
+		vm->instance = vm->maybe;
+		code = vm_call(vm, OP_VM_DELETE, 0, NULL, deadline_ns, always);
+		vm->instance = instance;
+	}
+	if (code == NOVA_DONE)
+		vm->maybe = NULL;
+	else
+		return code;
+	return vm_call(vm, OP_VM_DELETE, 0, NULL, deadline_ns, always);
+}
+
 static int lab_vm_delete(nova_run run, nova_vm number, int64_t deadline_ns)
 {
 	struct vm *vm;
@@ -341,7 +377,7 @@ static int lab_vm_delete(nova_run run, nova_vm number, int64_t deadline_ns)
 	(void)run;
 	if (code)
 		return code;
-	code = vm_call(vm, OP_VM_DELETE, 0, NULL, deadline_ns, false);
+	code = delete_everywhere(vm, deadline_ns, false);
 	if (code == NOVA_DONE)
 		vm_gone(vm);
 	return code;
@@ -514,6 +550,24 @@ static int finish(struct vm *vm, struct instance *destination, const char *ticke
 	return code;
 }
 
+/* Where the VM is after a migration; unless that is known, it may be on both sides. */
+static void settle(struct vm *vm, struct instance *destination, int moved, int finished)
+{
+	bool unknown = moved == NOVA_E_UNKNOWN || moved == NOVA_E_TIMEOUT ||
+	               moved == NOVA_E_INTERRUPTED || finished;
+
+	if (moved == NOVA_DONE) {
+		if (finished)
+			vm->maybe = vm->instance;
+		vm->instance = destination;
+	}
+	if (unknown)
+		return;
+	vm->maybe = NULL;
+	nova_tell(json_pack("{ss ss sI}", "is", "moved", "name", vm->name, "target",
+	                    (json_int_t)vm->instance->target));
+}
+
 static int lab_migrate(nova_run run, nova_vm number, uint32_t target,
                        const struct nova_migrate *how, int64_t deadline_ns)
 {
@@ -531,6 +585,10 @@ static int lab_migrate(nova_run run, nova_vm number, uint32_t target,
 	destination = nova_worker.targets[target];
 	deadline_ns = or_default(deadline_ns);
 	clear_stamps(vm);
+	code = intend_move(vm, destination);
+	if (code)
+		return code;
+	vm->maybe = destination;
 	code = prepare(vm, destination, deadline_ns, &ticket);
 	if (code)
 		return code;
@@ -540,8 +598,7 @@ static int lab_migrate(nova_run run, nova_vm number, uint32_t target,
 	code = nova_op_run(op, false);
 	finished = finish(vm, destination, ticket,
 	                  code == NOVA_DONE ? NOVA_MIGRATED : NOVA_NOT_MIGRATED);
-	if (code == NOVA_DONE)
-		vm->instance = destination;
+	settle(vm, destination, code, finished);
 	remember(op, number);
 	return code ? code : finished;
 }
@@ -629,8 +686,24 @@ static bool declared(const char *metric)
 	return false;
 }
 
+/* The evidence for a failed sample, fit to be shown and stored. Owned by the caller. */
+static char *evidence(const struct nova_sample *sample)
+{
+	char *why;
+
+	if (sample->status == NOVA_SAMPLE_OK || !sample->why || !*sample->why)
+		return NULL;
+	why = nova_strdup(sample->why);
+	nova_secret_redact(why); /* before it is cut: half a secret is not known for one */
+	if (strlen(why) > WHY_MAX)
+		why[WHY_MAX] = 0;
+	nova_text_clean(why); /* after it: a character may have been cut, too */
+	return why;
+}
+
 static int lab_sample(nova_run run, const struct nova_sample *given)
 {
+	NOVA_AUTOFREE char *why = NULL;
 	struct nova_sample sample;
 
 	(void)run;
@@ -644,14 +717,15 @@ static int lab_sample(nova_run run, const struct nova_sample *given)
 		           sample.metric ? sample.metric : "");
 		return NOVA_E_INVALID;
 	}
-	nova_tell(json_pack("{ss ss sI sI sI sI sf sI sI sI sI}", "is", "sample", "metric",
+	why = evidence(&sample);
+	nova_tell(json_pack("{ss ss sI sI sI sI sf sI sI sI sI ss*}", "is", "sample", "metric",
 	                    sample.metric, "status", (json_int_t)sample.status, "side",
 	                    (json_int_t)(sample.side ? sample.side : nova_worker.side), "seq",
 	                    (json_int_t)sample.seq, "vm", (json_int_t)sample.vm, "value",
 	                    sample.status == NOVA_SAMPLE_OK ? sample.value : 0.0, "t_ns",
 	                    (json_int_t)sample.t_ns, "intended_ns", (json_int_t)sample.intended_ns,
 	                    "error_ns", (json_int_t)sample.error_ns, "source",
-	                    (json_int_t)sample.source));
+	                    (json_int_t)sample.source, "why", why));
 	return NOVA_DONE;
 }
 
@@ -805,7 +879,7 @@ static int clean_one(void *context, uint32_t i, int64_t intended_ns)
 	int code;
 
 	(void)intended_ns;
-	code = vm_call(left[i], OP_VM_DELETE, 0, NULL, 0, true);
+	code = delete_everywhere(left[i], 0, true);
 	if (code == NOVA_DONE)
 		vm_gone(left[i]);
 	return code;
@@ -853,7 +927,8 @@ uint32_t nova_lab_clean(void)
 	for (size_t i = 0; i < nova_worker.net_count; i++) {
 		struct net *net = nova_worker.nets[i];
 
-		if (net->exists && !nova_lab_delete(net->instance, "net", net->name, NULL, NULL))
+		if (net->exists &&
+		    !nova_lab_delete(net->instance, "net", net->name, NULL, false, NULL))
 			net->exists = false;
 		remaining += net->exists;
 	}
@@ -861,7 +936,7 @@ uint32_t nova_lab_clean(void)
 }
 
 int nova_lab_delete(struct instance *instance, const char *kind, const char *name, const char *id,
-                    struct nova_error *error)
+                    bool moving, struct nova_error *error)
 {
 	struct vm vm = {.name = (char *)(uintptr_t)name, .id = (char *)(uintptr_t)id};
 	bool is_vm = !strcmp(kind, "vm");
@@ -879,7 +954,7 @@ int nova_lab_delete(struct instance *instance, const char *kind, const char *nam
 	if (code && error)
 		*error = op->error;
 	if (!code)
-		nova_tell(json_pack("{ss ss}", "is", "gone", "name", name));
+		nova_tell(json_pack("{ss ss}", "is", moving ? "settled" : "gone", "name", name));
 	nova_op_release(op);
 	return code;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leads a run: its steps in order, each in a worker; what is repeated and how often; the budget;
- * what a dead worker, an interruption or a full disk does to it. Resuming is the same with what is
- * done already left out.
+ * Leads a run: its steps in order, each in a worker; what a dead worker, an interruption or a full
+ * disk does to it. Resuming is the same with what is done already left out.
  */
 #include "core/run/lead.h"
 
@@ -13,9 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WARMUP_BASE  1000000 /* warm-up replicates are numbered from here */
-#define REPLACEMENTS 3       /* workers of one step that may be replaced */
-#define CALLS_PER_VM 12      /* of a replicate, for its deadline */
+#define REPLACEMENTS 3 /* workers of one step that may be replaced */
 
 /* --- small things
  * ----------------------------------------------------------------------------------- */
@@ -29,15 +26,6 @@ static int64_t number_of(const json_t *object, const char *name)
 static long long step_number(const struct lead *lead)
 {
 	return number_of(lead->step, "index") + 1;
-}
-
-/* After this its worker is killed, so it is generous by default. */
-static int64_t replicate_timeout(const struct lead *lead)
-{
-	if (nova_config_has(lead->config, "run.replicate_timeout"))
-		return nova_config_i64(lead->config, "run.replicate_timeout", 0);
-	return CALLS_PER_VM *
-	       (nova_config_i64(lead->config, "run.op_timeout", 0) + 6 * NOVA_SECOND_NS);
 }
 
 /* --- the run's record
@@ -98,7 +86,9 @@ static int begin_new(struct lead *lead)
 	nova_machine_facts(&run->where, &run->what);
 	add_plan_facts(run);
 	run->targets = json_array();
-	run->skipped = json_array();
+	run->skipped = json_deep_copy(json_object_get(run->plan, "skipped"));
+	if (!run->skipped)
+		run->skipped = json_array();
 	return 0;
 }
 
@@ -145,7 +135,8 @@ static int put_step(struct lead *lead, const json_t *step, const char *state, co
 	                                  .params = json_object_get(step, "params"),
 	                                  .why = (char *)(uintptr_t)why,
 	                                  .started_utc_ns = number_of(step, "started"),
-	                                  .ended_utc_ns = number_of(step, "ended")};
+	                                  .ended_utc_ns = number_of(step, "ended"),
+	                                  .estimate_ns = number_of(step, "estimate_ns")};
 	NOVA_AUTOFREE char *canonical = NULL;
 	NOVA_AUTOJSON json_t *identity = NULL;
 	size_t i;
@@ -166,6 +157,7 @@ static int put_step(struct lead *lead, const json_t *step, const char *state, co
 	snprintf(record.benchmark, sizeof(record.benchmark), "%s",
 	         nova_json_text(step, "benchmark"));
 	snprintf(record.state, sizeof(record.state), "%s", state);
+	snprintf(record.stopped, sizeof(record.stopped), "%s", nova_json_text(step, "stopped"));
 	code = nova_store_step_put(lead->store, lead->run.id, &record, &error);
 	if (code && !lead->store_code) {
 		lead->store_code = code;
@@ -211,217 +203,8 @@ static void note_wrapper(struct lead *lead)
 	nova_lead_add_note(lead, text);
 }
 
-/* --- replicates
- * ------------------------------------------------------------------------------------------ */
-
-struct tally { /* of a step, from the store; `count` replicates */
-	uint32_t count, warm;
-	uint32_t *attempts; /* the highest */
-	bool *done;
-};
-
-static int tally_one(void *context, const struct nova_replicate *replicate, const char *state,
-                     const uint32_t counts[4], const char *why)
-{
-	struct tally *tally = context;
-
-	(void)counts;
-	(void)why;
-	if (replicate->replicate >= WARMUP_BASE) {
-		tally->warm++;
-		return 0;
-	}
-	if (replicate->replicate >= tally->count)
-		return 0;
-	if (replicate->attempt > tally->attempts[replicate->replicate])
-		tally->attempts[replicate->replicate] = replicate->attempt;
-	if (!strcmp(state, "done"))
-		tally->done[replicate->replicate] = true;
-	return 0;
-}
-
-static int take_tally(struct lead *lead, uint32_t replicates, struct tally *tally,
-                      struct nova_error *error)
-{
-	*tally = (struct tally){.count = replicates,
-	                        .attempts = nova_alloc((replicates + 1) * sizeof(uint32_t)),
-	                        .done = nova_alloc((replicates + 1) * sizeof(bool))};
-	return nova_store_replicate_each(lead->store, lead->run.id,
-	                                 (uint32_t)number_of(lead->step, "index"), tally_one, tally,
-	                                 error);
-}
-
-static void drop_tally(struct tally *tally)
-{
-	free(tally->attempts);
-	free(tally->done);
-}
-
-/* Begins an attempt, has the worker run it, ends it in the store. `*tainted`: replace the worker.
- */
-static int run_replicate(struct lead *lead, uint32_t number, uint32_t attempt, bool warm_up,
-                         bool *tainted, struct nova_error *error)
-{
-	NOVA_AUTOJSON json_t *packet = NULL;
-	struct nova_error why = {0};
-	int64_t patience = replicate_timeout(lead);
-	const char *state = "done";
-	int code, stored;
-
-	*tainted = false;
-	lead->at = (struct nova_replicate){(uint32_t)number_of(lead->step, "index"), number,
-	                                   NOVA_SIDE_VM, attempt};
-	memset(lead->counts, 0, sizeof(lead->counts));
-	lead->samples = 0;
-	code = nova_store_replicate_begin(lead->store, lead->run.id, &lead->at, error);
-	if (code)
-		return lead->store_code = code, lead->store_error = *error, code;
-	lead->in_replicate = true;
-	lead->progress.warming_up = warm_up;
-	code = nova_talk_send(lead,
-	                      json_pack("{ss sI sI}", "is", "replicate", "index",
-	                                (json_int_t)(warm_up ? number - WARMUP_BASE : number),
-	                                "side", (json_int_t)NOVA_SIDE_VM),
-	                      &why);
-	if (!code)
-		code = nova_talk(lead, "replicated", nova_now_ns() + patience, &packet, &why);
-	lead->in_replicate = false;
-	if (packet) {
-		code = (int)nova_wire_i64(packet, "code");
-		nova_error_set(&why, code, "%s", nova_wire_text(packet, "text"));
-		*tainted = json_is_true(json_object_get(packet, "tainted"));
-	}
-	if (lead->store_code) {
-		*error = lead->store_error;
-		return lead->store_code;
-	}
-	lead->attempted += lead->counts[0];
-	lead->succeeded += lead->counts[NOVA_SAMPLE_OK];
-	if (code)
-		state = lead->interrupted ? "superseded" : "failed";
-	else if (warm_up)
-		state = "warmup";
-	stored = nova_store_replicate_end(lead->store, lead->run.id, &lead->at, state, lead->counts,
-	                                  code ? why.text : NULL, error);
-	if (stored)
-		return lead->store_code = stored, lead->store_error = *error, stored;
-	if (code)
-		*error = why;
-	return code;
-}
-
-/* Repetitions that fit into what is left of the budget, given what one has taken; at least one. */
-static uint32_t fit(struct lead *lead, uint32_t wanted, int64_t each_ns, int64_t share_ns)
-{
-	uint32_t fitting;
-	NOVA_AUTOFREE char *text = NULL;
-
-	if (json_is_true(json_object_get(lead->run.plan, "full")) || each_ns <= 0)
-		return wanted;
-	fitting = share_ns <= each_ns ? 1 : (uint32_t)(share_ns / each_ns);
-	if (fitting >= wanted)
-		return wanted;
-	text = nova_format(
-	        "step %lld (%s): %u of %u replicates fit into run.budget (%.1f s each, %.0f s "
-	        "left for this step); --full lifts the budget",
-	        step_number(lead), nova_json_text(lead->step, "benchmark"), fitting, wanted,
-	        (double)each_ns / 1e9, (double)share_ns / 1e9);
-	nova_lead_add_note(lead, text);
-	return fitting;
-}
-
 /* --- steps
  * --------------------------------------------------------------------------------------------- */
-
-struct step_plan {
-	uint32_t replicates, warmup, width;
-	int64_t each_ns; /* mean time of a replicate so far */
-	uint32_t measured;
-	int64_t started_ns;
-};
-
-static int64_t budget_left(const struct lead *lead)
-{
-	return number_of(lead->run.plan, "budget_ns") - (nova_now_ns() - lead->started_ns);
-}
-
-static uint32_t steps_left(const struct lead *lead)
-{
-	return lead->progress.steps - lead->progress.step;
-}
-
-static void note_time(struct lead *lead, struct step_plan *plan, int64_t took_ns)
-{
-	uint32_t left;
-
-	plan->each_ns = (plan->each_ns * plan->measured + took_ns) / (plan->measured + 1);
-	plan->measured++;
-	left = lead->progress.replicates > lead->progress.replicate
-	               ? lead->progress.replicates - lead->progress.replicate
-	               : 0;
-	lead->progress.left_ns = plan->each_ns * left + (steps_left(lead) - 1) * plan->each_ns *
-	                                                        (plan->replicates + plan->warmup);
-	if (!json_is_true(json_object_get(lead->run.plan, "full")) &&
-	    lead->progress.left_ns > budget_left(lead))
-		lead->progress.left_ns = budget_left(lead);
-}
-
-/* One after the other, those of the store that are done left out. */
-static int run_replicates(struct lead *lead, struct step_plan *plan, const struct tally *tally,
-                          bool *tainted, struct nova_error *error)
-{
-	uint32_t warmed = 0;
-	bool decided = number_of(lead->step, "replicates") > 0;
-	int code = 0;
-
-	*tainted = false;
-	for (uint32_t i = 0; !code && !*tainted && i < plan->replicates + plan->warmup; i++) {
-		bool warm_up = i < plan->warmup;
-		uint32_t number = warm_up ? WARMUP_BASE + tally->warm + warmed++ : i - plan->warmup;
-		int64_t began = nova_now_ns();
-
-		lead->progress.replicate = i;
-		if (!warm_up && tally->done[number])
-			continue;
-		if (lead->interrupted)
-			return nova_error_set(error, NOVA_E_INTERRUPTED, "interrupted");
-		code = run_replicate(lead, number, warm_up ? 1 : tally->attempts[number] + 1,
-		                     warm_up, tainted, error);
-		if (code)
-			break;
-		lead->progress.replicate = i + 1;
-		note_time(lead, plan, nova_now_ns() - began);
-		if (lead->watch.progress)
-			lead->watch.progress(lead->watch.context, &lead->progress);
-		if (!decided) { /* the first one has shown what one takes */
-			decided = true;
-			plan->replicates = fit(lead, plan->replicates, plan->each_ns,
-			                       budget_left(lead) / (int64_t)steps_left(lead));
-			if (!warm_up && plan->replicates == 0)
-				plan->replicates = 1;
-			json_object_set_new(lead->step, "replicates",
-			                    json_integer(plan->replicates));
-			lead->progress.replicates = plan->replicates + plan->warmup;
-			nova_lead_save(lead, NULL);
-		}
-	}
-	return code;
-}
-
-static void plan_step(struct lead *lead, const json_t *opened, struct step_plan *plan)
-{
-	int64_t samples = number_of(lead->step, "samples");
-	int64_t width = nova_wire_i64(opened, "width");
-	int64_t decided = number_of(lead->step, "replicates");
-
-	plan->width = width > 0 ? (uint32_t)width : 1;
-	plan->replicates = (uint32_t)((samples + plan->width - 1) / plan->width);
-	if (decided > 0)
-		plan->replicates = (uint32_t)decided;
-	plan->warmup = (uint32_t)number_of(lead->step, "warmup");
-	lead->progress.replicates = plan->replicates + plan->warmup;
-	lead->progress.replicate = 0;
-}
 
 /* A worker that died while loading says by its end why the plugin is to be refused. */
 static void name_refusal(struct lead *lead)
@@ -441,18 +224,19 @@ static void name_refusal(struct lead *lead)
 static int open_step(struct lead *lead, const struct nova_guest *guest, json_t **opened,
                      struct nova_error *error)
 {
-	NOVA_AUTOJSON json_t *targets = nova_lead_step_targets(lead, lead->step, guest, error);
+	json_t *targets = nova_lead_step_targets(lead, lead->step, guest, error);
 	NOVA_AUTOJSON json_t *benchmark =
 	        targets ? nova_lead_benchmark(lead, lead->step, error) : NULL;
 	NOVA_AUTOJSON json_t *shape = nova_lead_shape(lead, guest);
 	int code;
 
+	json_decref(lead->step_targets);
+	lead->step_targets = targets;
 	if (!benchmark)
 		return error->code;
 	if (nova_lead_replaced(lead, benchmark, targets, false))
 		return nova_error_set(error, NOVA_E_REFUSED, "%s", lead->replaced);
 	code = nova_talk_open(lead, benchmark, targets, shape, opened, error);
-	lead->targets = json_object_get(lead->run.plan, "targets");
 	if (code) {
 		name_refusal(lead);
 		if (lead->refusal && lead->refusal < NOVA_REFUSED_LOAD)
@@ -469,8 +253,6 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
                 bool *tainted, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *opened = NULL;
-	struct step_plan plan = {0};
-	struct tally tally = {0};
 	int code;
 
 	lead->opening = true;
@@ -482,14 +264,7 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
 	*lacks = nova_strdup(nova_wire_text(opened, "lacks"));
 	if (*lacks)
 		return 0;
-	plan_step(lead, opened, &plan);
-	if (replacement)
-		plan.warmup = 0;
-	code = take_tally(lead, plan.replicates, &tally, error);
-	if (!code)
-		code = run_replicates(lead, &plan, &tally, tainted, error);
-	drop_tally(&tally);
-	return code;
+	return nova_lead_repeat(lead, opened, !replacement, tainted, error);
 }
 
 /* Runs one step to its end, replacing a tainted worker. 0, or why the step is not done. */
@@ -536,7 +311,7 @@ static void sweep_step(struct lead *lead, int *exit_code)
 	struct nova_error ignored = {0};
 	uint32_t found, left;
 
-	nova_sweep_journal(lead, lead->targets, NULL, false, &found, &left, &ignored);
+	nova_sweep_journal(lead, lead->step_targets, NULL, false, &found, &left, &ignored);
 	if (left && !*exit_code)
 		*exit_code = 4;
 }
@@ -634,6 +409,16 @@ static int collect_done(void *context, const struct nova_step_record *step)
 	return 0;
 }
 
+/* NULL for a step without one. */
+static const json_t *first_target(const struct lead *lead, const json_t *step)
+{
+	const json_t *index = json_array_get(json_object_get(step, "targets"), 0);
+
+	return index ? json_array_get(json_object_get(lead->run.plan, "targets"),
+	                              (size_t)json_integer_value(index))
+	             : NULL;
+}
+
 static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exit_code,
                      struct nova_error *error)
 {
@@ -648,9 +433,7 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 	json_array_foreach(steps, index, step)
 	{
 		NOVA_AUTOFREE char *params = NULL;
-		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
-		                                 (size_t)json_integer_value(json_array_get(
-		                                         json_object_get(step, "targets"), 0)));
+		const json_t *planned = first_target(lead, step);
 		json_t *concurrency =
 		        json_object_get(json_object_get(step, "params"), "concurrency");
 
@@ -661,13 +444,14 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 			                     (long long)json_integer_value(concurrency));
 		lead->step = step;
 		lead->value_count = 0;
-		lead->progress =
-		        (struct nova_run_progress){.step = (uint32_t)index,
-		                                   .steps = lead->progress.steps,
-		                                   .benchmark = nova_json_text(step, "benchmark"),
-		                                   .target = nova_json_text(planned, "name"),
-		                                   .params = params ? params : "",
-		                                   .left_ns = -1};
+		lead->progress = (struct nova_run_progress){
+		        .step = (uint32_t)index,
+		        .steps = lead->progress.steps,
+		        .benchmark = nova_json_text(step, "benchmark"),
+		        .target = planned ? nova_json_text(planned, "name") : "this host",
+		        .side = "",
+		        .params = params ? params : "",
+		        .left_ns = -1};
 		code = run_step(lead, guest, exit_code);
 	}
 	/* Not one step that the targets can do: that is no success. */
@@ -741,7 +525,6 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 
 	lead->prefix = nova_format("novacore-%s-%s-", nova_store_installation(lead->store),
 	                           lead->short_id);
-	lead->targets = json_object_get(lead->run.plan, "targets");
 	code = nova_locks_take(lead, &run_lock, locks, error);
 	if (!code)
 		code = make_directory(lead, error);
@@ -802,6 +585,7 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	nova_run_record_clear(&lead.run);
 	free(lead.prefix);
 	free(lead.directory);
+	json_decref(lead.step_targets);
 	free(lead.replaced);
 	free(lead.values);
 	free(lead.answers);

@@ -6,7 +6,8 @@
  *   wrapper.c  the same under a debugger
  *   trace.c  the file of --trace
  *   talk.c   one conversation with a worker: store what it says, until the awaited packet comes
- *   lead.c   the steps of a run, in order; budget, resume, outcome
+ *   lead.c   the steps of a run, in order; resume, outcome
+ *   repeat.c  the replicates of a step: sides, order, budget, precision
  *   targets.c, appliance.c, locks.c  what these steps need, and who else uses it
  *   sweep.c  deletes what dead runs left
  */
@@ -111,8 +112,9 @@ struct lead {
 	struct nova_error store_error;
 	size_t skipped; /* steps */
 	/* the step and replicate that run */
-	json_t *step;          /* of the plan, borrowed */
-	const json_t *targets; /* that "open" named, borrowed: for the journal */
+	json_t *step;         /* of the plan, borrowed */
+	json_t *step_targets; /* as "open" has them */
+	json_t *targets;      /* that the last "open" named, borrowed: for the journal */
 	struct nova_replicate at;
 	bool in_replicate;
 	bool in_step; /* the worker is a benchmark's, not a sweep's */
@@ -122,6 +124,7 @@ struct lead {
 	uint32_t attempted, succeeded; /* VMs of the step, in this process */
 	bool opening;                  /* the step has not come to its first replicate */
 	struct nova_run_progress progress;
+	json_t *moving; /* of a sweep: targets of VMs that died while being migrated, by name */
 	uint32_t left_behind; /* processes that were named */
 	struct answer *answers;
 	size_t answer_count;
@@ -157,6 +160,24 @@ void nova_talk_close(struct lead *lead);
 int nova_lead_save(struct lead *lead, struct nova_error *error);
 /* A note for the reader of the result; also told now. */
 void nova_lead_add_note(struct lead *lead, const char *text);
+
+/* --- repeat.c
+ * --------------------------------------------------------------------------------------- */
+
+/* NOVA_SIDE_* of a planned step: VMs, this host, or both in each block. */
+struct nova_step_sides {
+	uint32_t side[2];
+	size_t count;
+};
+struct nova_step_sides nova_step_sides(const json_t *step);
+/* Blocks that give the step's samples, of `width` VMs each. */
+uint32_t nova_step_blocks(const json_t *step, int64_t width);
+/*
+ * Runs what is left of a step's replicates in the worker that has said `opened`, after warm-ups if
+ * `warm_up`; says in the step's "stopped" why it ended. `*tainted`: go on with another worker.
+ */
+int nova_lead_repeat(struct lead *lead, const json_t *opened, bool warm_up, bool *tainted,
+                     struct nova_error *error);
 
 /* --- replaced.c
  * ------------------------------------------------------------------------------------- */

@@ -48,6 +48,8 @@ int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova
 		char digest[65];
 		int fd;
 
+		if (json_object_get(target, "twin_of")) /* it comes and goes with the first */
+			continue;
 		nova_sha256(endpoint, strlen(endpoint), digest);
 		digest[16] = 0;
 		fd = nova_lead_lock("target", digest, error);

@@ -292,6 +292,7 @@ static const struct {
         [OP_MIGRATE_PREPARE] = {"migrate_prepare", true},
         [OP_MIGRATE] = {"migrate", true},
         [OP_MIGRATE_FINISH] = {"migrate_finish", true},
+        [OP_TWIN] = {"twin", true},
 };
 
 const char *nova_op_name(enum op_kind kind)
@@ -330,6 +331,7 @@ static int dispatch(struct op *op)
 	case OP_MIGRATE: return CALL(migrate, self, number, &op->ref, &op->migrate);
 	case OP_MIGRATE_FINISH:
 		return CALL(migrate_finish, self, number, &op->ref, op->name, op->outcome);
+	case OP_TWIN: return CALL(twin, self, number);
 	}
 #undef CALL
 	return NOVA_E_INTERNAL;

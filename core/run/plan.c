@@ -100,27 +100,69 @@ static int add_targets(json_t *plan, const struct nova_plan_request *request,
 	for (size_t i = 0; !code && i < configured; i++)
 		code = add_named_target(plan, request,
 		                        nova_config_text(request->config, "run.targets", i), error);
-	if (!code && !configured)
-		return nova_error_set(
-		        error, NOVA_E_INVALID,
-		        "there is nothing to run on; name a driver with --plugin (for example "
-		        "--plugin kvm), or targets with --target or run.targets");
 	return code;
+}
+
+static bool has_op(const struct nova_plan_request *request, const char *plugin, const char *op)
+{
+	const struct nova_manifest *driver =
+	        nova_registry_find(request->registry, NOVA_KIND_HYPERVISOR, plugin, NULL);
+	char **ops = driver ? driver->ops : NULL;
+
+	while (ops && *ops && strcmp(*ops, op))
+		ops++;
+	return ops && *ops;
+}
+
+/* Where it is, its driver says when it starts it: in the worker of each step that needs it. */
+static void add_twin(json_t *plan, const struct nova_plan_request *request)
+{
+	json_t *targets = json_object_get(plan, "targets");
+	json_t *first = json_array_get(targets, 0), *twin;
+
+	if (strcmp(nova_config_text(request->config, "run.pair", 0), "local") || !first)
+		return;
+	if (!has_op(request, nova_json_text(first, "plugin"), "twin")) {
+		json_array_append_new(
+		        json_object_get(plan, "notes"),
+		        json_sprintf("run.pair is local, but the driver %s cannot start a second "
+		                     "target on this host; name two with --target",
+		                     nova_json_text(first, "plugin")));
+		return;
+	}
+	twin = json_deep_copy(first);
+	json_object_set_new(twin, "name", json_sprintf("%s-twin", nova_json_text(first, "name")));
+	json_object_del(json_object_get(twin, "params"), "uri");
+	json_object_set_new(twin, "twin_of", json_integer(0));
+	json_array_append_new(targets, twin);
 }
 
 /* --- steps
  * ---------------------------------------------------------------------------------------- */
 
+/* VMs, this host, or both in each block: see repeat.c. */
+static json_t *sides_of(const struct nova_plan_request *request,
+                        const struct nova_manifest *benchmark)
+{
+	if (!benchmark->targets_min)
+		return json_pack("[i]", (int)NOVA_SIDE_NATIVE);
+	if (benchmark->native && nova_config_flag(request->config, "run.native"))
+		return json_pack("[ii]", (int)NOVA_SIDE_VM, (int)NOVA_SIDE_NATIVE);
+	return json_pack("[i]", (int)NOVA_SIDE_VM);
+}
+
 static void add_step(json_t *plan, const struct nova_plan_request *request,
-                     const struct nova_manifest *benchmark, size_t target, json_t *params)
+                     const struct nova_manifest *benchmark, json_t *targets, json_t *params)
 {
 	json_t *steps = json_object_get(plan, "steps");
-	json_t *step = json_pack(
-	        "{sI ss ss ss s[i] so sI sI}", "index", (json_int_t)json_array_size(steps),
-	        "benchmark", benchmark->name, "version", benchmark->version, "sha256",
-	        benchmark->sha256, "targets", (int)target, "params", params, "samples",
-	        (json_int_t)nova_config_i64(request->config, "run.samples", 0), "warmup",
-	        (json_int_t)nova_config_i64(request->config, "run.warmup", 0));
+	json_t *step =
+	        json_pack("{sI ss ss ss sO so so sI sI sf}", "index",
+	                  (json_int_t)json_array_size(steps), "benchmark", benchmark->name,
+	                  "version", benchmark->version, "sha256", benchmark->sha256, "targets",
+	                  targets, "params", params, "sides", sides_of(request, benchmark),
+	                  "samples", (json_int_t)nova_config_i64(request->config, "run.samples", 0),
+	                  "warmup", (json_int_t)nova_config_i64(request->config, "run.warmup", 0),
+	                  "precision", nova_config_f64(request->config, "run.precision", 0));
 
 	json_object_set_new(
 	        step, "order_seed",
@@ -139,7 +181,7 @@ static const char *each_parameter(const struct nova_manifest *benchmark)
 }
 
 static void add_steps_on(json_t *plan, const struct nova_plan_request *request,
-                         const struct nova_manifest *benchmark, size_t target)
+                         const struct nova_manifest *benchmark, json_t *targets)
 {
 	NOVA_AUTOFREE char *prefix = nova_format("benchmark.%s", benchmark->name);
 	NOVA_AUTOJSON json_t *params = nova_config_params(request->config, prefix, NULL, false);
@@ -149,7 +191,7 @@ static void add_steps_on(json_t *plan, const struct nova_plan_request *request,
 	size_t index;
 
 	if (!json_is_array(values) || !json_array_size(values)) {
-		add_step(plan, request, benchmark, target, json_incref(params));
+		add_step(plan, request, benchmark, targets, json_incref(params));
 		return;
 	}
 	json_array_foreach(values, index, value)
@@ -157,7 +199,7 @@ static void add_steps_on(json_t *plan, const struct nova_plan_request *request,
 		json_t *one = json_copy(params);
 
 		json_object_set(one, each, value);
-		add_step(plan, request, benchmark, target, one);
+		add_step(plan, request, benchmark, targets, one);
 	}
 }
 
@@ -176,30 +218,124 @@ static void add_metrics(json_t *plan, const struct nova_manifest *benchmark)
 	}
 }
 
+static void add_goal(json_t *plan, const struct nova_plan_request *request, const char *metric,
+                     const char *plugin)
+{
+	const struct nova_goal *goal = nova_config_goal(request->config, metric, plugin);
+
+	if (goal)
+		json_array_append_new(json_object_get(plan, "goals"),
+		                      json_pack("{ss ss? sf so}", "metric", metric, "plugin",
+		                                plugin, "pass", goal->pass, "acceptable",
+		                                goal->has_acceptable ? json_real(goal->acceptable)
+		                                                     : json_null()));
+}
+
+/* Of each metric, and of its overhead against this host: goal.cpu.rate.overhead = "3%,5%". */
 static void add_goals(json_t *plan, const struct nova_plan_request *request)
 {
-	json_t *goals = json_object_get(plan, "goals"), *metrics = json_object_get(plan, "metrics");
-	json_t *targets = json_object_get(plan, "targets"), *target, *metric;
+	json_t *metrics = json_object_get(plan, "metrics"), *metric;
+	json_t *targets = json_object_get(plan, "targets"), *target;
 	const char *name;
 	size_t index;
 
-	json_array_foreach(targets, index, target)
+	json_object_foreach(metrics, name, metric)
 	{
-		const char *plugin = json_string_value(json_object_get(target, "plugin"));
+		NOVA_AUTOFREE char *overhead = nova_format("%s.overhead", name);
 
-		json_object_foreach(metrics, name, metric)
+		add_goal(plan, request, name, NULL); /* for steps without a target */
+		add_goal(plan, request, overhead, NULL);
+		json_array_foreach(targets, index, target)
 		{
-			const struct nova_goal *goal =
-			        nova_config_goal(request->config, name, plugin);
+			const char *plugin = json_string_value(json_object_get(target, "plugin"));
 
-			if (goal)
-				json_array_append_new(
-				        goals,
-				        json_pack("{ss ss sf so}", "metric", name, "plugin", plugin,
-				                  "pass", goal->pass, "acceptable",
-				                  goal->has_acceptable ? json_real(goal->acceptable)
-				                                       : json_null()));
+			add_goal(plan, request, name, plugin);
+			add_goal(plan, request, overhead, plugin);
 		}
+	}
+}
+
+/* --- which targets a benchmark gets
+ * ---------------------------------------------------------------- */
+
+static bool is_twin(const json_t *target)
+{
+	return json_object_get(target, "twin_of");
+}
+
+/* Those that a benchmark may have: a twin is there only for what cannot do with one target. */
+static json_t *targets_for(const json_t *plan, const struct nova_manifest *benchmark)
+{
+	json_t *targets = json_object_get(plan, "targets"), *target, *indices = json_array();
+	size_t i;
+
+	json_array_foreach(targets, i, target)
+	{
+		if (json_array_size(indices) < benchmark->targets_max &&
+		    (!is_twin(target) || benchmark->targets_min > 1))
+			json_array_append_new(indices, json_integer((json_int_t)i));
+	}
+	return indices;
+}
+
+static bool lacks_targets(const json_t *plan, const struct nova_manifest *benchmark)
+{
+	NOVA_AUTOJSON json_t *targets = targets_for(plan, benchmark);
+
+	return json_array_size(targets) < benchmark->targets_min;
+}
+
+#define MORE_TARGETS "add --pair local for a second one on this host, or name more with --target"
+
+static int refuse_targets(const json_t *plan, const struct nova_manifest *benchmark,
+                          struct nova_error *error)
+{
+	size_t there = json_array_size(json_object_get(plan, "targets"));
+
+	if (!there)
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "there is nothing to run on; name a driver with --plugin (for example "
+		        "--plugin kvm), or targets with --target or run.targets");
+	return nova_error_set(error, NOVA_E_INVALID,
+	                      "benchmark %s needs %u targets and there is %zu; " MORE_TARGETS,
+	                      benchmark->name, benchmark->targets_min, there);
+}
+
+/* Of a suite the rest is run, and the result says what was not. */
+static void leave_out(json_t *plan, const struct nova_manifest *benchmark)
+{
+	size_t there = json_array_size(json_object_get(plan, "targets"));
+
+	json_array_append_new(json_object_get(plan, "skipped"),
+	                      json_pack("{sn ss sn sn so ss}", "step", "benchmark", benchmark->name,
+	                                "metric", "target", "why",
+	                                json_sprintf("needs %u targets and there is %zu",
+	                                             benchmark->targets_min, there),
+	                                "fix", MORE_TARGETS));
+}
+
+static void add_one_step(json_t *plan, const struct nova_plan_request *request,
+                         const struct nova_manifest *benchmark)
+{
+	NOVA_AUTOJSON json_t *targets =
+	        benchmark->targets_min ? targets_for(plan, benchmark) : json_array();
+
+	add_steps_on(plan, request, benchmark, targets);
+}
+
+static void add_step_per_target(json_t *plan, const struct nova_plan_request *request,
+                                const struct nova_manifest *benchmark)
+{
+	json_t *targets = json_object_get(plan, "targets"), *target;
+	size_t i;
+
+	json_array_foreach(targets, i, target)
+	{
+		NOVA_AUTOJSON json_t *one = json_pack("[i]", (int)i);
+
+		if (!is_twin(target))
+			add_steps_on(plan, request, benchmark, one);
 	}
 }
 
@@ -208,18 +344,20 @@ static int add_benchmark(json_t *plan, const struct nova_plan_request *request, 
 {
 	const struct nova_manifest *benchmark =
 	        nova_registry_find(request->registry, NOVA_KIND_BENCHMARK, name, error);
-	size_t targets = json_array_size(json_object_get(plan, "targets"));
 
 	if (!benchmark)
 		return error->code;
-	if (benchmark->targets_min > 1)
-		return nova_error_set(
-		        error, NOVA_E_UNSUPPORTED,
-		        "benchmark %s needs %u targets at once, which is not implemented", name,
-		        benchmark->targets_min);
+	if (lacks_targets(plan, benchmark)) {
+		if (request->benchmarks || !json_array_size(json_object_get(plan, "targets")))
+			return refuse_targets(plan, benchmark, error);
+		leave_out(plan, benchmark);
+		return 0;
+	}
 	add_metrics(plan, benchmark);
-	for (size_t target = 0; target < targets; target++)
-		add_steps_on(plan, request, benchmark, target);
+	if (!benchmark->targets_min || benchmark->targets_max > 1)
+		add_one_step(plan, request, benchmark);
+	else
+		add_step_per_target(plan, request, benchmark);
 	return 0;
 }
 
@@ -242,6 +380,10 @@ static int add_suite(json_t *plan, const struct nova_plan_request *request,
 		return nova_error_set(
 		        error, NOVA_E_INVALID,
 		        "the suite is empty; name benchmarks with --benchmark or run.suite");
+	if (!json_array_size(json_object_get(plan, "steps")))
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "nothing of the suite can be run: all of it needs more "
+		                      "targets than there are; " MORE_TARGETS);
 	return 0;
 }
 
@@ -325,12 +467,12 @@ static json_t *make_command(const struct nova_plan_request *request)
 int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *made = json_pack(
-	        "{ss ss sI sf s[] s[] s[] s{} s[] s[] so sI sb sI sI}", "novacore",
+	        "{ss ss sI sf s[] s[] s[] s{} s[] s[] s[] so sI sb sI sI}", "novacore",
 	        NOVACORE_VERSION, "profile", request->profile, "seed",
 	        (json_int_t)(request->seed & INT64_MAX), "level",
 	        nova_config_f64(request->config, "run.level", 0), "targets", "steps", "goals",
-	        "metrics", "notes", "proposals", "command", make_command(request), "budget_ns",
-	        (json_int_t)nova_config_i64(request->config, "run.budget", 0), "full",
+	        "metrics", "notes", "proposals", "skipped", "command", make_command(request),
+	        "budget_ns", (json_int_t)nova_config_i64(request->config, "run.budget", 0), "full",
 	        nova_config_flag(request->config, "run.full"), "op_timeout_ns",
 	        (json_int_t)nova_config_i64(request->config, "run.op_timeout", 0), "max_vms",
 	        (json_int_t)nova_config_i64(request->config, "limits.max_vms", 0));
@@ -339,6 +481,8 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 
 	*plan = NULL;
 	code = add_targets(made, request, error);
+	if (!code)
+		add_twin(made, request);
 	if (!code)
 		code = add_suite(made, request, error);
 	if (code)
@@ -352,105 +496,5 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 	if (code)
 		return code;
 	*plan = json_incref(made);
-	return 0;
-}
-
-/* --- estimate
- * --------------------------------------------------------------------------------------- */
-
-/* Without any earlier run: per fresh VM, in ns. Assumed, and said so. */
-#define ASSUMED_LOCAL_NS (15 * NOVA_SECOND_NS)
-#define ASSUMED_OTHER_NS (5 * NOVA_SECOND_NS)
-#define RUNS_LOOKED_AT   50
-
-struct history {
-	struct nova_store *store;
-	const json_t *step, *targets;
-	const char *plugin;
-	char run[37];
-	unsigned runs;
-	int64_t replicate_ns; /* found */
-	uint32_t replicates;
-	const json_t *run_targets;
-};
-
-static int count_replicate(void *context, const struct nova_replicate *replicate, const char *state,
-                           const uint32_t counts[4], const char *why)
-{
-	struct history *history = context;
-
-	(void)replicate;
-	(void)counts;
-	(void)why;
-	history->replicates += !strcmp(state, "done") || !strcmp(state, "warmup");
-	return 0;
-}
-
-static int look_at_step(void *context, const struct nova_step_record *step)
-{
-	struct history *history = context;
-	const char *benchmark = json_string_value(json_object_get(history->step, "benchmark"));
-	json_t *target = json_array_get(
-	        history->run_targets, (size_t)json_integer_value(json_array_get(step->targets, 0)));
-	const char *plugin = json_string_value(json_object_get(target, "plugin"));
-
-	if (strcmp(step->state, "done") || strcmp(step->benchmark, benchmark) || !plugin ||
-	    strcmp(plugin, history->plugin) ||
-	    !json_equal(step->params, json_object_get(history->step, "params")))
-		return 0;
-	history->replicates = 0;
-	nova_store_replicate_each(history->store, history->run, step->index, count_replicate,
-	                          history, NULL);
-	if (history->replicates && step->ended_utc_ns > step->started_utc_ns)
-		history->replicate_ns =
-		        (step->ended_utc_ns - step->started_utc_ns) / history->replicates;
-	return history->replicate_ns != 0;
-}
-
-static int look_at_run(void *context, const struct nova_run_record *run)
-{
-	struct history *history = context;
-
-	memcpy(history->run, run->id, sizeof(history->run));
-	history->run_targets = run->targets;
-	nova_store_step_each(history->store, run->id, look_at_step, history, NULL);
-	return history->replicate_ns || ++history->runs >= RUNS_LOOKED_AT;
-}
-
-int nova_plan_estimate(json_t *plan, struct nova_store *store, struct nova_error *error)
-{
-	json_t *steps = json_object_get(plan, "steps"), *step;
-	size_t index;
-
-	json_array_foreach(steps, index, step)
-	{
-		json_t *target = json_array_get(json_object_get(plan, "targets"),
-		                                (size_t)json_integer_value(json_array_get(
-		                                        json_object_get(step, "targets"), 0)));
-		struct history history = {
-		        .store = store,
-		        .step = step,
-		        .plugin = json_string_value(json_object_get(target, "plugin"))};
-		int64_t width = json_integer_value(
-		        json_object_get(json_object_get(step, "params"), "concurrency"));
-		int64_t samples = json_integer_value(json_object_get(step, "samples"));
-		int64_t replicates, each;
-		int code = store ? nova_store_run_each(store, look_at_run, &history, error) : 0;
-
-		if (code < 0)
-			return code;
-		width = width > 0 ? width : 1;
-		replicates = (samples + width - 1) / width +
-		             json_integer_value(json_object_get(step, "warmup"));
-		each = history.replicate_ns;
-		if (!each)
-			each = width * (nova_lead_wants_appliance(target) ? ASSUMED_LOCAL_NS
-			                                                  : ASSUMED_OTHER_NS);
-		json_object_set_new(step, "estimate_ns", json_integer(replicates * each));
-		json_object_set_new(step, "estimate_basis",
-		                    json_string(history.replicate_ns
-		                                        ? "an earlier run here"
-		                                        : "assumed: no earlier run here"));
-	}
 	return 0;
 }

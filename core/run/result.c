@@ -17,6 +17,11 @@ static const char *const side_names[] = {"vm", "vm", "native", "a", "b"};
 static const char *const status_names[] = {"failed", "ok", "failed", "timed_out"};
 static const char *const count_names[] = {"attempted", "succeeded", "failed", "timed_out"};
 
+const char *nova_side_name(uint32_t side)
+{
+	return side_names[side < NOVA_COUNT(side_names) ? side : 0];
+}
+
 /* A replicate's attempt as the store has it, to know which samples count. */
 struct attempt {
 	struct nova_replicate at;
@@ -38,12 +43,13 @@ struct build {
 	struct nova_run_record run;
 	json_t *result, *targets, *steps, *skipped;
 	/* of the step that is being built */
-	json_t *step, *replicates, *rows;
+	json_t *replicates, *rows;
 	uint32_t counts[4];
 	struct attempt *attempts;
 	size_t attempt_count, attempt_at;
 	struct series *series;
 	size_t series_count;
+	int64_t only; /* that step alone; < 0: all */
 	int code;
 };
 
@@ -201,12 +207,13 @@ static int take_replicate(void *context, const struct nova_replicate *replicate,
 	build->attempts[build->attempt_count++] = (struct attempt){*replicate, counted};
 	for (size_t i = 0; counted && i < 4; i++)
 		build->counts[i] += counts[i];
-	json_array_append_new(build->replicates,
-	                      json_pack("{sI ss sI ss so so}", "replicate",
-	                                (json_int_t)replicate->replicate, "side",
-	                                side_names[replicate->side], "attempt",
-	                                (json_int_t)replicate->attempt, "state", state, "counts",
-	                                counts_of(counts), "why", text_or_null(why)));
+	json_array_append_new(
+	        build->replicates,
+	        json_pack("{sI ss sI so ss so so}", "replicate", (json_int_t)replicate->replicate,
+	                  "side", side_names[replicate->side], "attempt",
+	                  (json_int_t)replicate->attempt, "order",
+	                  replicate->order ? json_integer(replicate->order) : json_null(), "state",
+	                  state, "counts", counts_of(counts), "why", text_or_null(why)));
 	return 0;
 }
 
@@ -244,13 +251,14 @@ static void add_row(struct build *build, const struct nova_sample_record *sample
 
 	json_array_append_new(
 	        build->rows,
-	        json_pack("[I I s o s s o I I I I o]", (json_int_t)sample->at.replicate,
+	        json_pack("[I I s o s s o I I I I o o]", (json_int_t)sample->at.replicate,
 	                  (json_int_t)sample->at.attempt, side_names[sample->at.side],
 	                  sample->vm ? json_integer((json_int_t)sample->vm) : json_null(),
 	                  sample->metric, status_names[sample->status],
 	                  ok ? json_real(sample->value) : json_null(), (json_int_t)sample->t_ns,
 	                  (json_int_t)sample->seq, (json_int_t)sample->intended_ns,
-	                  (json_int_t)sample->error_ns, json_boolean(counted)));
+	                  (json_int_t)sample->error_ns, json_boolean(counted),
+	                  text_or_null(sample->why)));
 }
 
 static int take_sample(void *context, const struct nova_sample_record *sample)
@@ -531,17 +539,18 @@ static void order_series(struct build *build)
 
 static const char *plugin_of(const struct build *build, const struct nova_step_record *step)
 {
-	const json_t *target = json_array_get(
-	        build->targets, (size_t)json_integer_value(json_array_get(step->targets, 0)));
+	const json_t *index = json_array_get(step->targets, 0);
+	const json_t *target =
+	        index ? json_array_get(build->targets, (size_t)json_integer_value(index)) : NULL;
 
 	return json_string_value(json_object_get(target, "plugin"));
 }
 
 static json_t *samples_of(json_t *rows)
 {
-	return json_pack("{s[s s s s s s s s s s s s] so}", "columns", "replicate", "attempt",
+	return json_pack("{s[s s s s s s s s s s s s s] so}", "columns", "replicate", "attempt",
 	                 "side", "vm", "metric", "status", "value", "t_ns", "seq", "intended_ns",
-	                 "error_ns", "counted", "rows", rows);
+	                 "error_ns", "counted", "why", "rows", rows);
 }
 
 static bool is_in_skipped(const struct build *build, uint32_t index)
@@ -587,6 +596,8 @@ static int take_step(void *context, const struct nova_step_record *step)
 	struct build *build = context;
 	json_t *object;
 
+	if (build->only >= 0 && build->only != step->index)
+		return 0;
 	begin_step(build);
 	build->replicates = json_array();
 	build->rows = json_array();
@@ -595,16 +606,17 @@ static int take_step(void *context, const struct nova_step_record *step)
 	if (!build->code)
 		build->code = nova_store_sample_each(build->store, build->run.id, step->index, true,
 		                                     take_sample, build, build->error);
-	object = json_pack("{sI ss ss so so sI ss so so so so so so so}", "index",
-	                   (json_int_t)step->index, "hash", step->hash, "benchmark",
-	                   step->benchmark, "targets", array_or_empty(step->targets), "params",
-	                   json_is_object(step->params) ? json_deep_copy(step->params)
-	                                                : json_object(),
-	                   "order_seed", (json_int_t)step->order_seed, "state", step->state, "why",
-	                   text_or_null(step->why), "started", time_or_null(step->started_utc_ns),
-	                   "ended", time_or_null(step->ended_utc_ns), "counts",
-	                   counts_of(build->counts), "metrics", metrics_of(build, step),
-	                   "replicates", build->replicates, "samples", samples_of(build->rows));
+	object = json_pack(
+	        "{sI ss ss so so sI ss so so so so so so so so so}", "index",
+	        (json_int_t)step->index, "hash", step->hash, "benchmark", step->benchmark,
+	        "targets", array_or_empty(step->targets), "params",
+	        json_is_object(step->params) ? json_deep_copy(step->params) : json_object(),
+	        "order_seed", (json_int_t)step->order_seed, "state", step->state, "why",
+	        text_or_null(step->why), "started", time_or_null(step->started_utc_ns), "ended",
+	        time_or_null(step->ended_utc_ns), "stopped", text_or_null(step->stopped),
+	        "estimate_s", real_if(step->estimate_ns > 0, (double)step->estimate_ns / 1e9),
+	        "counts", counts_of(build->counts), "metrics", metrics_of(build, step),
+	        "replicates", build->replicates, "samples", samples_of(build->rows));
 	json_array_append_new(build->steps, object);
 	if (!strcmp(step->state, "skipped") && !is_in_skipped(build, step->index))
 		json_array_append_new(build->skipped,
@@ -639,9 +651,8 @@ static json_t *skipped_of(const json_t *stored)
 
 static int build_all(struct build *build)
 {
-	const json_t *plan;
+	const json_t *plan = build->run.plan;
 
-	plan = build->run.plan;
 	build->targets = targets_of(&build->run);
 	build->skipped = skipped_of(build->run.skipped);
 	build->steps = json_array();
@@ -666,7 +677,7 @@ int nova_result_build(struct nova_store *store, const char *run_id, json_t **res
                       struct nova_error *error)
 {
 	struct nova_error local = {0};
-	struct build build = {.store = store, .error = error ? error : &local};
+	struct build build = {.store = store, .error = error ? error : &local, .only = -1};
 	int code = nova_store_run_get(store, run_id, &build.run, build.error);
 
 	*result = NULL;
@@ -678,5 +689,26 @@ int nova_result_build(struct nova_store *store, const char *run_id, json_t **res
 		json_decref(build.result);
 	else
 		*result = build.result;
+	return code;
+}
+
+int nova_result_build_step(struct nova_store *store, const char *run_id, uint32_t step,
+                           json_t **result, struct nova_error *error)
+{
+	struct nova_error local = {0};
+	struct build build = {.store = store, .error = error ? error : &local, .only = step};
+	int code = nova_store_run_get(store, run_id, &build.run, build.error);
+
+	*result = NULL;
+	if (code)
+		return code;
+	code = build_all(&build);
+	nova_run_record_clear(&build.run);
+	if (!code && !json_array_size(build.steps))
+		code = nova_error_set(build.error, NOVA_E_NOT_FOUND, "run %s has no step %u",
+		                      run_id, step);
+	if (!code)
+		*result = json_incref(json_array_get(build.steps, 0));
+	json_decref(build.result);
 	return code;
 }

@@ -11,6 +11,8 @@
  * run.targets  array of the document's targets; members that are missing become null or false
  * run.skipped  array of the document's skipped; steps in state skipped are added
  *
+ * run.plan.skipped  what of the suite was left out already when the plan was made
+ *
  * A replicate of state "warmup" is shown and not counted, as is "superseded".
  *
  * Verdict: the bounds are the median's interval or, where n is too small for one, the least and the
@@ -26,6 +28,13 @@
 /* `run_id` as in nova_store_run_get. The document is owned by the caller. */
 int nova_result_build(struct nova_store *store, const char *run_id, json_t **result,
                       struct nova_error *error);
+
+/* One member of the document's `steps`, likewise. NOVA_E_NOT_FOUND. */
+int nova_result_build_step(struct nova_store *store, const char *run_id, uint32_t step,
+                           json_t **result, struct nova_error *error);
+
+/* NOVA_SIDE_* as the document names it. */
+const char *nova_side_name(uint32_t side);
 
 /*
  * Stores a document that nova_report_check accepts. NOVA_E_EXISTS if a run of that id with other

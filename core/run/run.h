@@ -49,7 +49,8 @@ struct nova_run_progress {
 	uint32_t step, steps;           /* from 0 */
 	const char *benchmark, *target; /* of the step */
 	const char *params;             /* what tells this step from its siblings, or "" */
-	uint32_t replicate, replicates; /* ended, planned; warm-ups included */
+	const char *side;               /* that runs, where the step has several, or "" */
+	uint32_t replicate, replicates; /* ended, planned; of all sides, warm-ups included */
 	bool warming_up;
 	uint64_t samples;   /* of the step */
 	const char *metric; /* the step's first metric with samples, or NULL */

@@ -31,8 +31,10 @@ static bool same_endpoint(const json_t *left, const json_t *right)
 	       !strcmp(nova_json_text(left, "uri"), nova_json_text(right, "uri"));
 }
 
+/* A twin comes and goes with the target that starts it. */
 static bool wanted(const struct sweep *sweep, const json_t *target)
 {
+	const json_t *first = json_object_get(target, "twin_of");
 	json_t *planned;
 	size_t i;
 
@@ -40,12 +42,17 @@ static bool wanted(const struct sweep *sweep, const json_t *target)
 		return false;
 	if (!sweep->only)
 		return true;
-	json_array_foreach(
-	        sweep->only, i,
-	        planned) if (!strcmp(nova_json_text(planned, "plugin"),
-	                             nova_json_text(target, "plugin")) &&
-	                     !strcmp(nova_json_text(json_object_get(planned, "params"), "uri"),
-	                             nova_json_text(target, "uri"))) return true;
+	if (first)
+		target = first;
+	json_array_foreach(sweep->only, i, planned)
+	{
+		const json_t *params = json_object_get(planned, "params");
+
+		if (!json_object_get(planned, "twin_of") &&
+		    !strcmp(nova_json_text(planned, "plugin"), nova_json_text(target, "plugin")) &&
+		    !strcmp(nova_json_text(params, "uri"), nova_json_text(target, "uri")))
+			return true;
+	}
 	return false;
 }
 
@@ -63,26 +70,29 @@ static int collect(void *context, const struct nova_journal_record *record)
 {
 	struct sweep *sweep = context;
 	bool own = !strcmp(record->run, sweep->lead->run.id);
+	bool moving = json_object_get(record->target, "also");
 
 	if (!wanted(sweep, record->target) || (!own && nova_run_alive(record->run)))
 		return 0;
+	if (moving)
+		json_object_set(sweep->lead->moving, record->name, record->target);
 	json_array_append_new(group_of(sweep, record->target)->objects,
-	                      json_pack("{ss ss ss?}", "kind", record->kind, "name", record->name,
-	                                "id", record->id));
+	                      json_pack("{ss ss ss? sb}", "kind", record->kind, "name",
+	                                record->name, "id", record->id, "moving", moving));
 	return 0;
 }
 
 /* --- one target
  * --------------------------------------------------------------------------------------- */
 
-static int send_sweep(struct lead *lead, json_t *objects, const char *prefix, json_t *busy,
-                      uint32_t *left, struct nova_error *error)
+static int send_sweep(struct lead *lead, int target, json_t *objects, const char *prefix,
+                      json_t *busy, uint32_t *left, struct nova_error *error)
 {
 	int64_t patience =
 	        30 * NOVA_SECOND_NS + ((int64_t)json_array_size(objects) + 1) *
 	                                      nova_config_i64(lead->config, "run.op_timeout", 0);
 	NOVA_AUTOJSON json_t *packet =
-	        json_pack("{ss si so}", "is", "sweep", "target", 0, "objects", objects);
+	        json_pack("{ss si so}", "is", "sweep", "target", target, "objects", objects);
 	NOVA_AUTOJSON json_t *answer = NULL;
 	int code;
 
@@ -102,7 +112,7 @@ static int send_sweep(struct lead *lead, json_t *objects, const char *prefix, js
 	return code;
 }
 
-static int sweep_objects(struct lead *lead, const json_t *objects, uint32_t *left,
+static int sweep_objects(struct lead *lead, int target, const json_t *objects, uint32_t *left,
                          struct nova_error *error)
 {
 	size_t count = json_array_size(objects);
@@ -113,41 +123,65 @@ static int sweep_objects(struct lead *lead, const json_t *objects, uint32_t *lef
 
 		for (size_t j = i; j < count && j < i + OBJECTS_A_PACKET; j++)
 			json_array_append(some, json_array_get(objects, j));
-		code = send_sweep(lead, some, NULL, NULL, left, error);
+		code = send_sweep(lead, target, some, NULL, NULL, left, error);
 		first = first ? first : code;
 	}
 	return first;
 }
 
-static int open_target(struct lead *lead, const json_t *target, struct nova_error *error)
+/* Adds it to `targets`, in the form of "open". */
+static json_t *add_target(struct lead *lead, const json_t *target, json_t *targets,
+                          struct nova_error *error)
 {
-	NOVA_AUTOJSON json_t *targets = json_array(), *shape = json_object(), *opened = NULL;
 	json_t *full = nova_lead_target(
 	        lead->config, lead->registry, nova_json_text(target, "name"),
 	        nova_json_text(target, "plugin"), nova_json_text(target, "uri"), 0, NULL, error);
+
+	if (full)
+		json_array_append_new(targets, full);
+	return full;
+}
+
+/*
+ * Opens the target, and before it, if it is a twin, the one that starts it again where its VMs are.
+ * `*place`: the target's number in the worker.
+ */
+static int open_target(struct lead *lead, const json_t *target, int *place,
+                       struct nova_error *error)
+{
+	NOVA_AUTOJSON json_t *targets = json_array(), *shape = json_object(), *opened = NULL;
+	const json_t *first = json_object_get(target, "twin_of");
+	const char *lack;
+	json_t *full;
 	int code;
 
+	*place = first ? 1 : 0;
+	if (first && !add_target(lead, first, targets, error))
+		return error->code;
+	full = add_target(lead, target, targets, error);
 	if (!full)
 		return error->code;
-	json_array_append_new(targets, full);
+	if (first)
+		json_object_set_new(full, "twin_of", json_integer(0));
 	code = nova_talk_open(lead, NULL, targets, shape, &opened, error);
 	lead->targets = NULL;
-	return code;
+	lack = code ? NULL : nova_wire_text(opened, "lacks");
+	return lack ? nova_error_set(error, NOVA_E_UNSUPPORTED, "%s", lack) : code;
 }
 
 static int sweep_group(struct lead *lead, const struct group *group, uint32_t *left,
                        struct nova_error *error)
 {
 	size_t count = json_array_size(group->objects);
-	int code;
+	int code, place;
 
 	nova_lead_note(lead, NOVA_LOG_INFO, "deleting %zu objects that dead runs left on %s", count,
 	               nova_json_text(group->target, "name"));
-	code = open_target(lead, group->target, error);
+	code = open_target(lead, group->target, &place, error);
 	if (code)
 		*left += (uint32_t)count;
 	else
-		code = sweep_objects(lead, group->objects, left, error);
+		code = sweep_objects(lead, place, group->objects, left, error);
 	nova_talk_close(lead);
 	return code;
 }
@@ -190,25 +224,49 @@ static void remove_directories(struct lead *lead)
 /* --- the whole
  * ---------------------------------------------------------------------------------------------- */
 
+/* Once over all that the journal has. `*moving`: objects that are now to be looked for elsewhere.
+ */
+static int sweep_once(struct sweep *sweep, bool dry_run, uint32_t *found, uint32_t *left,
+                      size_t *moving, struct nova_error *first, struct nova_error *error)
+{
+	struct lead *lead = sweep->lead;
+	int code;
+
+	lead->moving = json_object();
+	code = nova_store_journal_each(lead->store, NULL, collect, sweep, error);
+	for (size_t i = 0; i < sweep->count; i++) {
+		struct nova_error mine = {0};
+
+		*found += (uint32_t)json_array_size(sweep->groups[i].objects);
+		if (!code && !dry_run && sweep_group(lead, &sweep->groups[i], left, &mine) &&
+		    !first->code)
+			*first = mine;
+		json_decref(sweep->groups[i].target);
+		json_decref(sweep->groups[i].objects);
+	}
+	free(sweep->groups);
+	sweep->groups = NULL;
+	sweep->count = 0;
+	*moving = json_object_size(lead->moving);
+	json_decref(lead->moving);
+	lead->moving = NULL;
+	return code;
+}
+
 int nova_sweep_journal(struct lead *lead, const json_t *only, const char *plugin, bool dry_run,
                        uint32_t *found, uint32_t *left, struct nova_error *error)
 {
 	struct sweep sweep = {.lead = lead, .only = only, .plugin = plugin};
 	struct nova_error first = {0};
-	int code = nova_store_journal_each(lead->store, NULL, collect, &sweep, error);
+	size_t moving = 0;
+	uint32_t again = 0;
+	int code;
 
 	*found = *left = 0;
-	for (size_t i = 0; i < sweep.count; i++) {
-		struct nova_error mine = {0};
-
-		*found += (uint32_t)json_array_size(sweep.groups[i].objects);
-		if (!code && !dry_run && sweep_group(lead, &sweep.groups[i], left, &mine) &&
-		    !first.code)
-			first = mine;
-		json_decref(sweep.groups[i].target);
-		json_decref(sweep.groups[i].objects);
-	}
-	free(sweep.groups);
+	code = sweep_once(&sweep, dry_run, found, left, &moving, &first, error);
+	/* What died while it was being migrated is deleted where it was, then where it may be. */
+	if (!code && !dry_run && moving && !*left)
+		code = sweep_once(&sweep, dry_run, &again, left, &moving, &first, error);
 	if (!dry_run)
 		remove_directories(lead);
 	if (first.code)
@@ -232,12 +290,12 @@ static int sweep_strays(struct lead *lead, const char *plugin, uint32_t *left,
 	        nova_format("novacore-%s-", nova_store_installation(lead->store));
 	NOVA_AUTOJSON json_t *busy = json_array();
 	NOVA_AUTOJSON json_t *target = json_pack("{ss ss}", "name", "local", "plugin", plugin);
-	int code = nova_store_run_each(lead->store, busy_run, busy, error);
+	int code = nova_store_run_each(lead->store, busy_run, busy, error), place;
 
 	if (!code)
-		code = open_target(lead, target, error);
+		code = open_target(lead, target, &place, error);
 	if (!code)
-		code = send_sweep(lead, json_array(), prefix, busy, left, error);
+		code = send_sweep(lead, place, json_array(), prefix, busy, left, error);
 	nova_talk_close(lead);
 	return code;
 }

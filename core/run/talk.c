@@ -48,13 +48,38 @@ static void store_failed(struct lead *lead, int code, const struct nova_error *e
 	}
 }
 
+static size_t twin_of(const json_t *target)
+{
+	return (size_t)json_integer_value(json_object_get(target, "twin_of"));
+}
+
 static json_t *journal_target(const struct lead *lead, size_t index)
 {
 	json_t *target = json_array_get(lead->targets, index);
 	json_t *params = json_object_get(target, "params");
+	json_t *made =
+	        json_pack("{sO* sO* sO*}", "name", json_object_get(target, "name"), "plugin",
+	                  json_object_get(target, "plugin"), "uri", json_object_get(params, "uri"));
 
-	return json_pack("{sO* sO* sO*}", "name", json_object_get(target, "name"), "plugin",
-	                 json_object_get(target, "plugin"), "uri", json_object_get(params, "uri"));
+	if (json_object_get(target, "twin_of")) /* it is started again by that one */
+		json_object_set_new(made, "twin_of", journal_target(lead, twin_of(target)));
+	return made;
+}
+
+/* Where a twin is, its driver has only now said. */
+static void take_uris(json_t *targets, const json_t *opened)
+{
+	json_t *target;
+	size_t i;
+
+	json_array_foreach(targets, i, target)
+	{
+		const json_t *said = json_array_get(json_object_get(opened, "targets"), i);
+		json_t *uri = json_object_get(said, "uri");
+
+		if (uri)
+			json_object_set(json_object_get(target, "params"), "uri", uri);
+	}
 }
 
 /* The worker may create what it wants to once the name is on disk: after the commit. */
@@ -62,6 +87,16 @@ static void answer_later(struct lead *lead, uint64_t number, int code)
 {
 	lead->answers = nova_grow(lead->answers, lead->answer_count, sizeof(*lead->answers));
 	lead->answers[lead->answer_count++] = (struct answer){number, code};
+}
+
+/* From now on it may be here and there, whatever becomes of this process. */
+static int journal_move(struct lead *lead, const struct nova_journal_record *record,
+                        const json_t *packet, struct nova_error *error)
+{
+	NOVA_AUTOJSON json_t *from = journal_target(lead, (size_t)nova_wire_i64(packet, "from"));
+
+	json_object_set(from, "also", record->target);
+	return nova_store_journal_target(lead->store, record->name, from, error);
 }
 
 static void on_intend(struct lead *lead, const json_t *packet)
@@ -77,6 +112,8 @@ static void on_intend(struct lead *lead, const json_t *packet)
 	if (strncmp(record.name, lead->prefix, strlen(lead->prefix)))
 		code = NOVA_E_REFUSED; /* not a name of this run: nothing of that name may be
 		                          created */
+	else if (!strcmp(record.kind, "move"))
+		code = journal_move(lead, &record, packet, &error);
 	else
 		code = nova_store_journal_intend(lead->store, &record, &error);
 	store_failed(lead, code == NOVA_E_REFUSED ? 0 : code, &error);
@@ -156,6 +193,7 @@ static void on_sample(struct lead *lead, const json_t *packet)
 	        .t_ns = nova_wire_i64(packet, "t_ns"),
 	        .intended_ns = nova_wire_i64(packet, "intended_ns"),
 	        .error_ns = nova_wire_i64(packet, "error_ns"),
+	        .why = nova_wire_text(packet, "why"),
 	};
 	struct nova_error error = {0};
 	int code;
@@ -259,6 +297,31 @@ static void on_gone(struct lead *lead, const json_t *packet)
 	             &error); /* a stray was in no journal */
 }
 
+static void on_moved(struct lead *lead, const json_t *packet)
+{
+	NOVA_AUTOJSON json_t *target =
+	        journal_target(lead, (size_t)nova_wire_i64(packet, "target"));
+	struct nova_error error = {0};
+
+	if (is_own(lead, packet))
+		store_failed(lead,
+		             nova_store_journal_target(lead->store, nova_wire_text(packet, "name"),
+		                                       target, &error),
+		             &error);
+}
+
+/* Of a sweep: it is deleted where it was, and is looked for where it may be as well. */
+static void on_settled(struct lead *lead, const json_t *packet)
+{
+	const char *name = nova_wire_text(packet, "name");
+	json_t *also = json_object_get(json_object_get(lead->moving, name), "also");
+	struct nova_error error = {0};
+
+	if (!lead->in_step && also)
+		store_failed(lead, nova_store_journal_target(lead->store, name, also, &error),
+		             &error);
+}
+
 static void on_say(struct lead *lead, const json_t *packet)
 {
 	int64_t level = nova_wire_i64(packet, "level");
@@ -282,7 +345,8 @@ static void handle(struct lead *lead, const json_t *packet)
 		void (*handle)(struct lead *, const json_t *);
 	} handlers[] = {{"intend", on_intend}, {"sample", on_sample},   {"attempt", on_attempt},
 	                {"call", on_call},     {"loading", on_loading}, {"refused", on_refused},
-	                {"id", on_id},         {"gone", on_gone},       {"say", on_say}};
+	                {"id", on_id},         {"gone", on_gone},       {"say", on_say},
+	                {"moved", on_moved},   {"settled", on_settled}};
 
 	for (size_t i = 0; i < NOVA_COUNT(handlers); i++)
 		if (!strcmp(handlers[i].is, nova_wire_is(packet)))
@@ -556,8 +620,10 @@ int nova_talk_open(struct lead *lead, json_t *benchmark, json_t *targets, const 
 		return code;
 	lead->worker.loading_stage[0] = 0;
 	code = (int)nova_wire_i64(*opened, "code");
-	if (!code)
+	if (!code) {
+		take_uris(targets, *opened);
 		return 0;
+	}
 	nova_error_set(error, code, "%s", nova_wire_text(*opened, "text"));
 	json_decref(*opened);
 	*opened = NULL;

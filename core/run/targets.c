@@ -78,6 +78,20 @@ json_t *nova_lead_target(const struct nova_config *config, const struct nova_reg
 	                 secret_names(manifest));
 }
 
+/* Which of the step's targets it is the twin of: a plan counts those of the run. */
+static json_t *place_of_twin(const json_t *step, const json_t *twin)
+{
+	json_t *indices = json_object_get(step, "targets"), *index;
+	size_t i;
+
+	json_array_foreach(indices, i, index)
+	{
+		if (json_equal(index, json_object_get(twin, "twin_of")))
+			return json_integer((json_int_t)i);
+	}
+	return json_integer(0);
+}
+
 json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
                                const struct nova_guest *guest, struct nova_error *error)
 {
@@ -98,6 +112,8 @@ json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
 			json_decref(made);
 			return NULL;
 		}
+		if (json_object_get(planned, "twin_of"))
+			json_object_set_new(target, "twin_of", place_of_twin(step, planned));
 		json_array_append_new(made, target);
 	}
 	return made;
@@ -127,9 +143,11 @@ static json_t *describe(const json_t *planned, const json_t *opened)
 	return json_pack(
 	        "{sO sO sO? sO? sO? sO? sO? sb so sO?}", "name", json_object_get(planned, "name"),
 	        "plugin", json_object_get(planned, "plugin"), "uri",
-	        json_object_get(json_object_get(planned, "params"), "uri"), "product",
-	        json_object_get(facts, "product"), "version", json_object_get(facts, "version"),
-	        "accel", json_object_get(facts, "accel"), "why",
+	        json_object_get(opened, "uri")
+	                ? json_object_get(opened, "uri")
+	                : json_object_get(json_object_get(planned, "params"), "uri"),
+	        "product", json_object_get(facts, "product"), "version",
+	        json_object_get(facts, "version"), "accel", json_object_get(facts, "accel"), "why",
 	        json_object_get(facts, "accel.why"), "simulated",
 	        !strcmp(nova_json_text(facts, "simulated"), "true"), "capabilities", capabilities,
 	        "facts", facts);

@@ -54,7 +54,15 @@ static const struct kind kinds[] = {
           {"width", INTEGER},
           {"targets", ARRAY},
           {"lacks", TEXT | OPTIONAL}}},
-        {"intend", {{"number", INTEGER}, {"target", INTEGER}, {"kind", TEXT}, {"name", TEXT}}},
+        /* kind "move": a VM that there is, `from` where it is, may soon be at `target` */
+        {"intend",
+         {{"number", INTEGER},
+          {"target", INTEGER},
+          {"kind", TEXT},
+          {"name", TEXT},
+          {"from", INTEGER | OPTIONAL}}},
+        {"moved", {{"name", TEXT}, {"target", INTEGER}}}, /* it is there, and nowhere else */
+        {"settled", {{"name", TEXT}}}, /* a sweep has made sure that it is not where it was */
         {"id", {{"name", TEXT}, {"id", TEXT}}},
         {"gone", {{"name", TEXT}}},
         {"sample",
@@ -67,7 +75,8 @@ static const struct kind kinds[] = {
           {"t_ns", INTEGER},
           {"intended_ns", INTEGER},
           {"error_ns", INTEGER},
-          {"source", INTEGER}}},
+          {"source", INTEGER},
+          {"why", TEXT | OPTIONAL}}},
         {"attempt", {{"status", INTEGER}}},
         {"call",
          {{"target", INTEGER},

@@ -128,20 +128,59 @@ static struct instance *load(uint32_t kind, uint32_t target, const json_t *what,
 	return instance;
 }
 
-static int open_targets(const json_t *packet, struct nova_error *error)
+/* Has the driver start the twin of a target that is open, and gives it that URI. `*lack`: why it
+ * cannot. */
+static int start_twin(json_t *target, char **lack, struct nova_error *error)
+{
+	uint64_t of = (uint64_t)json_integer_value(json_object_get(target, "twin_of"));
+	struct instance *first = of < nova_worker.target_count ? nova_worker.targets[of] : NULL;
+	const struct value *uri;
+	const char *why;
+	struct op *op;
+	int code;
+
+	if (!first)
+		return nova_error_set(error, NOVA_E_PROTOCOL, "a twin of no target");
+	why = json_string_value(json_object_get(first->capabilities, NOVA_CAN_TWIN));
+	if (why) {
+		*lack = nova_format("%s cannot start a second target here: %s", first->plugin, why);
+		return 0;
+	}
+	op = nova_op_new(first, OP_TWIN, nova_now_ns() + nova_worker.op_timeout_ns);
+	code = nova_op_run(op, false);
+	uri = nova_op_value(op, NOVA_FIELD_URI, 0, NULL);
+	if (code)
+		*error = op->error;
+	else if (!uri || !uri->bytes)
+		code = nova_error_set(error, NOVA_E_PROTOCOL,
+		                      "the driver %s started a twin and does not say where",
+		                      first->plugin);
+	else
+		json_object_set_new(json_object_get(target, "params"), "uri",
+		                    json_string(uri->bytes));
+	nova_op_release(op);
+	return code;
+}
+
+static int open_targets(const json_t *packet, char **lack, struct nova_error *error)
 {
 	json_t *targets = json_object_get(packet, "targets"), *target;
 	size_t index;
+	int code;
 
 	nova_worker.targets =
 	        nova_alloc((json_array_size(targets) + 1) * sizeof(struct instance *));
 	json_array_foreach(targets, index, target)
 	{
 		const void *ops;
-		struct instance *instance =
-		        load(NOVA_KIND_HYPERVISOR, (uint32_t)index, target, &ops, error);
-		int code;
+		struct instance *instance;
 
+		if (json_object_get(target, "twin_of")) {
+			code = start_twin(target, lack, error);
+			if (code || *lack)
+				return code;
+		}
+		instance = load(NOVA_KIND_HYPERVISOR, (uint32_t)index, target, &ops, error);
 		if (!instance)
 			return error->code;
 		say_loading(NOVA_KIND_HYPERVISOR, instance->plugin, "open");
@@ -251,6 +290,16 @@ static void learn_secrets(const json_t *packet)
 	}
 }
 
+/* Of a twin only: of the others the parent knows it, and it may hold a password. */
+static json_t *twin_uri(const json_t *packet, uint32_t t)
+{
+	const json_t *target = json_array_get(json_object_get(packet, "targets"), t);
+
+	return json_object_get(target, "twin_of")
+	               ? json_object_get(json_object_get(target, "params"), "uri")
+	               : NULL;
+}
+
 static void do_open(const json_t *packet)
 {
 	NOVA_AUTOFREE char *lack = NULL;
@@ -269,15 +318,16 @@ static void do_open(const json_t *packet)
 	nova_worker.shape = json_incref(json_object_get(packet, "shape"));
 	learn_secrets(packet);
 	nova_trace_start(packet);
-	code = open_targets(packet, &error);
-	if (!code)
+	code = open_targets(packet, &lack, &error);
+	if (!code && !lack)
 		code = open_benchmark(packet, &width, &error);
-	if (!code)
+	if (!code && !lack)
 		lack = find_lack();
 	for (uint32_t t = 0; t < nova_worker.target_count; t++)
 		json_array_append_new(
-		        targets, json_pack("{sO sO}", "facts", nova_worker.targets[t]->facts,
-		                           "capabilities", nova_worker.targets[t]->capabilities));
+		        targets, json_pack("{sO sO sO*}", "facts", nova_worker.targets[t]->facts,
+		                           "capabilities", nova_worker.targets[t]->capabilities,
+		                           "uri", twin_uri(packet, t)));
 	answer = json_pack("{ss sI ss sI so}", "is", "opened", "code", (json_int_t)code, "text",
 	                   error.text, "width", (json_int_t)width, "targets", targets);
 	if (lack)
@@ -376,7 +426,7 @@ static int sweep_strays(struct instance *instance, const char *prefix, const jso
 		if (vm->field != NOVA_FIELD_VM || !vm->key ||
 		    strncmp(vm->key, prefix, strlen(prefix)) || is_busy(busy, vm->key, prefix))
 			continue;
-		left += nova_lab_delete(instance, "vm", vm->key, vm->bytes, error) != 0;
+		left += nova_lab_delete(instance, "vm", vm->key, vm->bytes, false, error) != 0;
 	}
 	nova_op_release(op);
 	return left;
@@ -404,7 +454,9 @@ static void do_sweep(const json_t *packet)
 		const char *id = json_string_value(json_object_get(object, "id"));
 
 		left += nova_lab_delete(instance, nova_json_text(object, "kind"),
-		                        nova_json_text(object, "name"), id, &error) != 0;
+		                        nova_json_text(object, "name"), id,
+		                        json_is_true(json_object_get(object, "moving")),
+		                        &error) != 0;
 	}
 	if (prefix && *prefix)
 		left += sweep_strays(instance, prefix, json_object_get(packet, "busy"), &error);

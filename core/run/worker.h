@@ -52,7 +52,8 @@ enum op_kind {
 	OP_IMAGE_DELETE,
 	OP_MIGRATE_PREPARE,
 	OP_MIGRATE,
-	OP_MIGRATE_FINISH
+	OP_MIGRATE_FINISH,
+	OP_TWIN
 };
 
 struct instance;
@@ -131,6 +132,7 @@ struct vm {
 	nova_vm number;  /* n of the name, plus 1 */
 	struct vm *next; /* of by_number */
 	struct instance *instance;
+	struct instance *maybe; /* a migration may have left it there as well, or NULL */
 	char *name, *id;
 	struct stamp *stamps; /* since the last op that changes its state */
 	size_t stamp_count;
@@ -246,9 +248,10 @@ struct vm *nova_vm_by_name(const char *name);                 /* under the lock 
 void nova_vm_stamp(struct vm *vm, const struct stamp *stamp); /* under the lock */
 /* Deletes what the replicate left: VMs, then networks. Never interrupted. Returns what is left. */
 uint32_t nova_lab_clean(void);
-/* Deletes one object ("vm", "net", "image") by name, for a sweep. */
+/* Deletes one object ("vm", "net", "image") by name, for a sweep. `moving`: it may be on another
+ * target as well, so it is not gone yet. */
 int nova_lab_delete(struct instance *instance, const char *kind, const char *name, const char *id,
-                    struct nova_error *error);
+                    bool moving, struct nova_error *error);
 
 /* beat.c */
 int nova_beat_open(struct vm *vm, struct nova_error *error);

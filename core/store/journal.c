@@ -46,6 +46,15 @@ int nova_store_journal_gone(struct nova_store *store, const char *name, struct n
 	return code ? code : check_changed(store, name, error);
 }
 
+int nova_store_journal_target(struct nova_store *store, const char *name, const json_t *target,
+                              struct nova_error *error)
+{
+	int code = nova_store_run_kept(store, NOVA_SQL_JOURNAL_TARGET, "journal where a VM is",
+	                               error, "tj", name, target);
+
+	return code ? code : check_changed(store, name, error);
+}
+
 int nova_store_journal_each(struct nova_store *store, const char *run,
                             int (*visit)(void *context, const struct nova_journal_record *record),
                             void *context, struct nova_error *error)

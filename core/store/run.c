@@ -240,10 +240,11 @@ int nova_store_step_put(struct nova_store *store, const char *run,
 
 	if (code)
 		return code;
-	return nova_store_run_kept(store, NOVA_SQL_STEP_PUT, "store a step", error, "iittttijjii",
+	return nova_store_run_kept(store, NOVA_SQL_STEP_PUT, "store a step", error, "iittttijjiiti",
 	                           key, (int64_t)step->index, step->hash, step->benchmark,
 	                           step->state, step->why, (int64_t)step->order_seed, step->targets,
-	                           step->params, step->started_utc_ns, step->ended_utc_ns);
+	                           step->params, step->started_utc_ns, step->ended_utc_ns,
+	                           *step->stopped ? step->stopped : NULL, step->estimate_ns);
 }
 
 static void read_step(sqlite3_stmt *row, struct nova_step_record *step)
@@ -259,6 +260,8 @@ static void read_step(sqlite3_stmt *row, struct nova_step_record *step)
 	step->params = nova_store_column_json(row, 7);
 	step->started_utc_ns = sqlite3_column_int64(row, 8);
 	step->ended_utc_ns = sqlite3_column_int64(row, 9);
+	nova_store_column(row, 10, step->stopped, sizeof(step->stopped));
+	step->estimate_ns = sqlite3_column_int64(row, 11);
 }
 
 int nova_store_step_each(struct nova_store *store, const char *run,
@@ -274,11 +277,12 @@ int nova_store_step_each(struct nova_store *store, const char *run,
 	code = nova_store_run_key(store, run, &key, error);
 	if (code)
 		return code;
-	row = nova_store_query(store,
-	                       "SELECT step, hash, benchmark, state, why, order_seed, targets, "
-	                       "params, started_utc_ns, ended_utc_ns FROM step "
-	                       "WHERE run = ? ORDER BY step",
-	                       "read the steps", error, "i", key);
+	row = nova_store_query(
+	        store,
+	        "SELECT step, hash, benchmark, state, why, order_seed, targets, "
+	        "params, started_utc_ns, ended_utc_ns, stopped, estimate_ns FROM step "
+	        "WHERE run = ? ORDER BY step",
+	        "read the steps", error, "i", key);
 	if (!row)
 		return error->code;
 	while ((result = sqlite3_step(row)) == SQLITE_ROW && !stop) {

@@ -17,9 +17,9 @@ int nova_store_replicate_begin(struct nova_store *store, const char *run,
 	if (code)
 		return code;
 	return nova_store_run_kept(store, NOVA_SQL_REPLICATE_BEGIN, "begin a replicate", error,
-	                           "iiiii", key, (int64_t)replicate->step,
+	                           "iiiiii", key, (int64_t)replicate->step,
 	                           (int64_t)replicate->replicate, (int64_t)replicate->attempt,
-	                           (int64_t)replicate->side);
+	                           (int64_t)replicate->side, (int64_t)replicate->order);
 }
 
 int nova_store_replicate_end(struct nova_store *store, const char *run,
@@ -64,7 +64,8 @@ int nova_store_replicate_each(struct nova_store *store, const char *run, uint32_
 		return code;
 	row = nova_store_query(store,
 	                       "SELECT replicate, side, attempt, state, attempted, succeeded, "
-	                       "failed, timed_out, why FROM replicate WHERE run = ? AND step = ? "
+	                       "failed, timed_out, why, sequence FROM replicate "
+	                       "WHERE run = ? AND step = ? "
 	                       "ORDER BY replicate, attempt, side",
 	                       "read the replicates", error, "ii", key, (int64_t)step);
 	if (!row)
@@ -72,7 +73,8 @@ int nova_store_replicate_each(struct nova_store *store, const char *run, uint32_
 	while ((result = sqlite3_step(row)) == SQLITE_ROW && !stop) {
 		struct nova_replicate replicate = {step, (uint32_t)sqlite3_column_int64(row, 0),
 		                                   (uint32_t)sqlite3_column_int64(row, 1),
-		                                   (uint32_t)sqlite3_column_int64(row, 2)};
+		                                   (uint32_t)sqlite3_column_int64(row, 2),
+		                                   (uint32_t)sqlite3_column_int64(row, 9)};
 		uint32_t counts[4];
 
 		for (int i = 0; i < 4; i++)
@@ -113,12 +115,12 @@ int nova_store_sample_put(struct nova_store *store, const char *run,
 	if (code)
 		return code;
 	return nova_store_run_kept(store, NOVA_SQL_SAMPLE_PUT, "store a sample", error,
-	                           "iiiiiitiidiii", key, (int64_t)sample->at.step,
+	                           "iiiiiitiidiiit", key, (int64_t)sample->at.step,
 	                           (int64_t)sample->at.replicate, (int64_t)sample->at.attempt,
 	                           (int64_t)sample->at.side, (int64_t)sample->vm, sample->metric,
 	                           (int64_t)sample->seq, (int64_t)sample->status,
 	                           ok ? sample->value : (double)NAN, sample->t_ns,
-	                           sample->intended_ns, sample->error_ns);
+	                           sample->intended_ns, sample->error_ns, ok ? NULL : sample->why);
 }
 
 static void read_sample(sqlite3_stmt *row, uint32_t step, struct nova_sample_record *sample)
@@ -136,6 +138,7 @@ static void read_sample(sqlite3_stmt *row, uint32_t step, struct nova_sample_rec
 	sample->t_ns = sqlite3_column_int64(row, 8);
 	sample->intended_ns = sqlite3_column_int64(row, 9);
 	sample->error_ns = sqlite3_column_int64(row, 10);
+	sample->why = (const char *)sqlite3_column_text(row, 11);
 }
 
 int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t step,
@@ -155,7 +158,7 @@ int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t s
 	row = nova_store_query(
 	        store,
 	        "SELECT s.replicate, s.attempt, s.side, s.vm, s.metric, s.seq, s.status, s.value, "
-	        "s.t_ns, s.intended_ns, s.error_ns FROM sample AS s "
+	        "s.t_ns, s.intended_ns, s.error_ns, s.why FROM sample AS s "
 	        "JOIN replicate AS r USING (run, step, replicate, attempt, side) "
 	        "WHERE s.run = ?1 AND s.step = ?2 "
 	        "AND (?3 OR r.state NOT IN ('superseded', 'warmup')) "

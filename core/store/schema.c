@@ -75,8 +75,17 @@ static const char version_1[] =
         " BEGIN SELECT raise(ABORT, 'the audit log only grows'); END;"
         "CREATE TABLE fact (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
+/* Why a sample failed; the order in which a step's replicates ran; why a step stopped and what it
+ * had been thought to take. What older runs do not know stays NULL. */
+static const char version_2[] = "ALTER TABLE sample ADD COLUMN why TEXT;"
+                                "ALTER TABLE replicate ADD COLUMN sequence INTEGER;"
+                                "ALTER TABLE step ADD COLUMN stopped TEXT"
+                                " CHECK (stopped IN ('samples', 'precision', 'budget'));"
+                                "ALTER TABLE step ADD COLUMN estimate_ns INTEGER;";
+
 const struct nova_migration nova_store_migrations[] = {
         {1, version_1},
+        {2, version_2},
 };
 const size_t nova_store_migration_count = NOVA_COUNT(nova_store_migrations);
 

@@ -38,15 +38,16 @@ static const char *const texts[NOVA_SQL_COUNT] = {
                 " skipped = coalesce(excluded.skipped, skipped)",
         [NOVA_SQL_RUN_DELETE] = "DELETE FROM run WHERE key = ?",
         [NOVA_SQL_STEP_PUT] =
-                "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))"
                 " ON CONFLICT (run, step) DO UPDATE SET hash = excluded.hash,"
                 " benchmark = excluded.benchmark, state = excluded.state, why = excluded.why,"
                 " order_seed = excluded.order_seed, targets = coalesce(excluded.targets, targets),"
                 " params = coalesce(excluded.params, params),"
-                " started_utc_ns = excluded.started_utc_ns, ended_utc_ns = excluded.ended_utc_ns",
+                " started_utc_ns = excluded.started_utc_ns, ended_utc_ns = excluded.ended_utc_ns,"
+                " stopped = excluded.stopped, estimate_ns = excluded.estimate_ns",
         [NOVA_SQL_REPLICATE_BEGIN] =
-                "INSERT INTO replicate (run, step, replicate, attempt, side, state)"
-                " VALUES (?, ?, ?, ?, ?, 'running')",
+                "INSERT INTO replicate (run, step, replicate, attempt, side, sequence, state)"
+                " VALUES (?, ?, ?, ?, ?, nullif(?, 0), 'running')",
         [NOVA_SQL_REPLICATE_END] =
                 "UPDATE replicate SET state = ?6, attempted = ?7, succeeded = ?8, failed = ?9,"
                 " timed_out = ?10, why = ?11 WHERE run = ?1 AND step = ?2 AND replicate = ?3"
@@ -54,11 +55,12 @@ static const char *const texts[NOVA_SQL_COUNT] = {
         [NOVA_SQL_SUPERSEDE] = "UPDATE replicate SET state = 'superseded'"
                                " WHERE run = ? AND state = 'running'",
         [NOVA_SQL_SAMPLE_PUT] = "INSERT INTO sample"
-                                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [NOVA_SQL_JOURNAL_INTEND] = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
         [NOVA_SQL_JOURNAL_ID] = "UPDATE journal SET id = ?2 WHERE name = ?1",
         [NOVA_SQL_JOURNAL_GONE] =
                 "UPDATE journal SET gone_utc_ns = coalesce(gone_utc_ns, ?2) WHERE name = ?1",
+        [NOVA_SQL_JOURNAL_TARGET] = "UPDATE journal SET target = ?2 WHERE name = ?1",
         [NOVA_SQL_JOURNAL_NEXT] = "SELECT coalesce(max(number) + 1, 0) FROM journal WHERE run = ?",
         [NOVA_SQL_AUDIT] =
                 "INSERT INTO audit (utc_ns, run, target, call, object, status, duration_ns)"

@@ -67,6 +67,8 @@ struct nova_step_record {
 	json_t *targets; /* array of indices into the run's targets */
 	json_t *params;  /* object */
 	int64_t started_utc_ns, ended_utc_ns;
+	char stopped[16];    /* "samples", "precision", "budget"; "": it is not known */
+	int64_t estimate_ns; /* what it was thought to take, 0: nothing was said */
 };
 void nova_step_record_clear(struct nova_step_record *step);
 int nova_store_step_put(struct nova_store *store, const char *run,
@@ -80,6 +82,7 @@ int nova_store_step_each(struct nova_store *store, const char *run,
  * samples are kept and not counted). */
 struct nova_replicate {
 	uint32_t step, replicate, side, attempt; /* side NOVA_SIDE_*; attempt ≥ 1 */
+	uint32_t order; /* its place in the step, by time, from 1; 0: it is not known */
 };
 /* NOVA_E_EXISTS: this attempt has begun already. */
 int nova_store_replicate_begin(struct nova_store *store, const char *run,
@@ -103,6 +106,7 @@ struct nova_sample_record {
 	uint32_t seq, status;                /* NOVA_SAMPLE_* */
 	double value;                        /* only if status is OK */
 	int64_t t_ns, intended_ns, error_ns; /* t_ns: run's monotonic clock */
+	const char *why; /* unless status is OK: the reason, or NULL; the visit's when read */
 };
 /* The key (run, step, replicate, attempt, side, vm, metric, seq) is unique: NOVA_E_EXISTS.
  * NOVA_E_NOT_FOUND: the replicate has not begun. NOVA_E_INVALID: OK with a value that is no number.
@@ -122,8 +126,11 @@ struct nova_journal_record {
 	char run[37];
 	char kind[8];
 	char name[97];
-	char *id;        /* the hypervisor's own, or NULL */
-	json_t *target;  /* {name, plugin, uri}: enough to find it again; no secrets */
+	char *id; /* the hypervisor's own, or NULL */
+	/* {name, plugin, uri}: enough to find it again; no secrets. With `twin_of`, the same of the
+	 * target that starts it again; with `also`, the same of where it may be as well, because it
+	 * was being migrated there. */
+	json_t *target;
 	uint64_t number; /* n of novacore-<installation>-<run>-<n> */
 };
 int nova_store_journal_intend(struct nova_store *store, const struct nova_journal_record *record,
@@ -131,6 +138,9 @@ int nova_store_journal_intend(struct nova_store *store, const struct nova_journa
 int nova_store_journal_id(struct nova_store *store, const char *name, const char *id,
                           struct nova_error *error);
 int nova_store_journal_gone(struct nova_store *store, const char *name, struct nova_error *error);
+/* It is, or may be, elsewhere now. */
+int nova_store_journal_target(struct nova_store *store, const char *name, const json_t *target,
+                              struct nova_error *error);
 /* Those not known to be gone; `run` NULL: of all runs. */
 int nova_store_journal_each(struct nova_store *store, const char *run,
                             int (*visit)(void *context, const struct nova_journal_record *record),

@@ -48,3 +48,17 @@ nothing_left() {
   expect 0 "$novacore" clean --dry-run
   says "0 objects of dead runs"
 }
+# with_plugins DIRECTORY: a prefix of its own with the simulator, a profile and the benchmarks there,
+# because NOVACORE_PLUGIN_PATH is not looked at with privileges. $novacore is the program in it.
+with_plugins() {
+  local of_build kind
+  of_build=$(dirname "$novacore")/lib/novacore/plugins/1
+  mkdir -p "$scratch/prefix/bin"
+  cp "$novacore" "$scratch/prefix/bin/"
+  for kind in benchmark/lifecycle hypervisor/sim profile/development; do
+    mkdir -p "$scratch/prefix/lib/novacore/plugins/1/${kind%/*}"
+    cp "$of_build/$kind".* "$scratch/prefix/lib/novacore/plugins/1/${kind%/*}/"
+  done
+  cp "$1"/1/benchmark/* "$scratch/prefix/lib/novacore/plugins/1/benchmark/"
+  novacore=$scratch/prefix/bin/novacore
+}

@@ -207,8 +207,11 @@ struct nova_hypervisor {
 	int (*knob_get)(void *self, nova_op op, const struct nova_ref *vm, const char *knob);
 	int (*knob_set)(void *self, nova_op op, const struct nova_ref *vm, const char *knob,
 	                const char *value);
-	/* Starts a second local target of the same plugin, puts its NOVA_FIELD_URI; it ends with
-	 * the instance. */
+	/* Starts a second target of the same plugin on this host, and puts its NOVA_FIELD_URI, by
+	 * which the host opens another instance in the same process. Always the same one, below
+	 * NOVA_DIRECTORY_STATE: VMs that a dead process left on it are found there again, and a
+	 * server that it left running is taken over. It ends with the instance: `destroy` stops it,
+	 * after the other instance was destroyed. */
 	int (*twin)(void *self, nova_op op);
 };
 

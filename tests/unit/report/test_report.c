@@ -313,13 +313,14 @@ static void csv_has_a_row_per_sample_with_its_unit(void **state)
 	assert_int_equal(
 	        strncmp(text,
 	                "run,step,benchmark,targets,params,replicate,attempt,side,vm,metric,unit,"
-	                "status,value,t_ns,seq,intended_ns,error_ns,counted\r\n",
-	                124),
+	                "status,value,t_ns,seq,intended_ns,error_ns,counted,why\r\n",
+	                128),
 	        0);
 	assert_contains(text, "01932b5e-0000-7000-8000-00000000000a,0,lifecycle,local,"
 	                      "\"{\"\"concurrency\"\":1,\"\"stop\"\":\"\"graceful\"\"}\",1,1,vm,1,"
-	                      "lifecycle.start.running,s,ok,0.26,1000001000,0,0,1000,1\r\n");
-	assert_contains(text, ",2,lifecycle.stop.gone,s,timed_out,,1000001000,0,0,1000,1\r\n");
+	                      "lifecycle.start.running,s,ok,0.26,1000001000,0,0,1000,1,\r\n");
+	assert_contains(text, ",2,lifecycle.stop.gone,s,timed_out,,1000001000,0,0,1000,1,"
+	                      "\"the guest did not answer:\n<silence>\"\r\n");
 	assert_contains(text, ",1,1,vm,,lifecycle.stop.gone,s,ok,0.1,");
 	for (const char *at = text; (at = strstr(at, "\r\n")); at += 2)
 		rows++;

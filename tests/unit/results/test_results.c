@@ -171,7 +171,7 @@ static void reduces_and_judges_ten_samples(void **state)
 
 	put_full_run(fixture, RUN_A);
 	put_done_step(fixture, RUN_A, 0, 0);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1}, "done",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1, 0}, "done",
 	           "lifecycle.start", 10, values);
 	NOVA_AUTOJSON json_t *result = build(fixture, RUN_A);
 	const json_t *metric = metric_of(result, 0, 0);
@@ -200,7 +200,7 @@ static void goal_of_the_driver_wins_over_the_general_one(void **state)
 
 	put_full_run(fixture, RUN_A);
 	put_done_step(fixture, RUN_A, 0, 1);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1}, "done",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1, 0}, "done",
 	           "lifecycle.start", 6, values);
 	NOVA_AUTOJSON json_t *result = build(fixture, RUN_A);
 	assert_near(number(json_object_get(metric_of(result, 0, 0), "goal"), "pass"), 1);
@@ -214,13 +214,13 @@ static void warmup_and_superseded_are_shown_and_not_counted(void **state)
 
 	put_full_run(fixture, RUN_A);
 	put_done_step(fixture, RUN_A, 0, 0);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 1000000, NOVA_SIDE_VM, 1}, "warmup",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 1000000, NOVA_SIDE_VM, 1, 0},
+	           "warmup", "lifecycle.start", 1, cold);
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1, 0}, "superseded",
 	           "lifecycle.start", 1, cold);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1}, "superseded",
-	           "lifecycle.start", 1, cold);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 2}, "done",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 2, 0}, "done",
 	           "lifecycle.start", 1, warm);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 1, NOVA_SIDE_VM, 1}, "failed",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 1, NOVA_SIDE_VM, 1, 0}, "failed",
 	           "lifecycle.start", 1, again);
 	NOVA_AUTOJSON json_t *result = build(fixture, RUN_A);
 	const json_t *rows =
@@ -244,13 +244,13 @@ static void sides_and_undeclared_metrics_stand_apart(void **state)
 
 	put_full_run(fixture, RUN_A);
 	put_done_step(fixture, RUN_A, 0, 0);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1}, "done",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 0, NOVA_SIDE_VM, 1, 0}, "done",
 	           "a.stranger", 1, values);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 1, NOVA_SIDE_NATIVE, 1}, "done",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 1, NOVA_SIDE_NATIVE, 1, 0}, "done",
 	           "lifecycle.rate", 1, values);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 2, NOVA_SIDE_VM, 1}, "done",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 2, NOVA_SIDE_VM, 1, 0}, "done",
 	           "lifecycle.rate", 1, values);
-	put_values(fixture, RUN_A, (struct nova_replicate){0, 3, NOVA_SIDE_VM, 1}, "done",
+	put_values(fixture, RUN_A, (struct nova_replicate){0, 3, NOVA_SIDE_VM, 1, 0}, "done",
 	           "lifecycle.start", 1, values);
 	NOVA_AUTOJSON json_t *result = build(fixture, RUN_A);
 	assert_int_equal(json_array_size(json_object_get(step_of(result, 0), "metrics")), 4);
@@ -323,8 +323,8 @@ static void judges_by_the_documented_rule(void **state)
 	put_full_run(fixture, RUN_A);
 	for (uint32_t i = 0; i < NOVA_COUNT(cases); i++) {
 		put_done_step(fixture, RUN_A, i, 0);
-		put_values(fixture, RUN_A, (struct nova_replicate){i, 0, NOVA_SIDE_VM, 1}, "done",
-		           cases[i].metric, cases[i].count, cases[i].values);
+		put_values(fixture, RUN_A, (struct nova_replicate){i, 0, NOVA_SIDE_VM, 1, 0},
+		           "done", cases[i].metric, cases[i].count, cases[i].values);
 	}
 	NOVA_AUTOJSON json_t *result = build(fixture, RUN_A);
 	for (size_t i = 0; i < NOVA_COUNT(cases); i++) {
@@ -370,8 +370,8 @@ static void same_samples_in_any_order_make_the_same_rows(void **state)
 {
 	struct fixture *fixture = *state;
 	const double values[] = {3, 1, 2};
-	const struct nova_replicate first = {0, 0, NOVA_SIDE_VM, 1},
-	                            second = {0, 1, NOVA_SIDE_VM, 1};
+	const struct nova_replicate first = {0, 0, NOVA_SIDE_VM, 1, 0},
+	                            second = {0, 1, NOVA_SIDE_VM, 1, 0};
 
 	put_full_run(fixture, RUN_A);
 	put_full_run(fixture, RUN_B);
@@ -396,11 +396,11 @@ static json_t *exported(struct fixture *fixture)
 	put_full_run(fixture, RUN_A);
 	for (uint32_t step = 0; step < 2; step++) {
 		put_done_step(fixture, RUN_A, step, (int)step);
-		put_values(fixture, RUN_A, (struct nova_replicate){step, 0, NOVA_SIDE_VM, 1},
+		put_values(fixture, RUN_A, (struct nova_replicate){step, 0, NOVA_SIDE_VM, 1, 0},
 		           "superseded", "lifecycle.start", 7, values);
-		put_values(fixture, RUN_A, (struct nova_replicate){step, 0, NOVA_SIDE_VM, 2},
+		put_values(fixture, RUN_A, (struct nova_replicate){step, 0, NOVA_SIDE_VM, 2, 0},
 		           "done", "lifecycle.start", 7, values);
-		put_values(fixture, RUN_A, (struct nova_replicate){step, 1, NOVA_SIDE_NATIVE, 1},
+		put_values(fixture, RUN_A, (struct nova_replicate){step, 1, NOVA_SIDE_NATIVE, 1, 0},
 		           "done", "lifecycle.rate", 7, values);
 	}
 	json_t *result = build(fixture, RUN_A);

@@ -314,15 +314,16 @@ static int number_of(struct fixture *fixture, const char *sql)
 static void older_schema_is_migrated_with_its_data(void **state)
 {
 	struct fixture *fixture = *state;
+	const int now = nova_store_migrations[nova_store_migration_count - 1].to;
 	const struct nova_migration future[] = {
 	        nova_store_migrations[0],
-	        {2, "ALTER TABLE run ADD COLUMN label TEXT NOT NULL DEFAULT 'none'"},
-	        {3, "CREATE TABLE extra (x INTEGER) STRICT; INSERT INTO extra VALUES (42);"}};
+	        {now + 1, "ALTER TABLE run ADD COLUMN label TEXT NOT NULL DEFAULT 'none'"},
+	        {now + 2, "CREATE TABLE extra (x INTEGER) STRICT; INSERT INTO extra VALUES (42);"}};
 	struct nova_run_record back;
 
 	put_run(fixture, RUN_A, 1);
 	assert_done(fixture, nova_store_migrate(fixture->store, future, 3, &fixture->error));
-	assert_int_equal(number_of(fixture, "PRAGMA user_version"), 3);
+	assert_int_equal(number_of(fixture, "PRAGMA user_version"), now + 2);
 	assert_int_equal(number_of(fixture, "SELECT x FROM extra"), 42);
 	assert_int_equal(number_of(fixture, "SELECT label = 'none' FROM run"), 1);
 	assert_done(fixture, nova_store_run_get(fixture->store, RUN_A, &back, &fixture->error));
@@ -332,18 +333,66 @@ static void older_schema_is_migrated_with_its_data(void **state)
 	assert_int_equal(number_of(fixture, "SELECT count(*) FROM extra"), 1);
 }
 
+static int see_old(void *context, const struct nova_sample_record *sample)
+{
+	assert_true(sample->status == 2 && !sample->why && !sample->at.order);
+	++*(int *)context;
+	return 0;
+}
+
+static int see_old_replicate(void *context, const struct nova_replicate *replicate,
+                             const char *state, const uint32_t counts[4], const char *why)
+{
+	(void)counts;
+	assert_true(!replicate->order && !why && !strcmp(state, "done"));
+	++*(int *)context;
+	return 0;
+}
+
+/* What was stored before there was a reason for a sample, or an order. */
+static void reads_what_the_first_schema_holds(void **state)
+{
+	static const char contents[] =
+	        "PRAGMA application_id = 1313822273; PRAGMA user_version = 1;"
+	        "INSERT INTO run VALUES (1, '" RUN_A
+	        "', 'dev', 'complete', 1, 1, 2, 0, 0, '', NULL, "
+	        "NULL, NULL, NULL, NULL);"
+	        "INSERT INTO step VALUES (1, 0, 'h', 'lifecycle', 'done', NULL, 7, '[0]', '{}', 1, "
+	        "2);"
+	        "INSERT INTO replicate VALUES (1, 0, 0, 1, 1, 'done', 1, 0, 1, 0, NULL);"
+	        "INSERT INTO sample VALUES (1, 0, 0, 1, 1, 1, 'm', 0, 2, NULL, 5, 0, 0);";
+	struct fixture *fixture = *state;
+	int samples = 0, replicates = 0;
+	sqlite3 *old;
+
+	assert_int_equal(sqlite3_open(fixture->path, &old), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(old, nova_store_migrations[0].sql, NULL, NULL, NULL),
+	                 SQLITE_OK);
+	assert_int_equal(sqlite3_exec(old, contents, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(old);
+	fixture_open(fixture);
+	assert_done(fixture, nova_store_sample_each(fixture->store, RUN_A, 0, true, see_old,
+	                                            &samples, &fixture->error));
+	assert_done(fixture, nova_store_replicate_each(fixture->store, RUN_A, 0, see_old_replicate,
+	                                               &replicates, &fixture->error));
+	assert_true(samples == 1 && replicates == 1);
+	assert_int_equal(number_of(fixture, "SELECT stopped IS NULL FROM step"), 1);
+}
+
 static void failed_migration_leaves_everything_as_it_was(void **state)
 {
 	struct fixture *fixture = *state;
+	const int now = nova_store_migrations[nova_store_migration_count - 1].to;
 	const struct nova_migration broken[] = {
 	        nova_store_migrations[0],
-	        {2, "CREATE TABLE half (x INTEGER) STRICT"},
-	        {3, "INSERT INTO half VALUES (1); INSERT INTO nowhere VALUES (1);"}};
+	        {now + 1, "CREATE TABLE half (x INTEGER) STRICT"},
+	        {now + 2, "INSERT INTO half VALUES (1); INSERT INTO nowhere VALUES (1);"}};
+	NOVA_AUTOFREE char *named = nova_format("schema %d", now + 2);
 
 	put_run(fixture, RUN_A, 1);
 	assert_true(nova_store_migrate(fixture->store, broken, 3, &fixture->error) < 0);
-	assert_non_null(strstr(fixture->error.text, "schema 3"));
-	assert_int_equal(number_of(fixture, "PRAGMA user_version"), 1);
+	assert_non_null(strstr(fixture->error.text, named));
+	assert_int_equal(number_of(fixture, "PRAGMA user_version"), now);
 	assert_int_equal(
 	        number_of(fixture, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
 	assert_int_equal(number_of(fixture, "SELECT count(*) FROM run"), 1);
@@ -378,7 +427,7 @@ static void audit_log_cannot_be_changed(void **state)
 static void write_until_killed(const char *path, int acknowledge)
 {
 	struct nova_store *store;
-	struct nova_replicate at = {0, 0, NOVA_SIDE_VM, 1};
+	struct nova_replicate at = {0, 0, NOVA_SIDE_VM, 1, 0};
 
 	if (nova_store_open(path, &store, NULL))
 		_exit(1);
@@ -476,6 +525,7 @@ int main(void)
 	        FRESH(lock_held_by_another_is_busy),
 	        FRESH(newer_schema_is_refused_and_left_alone),
 	        FRESH(older_schema_is_migrated_with_its_data),
+	        CLOSED(reads_what_the_first_schema_holds),
 	        FRESH(failed_migration_leaves_everything_as_it_was),
 	        FRESH(settings_are_the_durable_ones),
 	        FRESH(audit_log_cannot_be_changed),

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# VM and native, interleaved in a drawn order that is stored; resumed by pairs; benchmarks without a
+# target, with two, with all.
+. "$(dirname "$0")/lib.sh"
+with_plugins "$2"
+sim=(--plugin sim --set hypervisor.sim.clock=virtual)
+
+note "each block has both sides, in an order that is drawn and stored"
+expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --seed 5 --set run.samples=12 \
+  --set run.warmup=1 --format json --output a.json
+check a.json 'r["steps"][0]["stopped"] == "samples"'
+check a.json '[x["order"] for x in sorted(r["steps"][0]["replicates"], key=lambda x: x["order"])] == list(range(1, 27))'
+order='[x["side"] for x in sorted(r["steps"][0]["replicates"], key=lambda x: x["order"])]'
+check a.json "all(sorted($order[i:i+2]) == ['native', 'vm'] for i in range(0, 26, 2))"
+check a.json "len({tuple($order[i:i+2]) for i in range(0, 26, 2)}) == 2"
+check a.json '{(m["name"], m["side"], m["n"]) for m in r["steps"][0]["metrics"]} == {("sides." + n, s, 12) for n in ("rate", "time") for s in ("vm", "native")}'
+first=$(json a.json "$order")
+expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --seed 5 --set run.samples=12 \
+  --set run.warmup=1 --format json --output b.json
+[ "$(json b.json "$order")" = "$first" ] || fail "the order is not that of the seed"
+expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --seed 6 --set run.samples=12 \
+  --set run.warmup=1 --format json --output b.json
+[ "$(json b.json "$order")" != "$first" ] || fail "another seed gives the same order"
+
+note "--no-native leaves this host out"
+expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --no-native --format json --output b.json
+check b.json '{x["side"] for x in r["steps"][0]["replicates"]} == {"vm"}'
+
+note "what a failed sample shows is kept, cleaned"
+expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --set sides.bad=3 --set run.samples=8 \
+  --format json --output b.json
+why='[x[12] for x in r["steps"][0]["samples"]["rows"] if x[5] == "failed" and x[2] == "vm"]'
+check b.json "$why == ['cannot read \"events\":\\n\\tmade ??[31mup'] * 2"
+check b.json 'all(x[12] is None for x in r["steps"][0]["samples"]["rows"] if x[5] == "ok")'
+expect 0 env NOVACORE_HOME="$scratch/elsewhere" "$novacore" results import b.json
+expect 0 env NOVACORE_HOME="$scratch/elsewhere" "$novacore" results export last --output c.json
+cmp b.json c.json || fail "a result is another one after export and import"
+expect 0 "$novacore" results show last --format csv
+says 'made ??[31mup'
+
+note "a resume repeats only sides that are not done"
+"$novacore" --profile dev "${sim[@]}" --benchmark sides --set sides.pause=100 --set run.samples=6 \
+  --set run.warmup=0 --seed 3 >out 2>err </dev/null &
+parent=$!
+sleep 1.2
+kill -9 $parent
+wait $parent 2>/dev/null || true
+expect 0 "$novacore" run --resume last --format json --output b.json
+check b.json 'sorted((x["replicate"], x["side"]) for x in r["steps"][0]["replicates"] if x["state"] == "done") == sorted((i, s) for i in range(6) for s in ("vm", "native"))'
+check b.json 'len(r["steps"][0]["replicates"]) <= 13'
+check b.json '(lambda o: len(set(o)) == len(o))([x["order"] for x in r["steps"][0]["replicates"]])'
+
+note "a benchmark of this host needs no target"
+expect 0 "$novacore" --profile dev --benchmark host --format json --output b.json
+check b.json 'r["steps"][0]["targets"] == [] and {x["side"] for x in r["steps"][0]["replicates"]} == {"native"}'
+check b.json 'r["run"]["state"] == "complete"'
+expect 0 "$novacore" --profile dev --benchmark host --set goal.host.rate=50/s
+says "host.rate" # the table names no target
+expect 2 "$novacore" --profile dev --benchmark sides
+says "there is nothing to run on"
+
+note "two targets: refused with a way out, left out of a suite, run with a twin"
+expect 2 "$novacore" --profile dev "${sim[@]}" --benchmark two
+says "needs 2 targets and there is 1; add --pair local"
+expect 0 "$novacore" --profile dev "${sim[@]}" --set run.suite=sides,two --format json --output b.json
+check b.json 'len(r["steps"]) == 1 and r["skipped"][0]["benchmark"] == "two" and "--pair local" in r["skipped"][0]["fix"]'
+expect 0 "$novacore" --profile dev "${sim[@]}" --set run.suite=sides,two --pair local --format json --output b.json
+check b.json '[t["name"] for t in r["targets"]] == ["local", "local-twin"] and r["targets"][1]["uri"] == "sim:twin"'
+check b.json '[s["targets"] for s in r["steps"]] == [[0], [0, 1]] and all(s["state"] == "done" for s in r["steps"])'
+nothing_left
+expect 0 "$novacore" --profile dev --target sim=sim:a --target sim=sim:b --set hypervisor.sim.clock=virtual \
+  --benchmark two --benchmark all --benchmark sides --format json --output b.json
+check b.json '[s["targets"] for s in r["steps"]] == [[0, 1], [0, 1], [0], [1]]'
+check b.json 'all(s["state"] == "done" for s in r["steps"])'
+expect 2 "$novacore" --profile dev "${sim[@]}" --pair remote
+says '--pair takes "local"'
+
+note "killed while it migrates to a twin: nothing is left"
+for nap in 0.3 0.6 0.9; do
+  "$novacore" --profile dev --plugin sim --set hypervisor.sim.clock=real --set hypervisor.sim.migrate=constant:2s \
+    --benchmark two --pair local >out 2>err </dev/null &
+  parent=$!
+  sleep $nap
+  kill -9 $parent
+  wait $parent 2>/dev/null || true
+done
+expect 0 "$novacore" clean
+nothing_left
