@@ -131,7 +131,7 @@ static BENCHMARK: Table<nova_benchmark> = Table(nova_benchmark {
     struct_size: size_of::<nova_benchmark>() as u32,
     flags: 0,
     targets_min: 1,
-    reserved: 0,
+    targets_max: 0,
     needs: NEEDS.0.as_ptr(),
     metrics: METRICS.0.as_ptr(),
     create: Some(create),
