@@ -3,7 +3,7 @@
  * Quantiles and their exact intervals. Binomial probabilities are summed outward from the mode as
  * weights and normalised at the end: no factorial, no cancellation, n into the millions.
  */
-#include "core/stats/stats.h"
+#include "core/stats/numbers.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,8 +12,6 @@
 
 /* Weights below this share of the mode's cannot change a sum of doubles. */
 #define NEGLIGIBLE 1e-25
-/* Rounding in the sums, so that a probability that equals a limit is not taken for beyond it. */
-#define ROUNDING 1e-12
 
 static int compare(const void *a, const void *b)
 {
@@ -30,7 +28,7 @@ void nova_stats_sort(double *values, size_t count)
 
 double nova_stats_quantile(const double *sorted, size_t count, double q)
 {
-	double rank = ceil(q * (double)count - ROUNDING);
+	double rank = ceil(q * (double)count - NOVA_ROUNDING);
 
 	if (rank < 1)
 		rank = 1;
@@ -41,10 +39,7 @@ double nova_stats_quantile(const double *sorted, size_t count, double q)
 
 double nova_stats_median(const double *sorted, size_t count)
 {
-	double low = sorted[(count - 1) / 2], high = sorted[count / 2];
-
-	/* Equal first: the mean of two infinities of one sign is that infinity, not NaN. */
-	return low == high ? low : low + (high - low) / 2;
+	return nova_midpoint(sorted[(count - 1) / 2], sorted[count / 2]);
 }
 
 /* A binomial distribution's part that matters: weights of k = first … last, relative to the mode's.
@@ -91,7 +86,7 @@ static size_t lower_rank(const struct binomial *b, double limit, double *probabi
 	double weight = b->first_weight, sum = 0;
 	size_t k = b->first;
 
-	while (k < b->last && (sum + weight) / b->total <= limit + ROUNDING) {
+	while (k < b->last && (sum + weight) / b->total <= limit + NOVA_ROUNDING) {
 		sum += weight;
 		weight = next_weight(b, weight, k);
 		k++;
@@ -107,7 +102,7 @@ static size_t upper_rank(const struct binomial *b, double level, double *probabi
 	size_t k = b->first;
 
 	for (;; k++) {
-		if (sum / b->total >= level - ROUNDING || k > b->last)
+		if (sum / b->total >= level - NOVA_ROUNDING || k > b->last)
 			break;
 		sum += weight;
 		weight = next_weight(b, weight, k);
@@ -146,7 +141,7 @@ size_t nova_stats_interval_needs(double q, double level)
 	if (!in_range(q, level))
 		return 0;
 	/* The outermost values must leave at most `tail` outside: edge^n ≤ tail. */
-	return (size_t)ceil(log(tail) / log(edge) - ROUNDING);
+	return (size_t)ceil(log(tail) / log(edge) - NOVA_ROUNDING);
 }
 
 size_t nova_stats_upper(size_t count, double q, double level)
@@ -164,7 +159,7 @@ size_t nova_stats_upper_needs(double q, double level)
 {
 	if (!in_range(q, level))
 		return 0;
-	return (size_t)ceil(log(1 - level) / log(q) - ROUNDING);
+	return (size_t)ceil(log(1 - level) / log(q) - NOVA_ROUNDING);
 }
 
 static void too_small(struct nova_estimate *estimate, size_t count, size_t needs)

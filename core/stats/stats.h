@@ -66,7 +66,7 @@ void nova_stats_summarise(const double *sorted, size_t count, double level,
 /* --- two samples --------------------------------------------------------------------------------
  */
 
-/* A difference or a ratio, with its interval. */
+/* A difference or a ratio, with its interval. What is not known is NAN. */
 struct nova_effect {
 	bool available;          /* the interval; the value is there from one value a side on */
 	double value, low, high; /* a ratio: b / a; a difference: b - a */
@@ -77,32 +77,38 @@ struct nova_effect {
 /*
  * How `b` differs from `a`: Hodges–Lehmann, the median of all differences b_j - a_i, with the
  * interval that inverts the Mann–Whitney test (Hollander, Wolfe & Chicken, Nonparametric
- * Statistical Methods, 3rd ed. 2014, section 4.3). Exact for small samples, else by the normal
- * approximation with ties. Any order. O(n log n) time in the number of values, never O(n²) memory.
+ * Statistical Methods, 3rd ed. 2014, section 4.3). Its ranks are exact where a_count · b_count ≤
+ * 2500, else of the normal limit; without a correction for ties, with which it covers at least what
+ * it claims. Two equal infinities do not differ. Any order. O(n log n) time in the number of
+ * values, O(n) memory.
  */
 void nova_stats_shift(const double *a, size_t a_count, const double *b, size_t b_count,
                       double level, struct nova_effect *effect);
-/* The same on logarithms: b / a. All values > 0, else it is not available and says so. */
+/* The same on logarithms: b / a. All values > 0 and finite, else there is no value either and `why`
+ * says so; this goes for all ratios here. */
 void nova_stats_ratio(const double *a, size_t a_count, const double *b, size_t b_count,
                       double level, struct nova_effect *effect);
 /*
  * Of pairs: Hodges–Lehmann on log(b_i / a_i), the median of Walsh averages, with the interval that
- * inverts Wilcoxon's signed-rank test (Hollander, section 3.3); exact up to n = 50.
+ * inverts Wilcoxon's signed-rank test (Hollander, section 3.3); its ranks are exact up to n = 50.
+ * O(n log n) time, O(n) memory.
  */
 void nova_stats_ratio_paired(const double *a, const double *b, size_t count, double level,
                              struct nova_effect *effect);
-/* Ratio of the quantiles `q`, with a percentile bootstrap interval of `rounds` resamples. */
+/* Ratio of the quantiles `q`, with a percentile bootstrap interval of `rounds` resamples. Each side
+ * needs as many values as nova_stats_interval_needs(q, level) says. O(n log n + rounds log rounds).
+ */
 void nova_stats_ratio_bootstrap(const double *a, size_t a_count, const double *b, size_t b_count,
                                 double q, double level, uint32_t rounds, uint64_t seed,
                                 struct nova_effect *effect);
 
 /* Mann–Whitney, two-sided, mid-ranks for ties; exact without ties where a_count · b_count ≤ 2500,
- * else normal with tie and continuity correction. 1 if either side is empty. */
+ * else normal with tie and continuity correction. 1 if either side is empty. O(n log n). */
 double nova_stats_mann_whitney(const double *a, size_t a_count, const double *b, size_t b_count);
 /*
  * Permutation test of pairs that were run in a drawn order: the sign of each log ratio flips.
  * Two-sided, statistic: mean; all 2^n flips up to n = 16, else `rounds` drawn ones, (hits + 1) /
- * (rounds + 1) (Phipson & Smyth 2010).
+ * (rounds + 1) (Phipson & Smyth 2010). 1 (no evidence) if a value is not > 0 and finite.
  */
 double nova_stats_permutation_paired(const double *a, const double *b, size_t count,
                                      uint32_t rounds, uint64_t seed);
@@ -111,42 +117,55 @@ double nova_stats_permutation_paired(const double *a, const double *b, size_t co
  */
 
 /*
- * A test that may be looked at after every pair and still errs with at most `alpha` over all looks
- * (Ville's inequality on an e-process; Ramdas et al., Statistical Science 2023). It bets on the
- * signs and signed ranks of log(b / a) being symmetric around `log(1 + margin)` and around
- * `log(1 - margin)`: nothing is assumed of the values' distribution. What it needs is O(n) memory
- * and O(log n) time for a pair.
+ * A test that may be looked at after every pair. With probability 1 - alpha its interval [low,
+ * high] holds the median of b / a at all times, from the first pair to the last; so an error in any
+ * of what it says, ever, has at most the probability alpha. It bets on signs only, on which side of
+ * a line a ratio falls: of the values nothing is assumed but that each pair's ratio has that
+ * median, whatever came before. Skew, spikes, heavy tails and ties cost time, not validity. The
+ * method and its sources: core/stats/sequential.c; measured:
+ * tests/unit/stats/test_sequential_rates.c.
+ *
+ * O(n) memory; a pair costs O(√n) time and a move within the sorted ratios.
  */
 struct nova_sequential;
+/* alpha in (0, 1), minimum_effect in [0, 1); NULL if not. With 0 it never says SAME. */
 struct nova_sequential *nova_sequential_new(double alpha, double minimum_effect);
-void nova_sequential_free(struct nova_sequential *test);
-void nova_sequential_add(struct nova_sequential *test, double a, double b);
+void nova_sequential_free(struct nova_sequential *test); /* NULL is fine */
+/*
+ * Returns false, and the pair does not count, if it has no ratio: a value that is not > 0, or both
+ * infinite. One infinite value, a timeout, counts.
+ */
+bool nova_sequential_add(struct nova_sequential *test, double a, double b);
 enum nova_sequential_state {
 	NOVA_SEQUENTIAL_UNDECIDED = 0,
-	NOVA_SEQUENTIAL_GREATER, /* b > a */
-	NOVA_SEQUENTIAL_LESS,    /* b < a */
-	NOVA_SEQUENTIAL_SAME     /* |b / a - 1| < minimum_effect, either way */
+	NOVA_SEQUENTIAL_GREATER, /* b > a by more than minimum_effect */
+	NOVA_SEQUENTIAL_LESS,    /* b < a by more than minimum_effect */
+	NOVA_SEQUENTIAL_SAME     /* |b / a - 1| < minimum_effect */
 };
 struct nova_sequential_view {
 	enum nova_sequential_state state; /* stays once it is decided */
 	size_t pairs, decided_at;         /* pairs when it was decided, 0 if not */
-	double e_greater, e_less;         /* evidence against "not greater", "not less" */
-	double p;                         /* always-valid, two-sided */
-	double ratio, low, high;          /* median of b / a, confidence sequence (NaN: not yet) */
+	/* Evidence (e-values, now) against "at most 1 + minimum_effect" and against "at least 1 -
+	 * minimum_effect"; either decides when it reaches 2 / alpha. */
+	double e_greater, e_less;
+	double p;                /* always-valid, two-sided, of a median that is 1 */
+	double ratio, low, high; /* median of b / a, and the sequence (NAN: not yet) */
 };
 void nova_sequential_look(const struct nova_sequential *test, struct nova_sequential_view *view);
 
 /* --- many tests, planning -----------------------------------------------------------------------
  */
 
-/* Benjamini–Hochberg: `p` becomes adjusted p-values, in place and in the same order. */
+/* Benjamini–Hochberg: `p` becomes adjusted p-values, in place and in the same order. O(n log n). */
 void nova_stats_fdr(double *p, size_t count);
 
 /*
  * How many values a side a comparison needs to find a relative `effect` at a coefficient of
- * variation `cv`, two-sided error `alpha`, `power`: normal theory, divided by Mann–Whitney's
- * efficiency (3/π) so that it holds for the tests above; `paired` with the correlation `rho`.
- * effect, cv > 0; alpha, power in (0, 1). 0: out of range. At most SIZE_MAX.
+ * variation `cv` (of each side), two-sided error `alpha`, `power`, by the rank tests above: their
+ * power under log-normal values, by Lehmann's approximation with the tests' exact limits
+ * (core/stats/plan.c); simulated power is within 0.02 of it, or more where n is so small that it
+ * comes in steps. `paired`: how many pairs, whose values correlate by `rho`.
+ * effect, cv > 0; alpha, power in (0, 1); rho in (-1, 1). 0: out of range. At most SIZE_MAX.
  */
 size_t nova_stats_samples(double effect, double cv, double alpha, double power, bool paired,
                           double rho);
@@ -154,14 +173,18 @@ size_t nova_stats_samples(double effect, double cv, double alpha, double power, 
 /* --- series over time ---------------------------------------------------------------------------
  */
 
-/* Median of pairwise slopes (Sen 1968) with its interval; `t` NULL: 0, 1, 2 … Up to 2,000 points
- * all pairs, beyond that a drawn sample of 2·10^6 pairs (seeded). */
+/* Median of all pairwise slopes with its interval (Sen 1968; the ranks by Kendall's variance, with
+ * ties); `t` NULL: 0, 1, 2 … Finite values in any order. O(n log n) time, O(n) memory. */
 void nova_stats_theil_sen(const double *t, const double *y, size_t count, double level,
-                          uint64_t seed, struct nova_effect *slope);
-/* Mann–Kendall's trend test, its variance corrected for autocorrelation (Hamed & Rao 1998).
- * Two-sided p; `*tau` may be NULL. */
+                          struct nova_effect *slope);
+/*
+ * Mann–Kendall's trend test, its variance corrected for autocorrelation by Hamed & Rao's formula
+ * (1998), with the correlations of a first-order model (core/stats/trend.c says why; simulated at
+ * 0.05 and 100 points: 0.05 at autocorrelation 0.5, 0.06 at 0.8, 0.04 without). Two-sided p; *tau
+ * (may be NULL) is Kendall's tau-b. 1 and 0 below 3 values or if all are equal. O(n log n).
+ */
 double nova_stats_mann_kendall(const double *y, size_t count, double *tau);
-/* Lag-1 autocorrelation of the ranks, in [-1, 1]; 0 below 4 values. */
+/* Lag-1 autocorrelation of the ranks, in [-1, 1]; 0 below 4 values. O(n log n). */
 double nova_stats_rank_autocorrelation(const double *y, size_t count);
 
 /* --- change points ------------------------------------------------------------------------------

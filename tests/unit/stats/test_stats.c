@@ -3,25 +3,7 @@
  * Quantiles and intervals against published values, against direct summation, and by simulation:
  * an interval that claims 95 % must hold the truth as often as theory says.
  */
-#include "core/stats/stats.h"
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-/* cmocka's own compares as float. */
-#define assert_near(actual, expected, tolerance)                                                   \
-	do {                                                                                       \
-		double a_ = (actual), e_ = (expected);                                             \
-		if (!(fabs(a_ - e_) <= (tolerance)))                                               \
-			fail_msg("%s is %.15g, not %.15g", #actual, a_, e_);                       \
-	} while (0)
+#include "check.h"
 
 #define assert_ranks(n, q, level, l, h, c)                                                         \
 	do {                                                                                       \
@@ -220,26 +202,17 @@ static void summary_says_why_a_claim_is_absent(void **state)
 	assert_string_equal(summary.median.why, "n too small (0 < 6)");
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static double uniform(uint64_t *seed)
-{
-	uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
 /* Exponential, so far from symmetric: its quantile q is -ln(1 - q). */
 static unsigned covered(uint64_t seed, size_t n, double q, unsigned trials)
 {
 	struct nova_ranks ranks = nova_stats_interval(n, q, 0.95);
 	double truth = -log1p(-q), values[64];
+	struct source source = {.seed = seed};
 	unsigned count = 0;
 
 	for (unsigned t = 0; t < trials; t++) {
 		for (size_t i = 0; i < n; i++)
-			values[i] = -log1p(-uniform(&seed));
+			values[i] = -log1p(-draw(&source));
 		nova_stats_sort(values, n);
 		count += values[ranks.low - 1] <= truth && truth <= values[ranks.high - 1];
 	}
@@ -256,12 +229,10 @@ static void simulated_coverage_is_the_claimed_one(void **state)
 	for (size_t s = 0; s < 5; s++)
 		for (size_t c = 0; c < 4; c++) {
 			double expected = nova_stats_interval(counts[c], 0.5, 0.95).coverage;
-			/* Five standard deviations: one false alarm in 80,000 such tests. */
-			double tolerance = 5 * sqrt(expected * (1 - expected) / trials);
 
 			assert_true(expected >= 0.95);
 			assert_near((double)covered(seeds[s], counts[c], 0.5, trials) / trials,
-			            expected, tolerance);
+			            expected, sampling_error(expected, trials));
 		}
 }
 
