@@ -163,6 +163,8 @@ static struct nova_shape merge_shape(const struct nova_shape *wanted, const char
 	nova_struct_take(&over, sizeof(over), wanted);
 	json_array_foreach(list, index, knob) if (count < 63) knobs[count++] =
 	        json_string_value(knob);
+	for (const char *const *more = over.knobs; more && *more && count < 63; more++)
+		knobs[count++] = *more;
 	knobs[count] = NULL;
 	shape.boot = over.boot ? over.boot : (uint32_t)configured("boot");
 	shape.vcpus = over.vcpus ? over.vcpus : (uint32_t)configured("vcpus");
@@ -174,7 +176,7 @@ static struct nova_shape merge_shape(const struct nova_shape *wanted, const char
 	shape.initrd = over.initrd ? over.initrd : configured_text("initrd");
 	shape.cmdline = over.cmdline ? over.cmdline : configured_text("cmdline");
 	shape.networks = over.networks;
-	shape.knobs = over.knobs ? over.knobs : knobs;
+	shape.knobs = knobs;
 	shape.arguments = over.arguments;
 	shape.place = over.place ? over.place : configured_text("place");
 	return shape;

@@ -7,7 +7,7 @@ set(pkgconfigdir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 set(templatedir ${CMAKE_INSTALL_DATADIR}/novacore/template)
 
 # Archives keep their debugging information; it shall not name the tree they were built in.
-foreach(target novacore_testhost novacore_helpers)
+foreach(target novacore_testhost novacore_workload novacore_helpers)
   if(TARGET ${target})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_compile_options(${target} PRIVATE
@@ -19,8 +19,9 @@ endforeach()
 
 set_target_properties(novacore_sdk_headers PROPERTIES EXPORT_NAME headers)
 set_target_properties(novacore_testhost PROPERTIES EXPORT_NAME testhost)
+set_target_properties(novacore_workload PROPERTIES EXPORT_NAME workload)
 set_target_properties(novacore-manifest PROPERTIES EXPORT_NAME manifest)
-install(TARGETS novacore_sdk_headers novacore_testhost novacore-manifest EXPORT NovacoreSDKTargets
+install(TARGETS novacore_sdk_headers novacore_testhost novacore_workload novacore-manifest EXPORT NovacoreSDKTargets
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT sdk
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(EXPORT NovacoreSDKTargets NAMESPACE NovacoreSDK:: DESTINATION ${cmakedir} COMPONENT sdk)

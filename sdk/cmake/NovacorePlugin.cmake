@@ -6,7 +6,7 @@
 #                                         run by ctest as <kind>_<name>
 #     [MANUAL name.md]                    its manual page; default: <name>.md, if that is there
 #     [PACKAGES libvirt …]                pkg-config names, linked to plugin and test
-#     [LIBRARIES m …]                     linked as they are, to both; NovacoreSDK::helpers
+#     [LIBRARIES m …]                     linked as they are, to both; NovacoreSDK::helpers, …::workload
 #     [TEST_PACKAGES cmocka …]            linked to the test alone
 #     [PROFILE hpc.conf]                  kind profile: its settings, embedded as text
 #     [SUMMARY "one line"]                kind profile without SOURCES

@@ -13,8 +13,8 @@ function(novacore_fuzzer thing)
   target_include_directories(fuzz_${thing} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(fuzz_${thing} PRIVATE novacore_flags)
   foreach(room IN LISTS ARG_ROOMS)
-    if(room STREQUAL "helpers") # of the SDK
-      set(room NovacoreSDK::helpers)
+    if(room MATCHES "^(helpers|workload)$") # of the SDK
+      set(room NovacoreSDK::${room})
     else()
       set(room nova_${room})
     endif()

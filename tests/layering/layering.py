@@ -43,7 +43,7 @@ def resolve(tree, path, quoted, angled):
             return beside
     name = os.path.normpath(name)
     if name.startswith("novacore/"):
-        for part in ("tools/", "testhost/", "helpers/", "validator/"):
+        for part in ("tools/", "testhost/", "helpers/", "workload/", "validator/"):
             if os.path.exists(os.path.join(tree, "sdk", part, "include", name)):
                 return "sdk/" + part + "include/" + name
         return "sdk/include/" + name
@@ -74,7 +74,8 @@ def judge(path, target):
     if path.startswith("sdk/"):
         return None if target.startswith("sdk/") else "the sdk includes only itself, not " + target
     own = "/".join(path.split("/")[:3]) + "/"
-    shipped = ("sdk/include/novacore/", "sdk/helpers/include/novacore/")
+    shipped = ("sdk/include/novacore/", "sdk/helpers/include/novacore/",
+               "sdk/workload/include/novacore/")
     if target.startswith(shipped) or target.startswith(own):
         return None
     if os.path.basename(path).startswith("test_") and target.startswith("sdk/testhost/include/"):

@@ -7,12 +7,13 @@
 #include <string.h>
 
 static const char *const able[] = {
-        NOVA_CAN_CREATE,  NOVA_CAN_CLONE,    NOVA_CAN_START,  NOVA_CAN_SHUTDOWN, NOVA_CAN_PAUSE,
-        NOVA_CAN_RESET,   NOVA_CAN_SNAPSHOT, NOVA_CAN_EXEC,   NOVA_CAN_READY,    NOVA_CAN_STATS,
-        NOVA_CAN_ADDRESS, NOVA_CAN_KNOBS,    NOVA_CAN_DIRECT, NOVA_CAN_DISK,     NULL};
+        NOVA_CAN_CREATE, NOVA_CAN_CLONE, NOVA_CAN_START,    NOVA_CAN_SHUTDOWN,
+        NOVA_CAN_PAUSE,  NOVA_CAN_RESET, NOVA_CAN_SNAPSHOT, NOVA_CAN_EXEC,
+        NOVA_CAN_READY,  NOVA_CAN_STATS, NOVA_CAN_ADDRESS,  NOVA_CAN_KNOBS,
+        NOVA_CAN_DIRECT, NOVA_CAN_DISK,  NOVA_CAN_PIN,      NULL};
 /* What works with files or sockets of the machine that novacore runs on. */
-static const char *const here[] = {NOVA_CAN_BEAT, NOVA_CAN_STUB, NOVA_CAN_IMAGE, NOVA_CAN_NETWORK,
-                                   NULL};
+static const char *const here[] = {NOVA_CAN_BEAT,    NOVA_CAN_STUB,  NOVA_CAN_IMAGE,
+                                   NOVA_CAN_NETWORK, NOVA_CAN_PLACE, NULL};
 
 static void put_version(struct kvm *self, nova_op op, const char *key, unsigned long number)
 {

@@ -62,6 +62,8 @@
 #define NOVA_CAN_PARALLEL  "parallel"      /* nova_migrate.channels above 1 */
 #define NOVA_CAN_KNOBS     "knobs"
 #define NOVA_CAN_TWIN      "twin"
+#define NOVA_CAN_PIN       "pin"   /* the knob vm.cpu.pin: one host CPU set for each vCPU, "0:1" */
+#define NOVA_CAN_PLACE     "place" /* nova_shape.place is honoured */
 
 /* A VM that exists. `id` is what the driver put as NOVA_FIELD_ID, or NULL after a crash: then look
  * the VM up by its name. */
@@ -97,7 +99,9 @@ struct nova_shape {
 	const char *heartbeat;
 	const char *const
 	        *networks; /* from net_create or the target's own, NULL-terminated, or NULL */
-	const char *const *knobs; /* "vm.disk.cache=none", NULL-terminated, or NULL */
+	/* "vm.disk.cache=none", NULL-terminated, or NULL; of one that is there twice the last
+	 * counts. A benchmark's come after the configured ones. */
+	const char *const *knobs;
 	/* Only from a benchmark, with NOVA_BOOT_DIRECT: the host adds it to `cmdline`, and drivers
 	 * never see it. NULL: nothing. */
 	const char *arguments;
