@@ -154,6 +154,10 @@ const struct nova_spec keys_of_shape[] = {
         SIZE("disk", "size of the disk; 0: that of the image", "0", NULL, "0"),
         CHOICE("boot", "how the VM boots", boots, "direct"),
         TEXT("image", "image that the VM boots, instead of guest.image", NULL),
+        TEXT("place",
+             "where the disk lies: a directory of the hypervisor's host, a datastore or storage by "
+             "its own name; without it, where the driver puts disks",
+             NULL),
         LIST("knobs", "settings of the VM, such as vm.disk.cache=none", NULL),
         {0},
 };

@@ -414,11 +414,12 @@ static json_t *make_shape(const struct nova_config *config, struct nova_error *e
 	for (uint32_t i = 0; boot && boot_names[i]; i++)
 		if (!strcmp(boot, boot_names[i]))
 			kind = i + 1;
-	return json_pack("{ss si sO? sO? sO? sO? sO?}", "name", name, "boot", (int)kind, "vcpus",
-	                 json_object_get(values, "vcpus"), "memory_bytes",
+	return json_pack("{ss si sO? sO? sO? sO? sO? sO?}", "name", name, "boot", (int)kind,
+	                 "vcpus", json_object_get(values, "vcpus"), "memory_bytes",
 	                 json_object_get(values, "memory"), "disk_bytes",
 	                 json_object_get(values, "disk"), "image", json_object_get(values, "image"),
-	                 "knobs", json_object_get(values, "knobs"));
+	                 "place", json_object_get(values, "place"), "knobs",
+	                 json_object_get(values, "knobs"));
 }
 
 static int64_t widest(const json_t *plan)

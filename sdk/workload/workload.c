@@ -139,6 +139,20 @@ static void add_evidence(char why[WHY_BYTES], const char *label, const char *tex
 	why[used] = '\0';
 }
 
+/* To the log only what it has not just heard: a run of many replicates mostly fails in one way. */
+static void say_reason(struct nova_workload *work, const char *why)
+{
+	char line[sizeof(work->last_reason)];
+
+	snprintf(line, sizeof(line), "%.*s", (int)sizeof(line) - 1, why);
+	for (char *c = line; *c; c++)
+		*c = *c == '\n' || *c == '\t' ? ' ' : *c;
+	if (strcmp(line, work->last_reason) == 0)
+		return;
+	snprintf(work->last_reason, sizeof(work->last_reason), "%s", line);
+	work->host->log(work->run, NOVA_SAY_WARNING, line);
+}
+
 /* What was printed on standard error is short, and says more. */
 static void fail(struct nova_workload *work, const struct nova_metric *const *metrics,
                  uint32_t status, const char *reason)
@@ -148,6 +162,7 @@ static void fail(struct nova_workload *work, const struct nova_metric *const *me
 	snprintf(why, sizeof(why), "%.1500s", reason);
 	add_evidence(why, "; standard error: ", work->texts[1]);
 	add_evidence(why, "; standard output: ", work->texts[0]);
+	say_reason(work, why);
 	for (; *metrics; metrics++)
 		put_sample(work, *metrics, status, 0, why);
 }
@@ -284,12 +299,13 @@ static void judge_end(struct nova_workload *work, const char *program, char reas
 	work->output = work->texts[0] ? work->texts[0] : "";
 	while (known->name && strcmp(known->name, program) != 0)
 		known++;
+	known = known->name ? known : work->kind->programs; /* a shell runs the first */
 	if (signal)
 		snprintf(reason, 512, "%s was ended by signal %lld", program, (long long)signal);
-	else if (ended == NOT_FOUND && known->name)
+	else if (ended == NOT_FOUND)
 		snprintf(reason, 512,
 		         "%s is not there (exit status 127); install the package %s in the image",
-		         program, known->package);
+		         known->name, known->package);
 	else if (ended == STATUS_UNSEEN)
 		snprintf(reason, 512, "how %s ended is not known", program);
 	else if (ended != 0)

@@ -71,11 +71,11 @@ NOVA_WORKLOAD_PARAMETER(P_DURATION, DURATION, "duration", "2s",
                         "How long each of sysbench's four passes runs, in whole seconds",
                         .minimum = "1s", .maximum = "1h");
 NOVA_WORKLOAD_PARAMETER(P_STREAM, BOOLEAN, "stream", "true", "Run stress-ng's stream, too");
-NOVA_WORKLOAD_PARAMETER(P_STREAM_CACHE, SIZE, "stream_cache", "16MiB",
+NOVA_WORKLOAD_PARAMETER(P_STREAM_CACHE, SIZE, "stream_cache", "8MiB",
                         "The cache that stream's arrays must not fit in; together they take twelve "
                         "times as much of the VM's memory",
                         .minimum = "1MiB", .maximum = "4GiB");
-NOVA_WORKLOAD_PARAMETER(P_STREAM_DURATION, DURATION, "stream_duration", "5s",
+NOVA_WORKLOAD_PARAMETER(P_STREAM_DURATION, DURATION, "stream_duration", "8s",
                         "How long the stream runs, in whole seconds; stress-ng tells no rate for "
                         "less than 5",
                         .minimum = "5s", .maximum = "1h");
@@ -115,8 +115,8 @@ static int create(const struct nova_host *host, const struct nova_lab *lab, nova
 	self->block_bytes = 1 << 20;
 	self->duration_ns = 2 * NOVA_WORKLOAD_SECOND_NS;
 	self->stream = 1;
-	self->cache_bytes = 16 << 20;
-	self->stream_ns = 5 * NOVA_WORKLOAD_SECOND_NS;
+	self->cache_bytes = 8 << 20;
+	self->stream_ns = 8 * NOVA_WORKLOAD_SECOND_NS;
 	host->param_i64(run, "block", 0, &self->block_bytes);
 	host->param_i64(run, "duration", 0, &self->duration_ns);
 	host->param_i64(run, "stream", 0, &self->stream);
@@ -186,7 +186,7 @@ static void stream(struct memory *self)
 	struct nova_workload *work = &self->work;
 	char threads[24], cache[32], seconds[32];
 	const char *argv[] = {"stress-ng", "--stream",  threads,  "--stream-l3-size", cache, "-t",
-	                      seconds,     "--metrics", "--yaml", "/dev/stdout",      NULL};
+	                      seconds,     "--metrics", "--yaml", "/proc/self/fd/1",  NULL};
 	struct nova_report report;
 	double bytes_per_s;
 

@@ -127,6 +127,11 @@ int kvm_vm_clone(void *instance, nova_op op, const char *name, const struct nova
 int kvm_vm_delete(void *instance, nova_op op, const struct nova_ref *ref);
 int kvm_vm_list(void *instance, nova_op op, const char *prefix);
 
+/* place.c: NULL: the run's own directory. The disk's path, free(); it is not made yet. */
+int kvm_place_disk(struct kvm *self, nova_op op, const char *name, const char *place, char **disk);
+/* After its disk was deleted, or to delete it where nothing else knows of it. */
+void kvm_place_forget(struct kvm *self, const char *name);
+
 /* disk.c */
 struct kvm_spec;
 int kvm_disk_overlay(struct kvm *self, nova_op op, const char *overlay, const char *backing,

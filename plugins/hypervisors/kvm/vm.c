@@ -146,15 +146,16 @@ static int fill(struct kvm *self, nova_op op, const char *name, const struct nov
 		spec->beat_host = making->beat;
 		spec->beat_port = port;
 	}
-	making->disk = kvm_format("%s/%s.qcow2", self->run, name);
 	making->console = kvm_format("%s/%s.console", self->run, name);
-	if (!making->disk || !making->console)
+	if (!making->console)
 		return memory(self, op);
-	spec->disk = shape->image || shape->disk_bytes ? making->disk : NULL;
 	spec->console = making->console;
 	int status = shape->boot == NOVA_BOOT_DIRECT ? find_kernel(self, op, shape) : NOVA_DONE;
 	if (status == NOVA_DONE)
 		status = find_image(self, op, shape, making);
+	if (status == NOVA_DONE)
+		status = kvm_place_disk(self, op, name, shape->place, &making->disk);
+	spec->disk = shape->image || shape->disk_bytes ? making->disk : NULL;
 	if (status == NOVA_DONE)
 		status = join_networks(self, op, name, shape, making);
 	return status;
@@ -269,6 +270,7 @@ static int make(struct kvm *self, nova_op op, const char *name, const struct nov
 	if (status != NOVA_DONE) {
 		if (making.disk)
 			unlink(making.disk);
+		kvm_place_forget(self, name);
 		if (making.console)
 			unlink(making.console);
 	}
@@ -355,6 +357,7 @@ int kvm_vm_delete(void *instance, nova_op op, const struct nova_ref *ref)
 	domain = ref->id && *ref->id ? virDomainLookupByUUIDString(self->connection, ref->id)
 	                             : virDomainLookupByName(self->connection, ref->name);
 	if (!domain && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
+		kvm_place_forget(self, ref->name); /* made, and killed before it was defined */
 		kvm_watch_forget(self, ref->name);
 		return NOVA_DONE;
 	}
@@ -370,8 +373,10 @@ int kvm_vm_delete(void *instance, nova_op op, const struct nova_ref *ref)
 		delete_file(doc, "/domain/devices/disk[1]/source/@file", ref->name, ".qcow2");
 		delete_file(doc, "/domain/devices/serial[1]/source/@path", ref->name, ".console");
 	}
-	if (status == NOVA_DONE)
+	if (status == NOVA_DONE) {
+		kvm_place_forget(self, ref->name);
 		kvm_watch_forget(self, ref->name);
+	}
 	free(text);
 	xmlFreeDoc(doc);
 	virDomainFree(domain);

@@ -120,8 +120,9 @@ struct nova_workload {
 	const char *place;
 	uint64_t memory_bytes;
 	uint32_t outcome, said;
-	int status; /* how the replicate goes: NOVA_DONE, or why it is over */
-	int stop;   /* what replicate must return at once */
+	char last_reason[400]; /* of a failure, as logged */
+	int status;            /* how the replicate goes: NOVA_DONE, or why it is over */
+	int stop;              /* what replicate must return at once */
 	struct nova_workload_reading before, guest_before;
 };
 
