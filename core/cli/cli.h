@@ -71,6 +71,7 @@ int nova_command_plugin(int argc, char **argv);
 int nova_command_config(int argc, char **argv);
 int nova_command_profile(int argc, char **argv);
 int nova_command_results(int argc, char **argv);
+int nova_command_plan_samples(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);
 int nova_command_complete(int argc, char **argv);

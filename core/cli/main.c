@@ -15,6 +15,8 @@ static const struct {
         {"run", nova_command_run, "run a profile's suite on a hypervisor (also without \"run\")"},
         {"status", nova_command_status, "what is running now, and how far it is"},
         {"results", nova_command_results, "list, show, export, import and delete results"},
+        {"plan-samples", nova_command_plan_samples,
+         "how many VMs a comparison needs, and how long they take"},
         {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
         {"doctor", nova_command_doctor, "check this host and name each fix"},
         {"plugin", nova_command_plugin, "list, write, check and sign plugins"},
@@ -39,7 +41,7 @@ static void print_help(FILE *out)
 	        "Commands:\n");
 	for (size_t i = 0; i < NOVA_COUNT(commands); i++)
 		if (commands[i].doc)
-			fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].doc);
+			fprintf(out, "  %-12s  %s\n", commands[i].name, commands[i].doc);
 	fprintf(out, "\nnovacore COMMAND --help explains a command by examples. novacore --version "
 	             "prints the "
 	             "version.\n");

@@ -169,6 +169,11 @@ void nova_stats_fdr(double *p, size_t count);
  */
 size_t nova_stats_samples(double effect, double cv, double alpha, double power, bool paired,
                           double rho);
+/* Coefficient of variation, standard deviation (n - 1) over mean, with a percentile bootstrap
+ * interval of `rounds` resamples; values finite and with a mean above 0; an interval from n = 6 on.
+ * O(n · rounds). */
+void nova_stats_variation(const double *values, size_t count, double level, uint32_t rounds,
+                          uint64_t seed, struct nova_effect *variation);
 
 /* --- series over time ---------------------------------------------------------------------------
  */

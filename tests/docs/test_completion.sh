@@ -35,7 +35,7 @@ nothing() {
 
 note 'commands, actions and options are those of --help'
 expect 0 "$novacore" --help
-mapfile -t commands < <(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$scratch/out")
+mapfile -t commands < <(sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$scratch/out")
 only 'novacore ' "${commands[@]}"
 only 'novacore resu' results
 nothing 'novacore nosuch '
@@ -69,6 +69,8 @@ only 'novacore run --format ' table json csv junit
 only 'novacore profile list --format ' table json
 only 'novacore config keys --format ' table json markdown
 only 'novacore --fail-on ' goal
+only 'novacore plan-samples --format ' table json
+only 'novacore plan-samples --benchmark life' lifecycle
 only 'novacore profile optimize dev --workload ml,lat' ml,latency-sensitive
 nothing 'novacore --seed '
 

@@ -30,7 +30,7 @@ note 'every command, and every action with a help of its own'
 expect 0 "$novacore" --help
 check_help "$scratch/out" novacore
 cp "$scratch/examples" "$scratch/all"
-mapfile -t commands < <(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$scratch/out")
+mapfile -t commands < <(sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$scratch/out")
 [ ${#commands[@]} -gt 5 ] || fail 'novacore --help lists too few commands'
 for command in "${commands[@]}"; do
   expect 0 "$novacore" "$command" --help

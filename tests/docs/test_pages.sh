@@ -20,10 +20,10 @@ compare() { diff <(options_of_help "$1") <(options_of_page "$2") | grep '^[<>]' 
 
 note 'the commands are those of novacore(1), and each has its page'
 expect 0 "$novacore" --help
-sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$scratch/out" | sort >"$scratch/commands"
+sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' "$scratch/out" | sort >"$scratch/commands"
 [ "$(wc -l <"$scratch/commands")" -gt 5 ] || fail 'novacore --help lists too few commands'
 text "$manual/man1/novacore.1" >"$scratch/novacore.txt"
-sed -n '/^COMMANDS/,/^OPTIONS/s/^ \{5,7\}\([a-z]*\)$/\1/p' "$scratch/novacore.txt" | sort >"$scratch/described"
+sed -n '/^COMMANDS/,/^OPTIONS/s/^ \{5,7\}\([a-z-]*\)$/\1/p' "$scratch/novacore.txt" | sort >"$scratch/described"
 diff "$scratch/commands" "$scratch/described" || fail 'novacore(1) describes other commands'
 for page in "$manual"/man1/novacore-*.1; do
   name=$(basename "$page" .1)

@@ -62,6 +62,30 @@ static void refuses_what_is_out_of_range(void **state)
 	assert_int_equal(nova_stats_samples(0.1, 0.1, 0.05, 0.9, true, NAN), 0);
 }
 
+static void variation_is_the_deviation_over_the_mean(void **state)
+{
+	const double values[] = {9, 10, 11, 10, 9, 11}, loss[] = {1, -1, 2, -2, 0, 0};
+	const double lost[] = {1, 2, INFINITY};
+	struct nova_effect found, again;
+
+	(void)state;
+	nova_stats_variation(values, 6, 0.95, 2000, 1, &found);
+	assert_near(found.value, sqrt(0.8) / 10, 1e-15);
+	assert_true(found.available && found.low < found.value && found.value < found.high);
+	nova_stats_variation(values, 6, 0.95, 2000, 1, &again);
+	assert_near(found.low, again.low, 0);
+	nova_stats_variation(values, 5, 0.95, 2000, 1, &found);
+	assert_string_equal(found.why, "n too small (values: 5 < 6)");
+	assert_true(found.value > 0);
+	nova_stats_variation(values, 1, 0.95, 2000, 1, &found);
+	assert_string_equal(found.why, "n too small (1 < 2)");
+	assert_true(isnan(found.value));
+	nova_stats_variation(loss, 6, 0.95, 2000, 1, &found);
+	assert_string_equal(found.why, "the values have no mean that is finite and above 0");
+	nova_stats_variation(lost, 3, 0.95, 2000, 1, &found);
+	assert_string_equal(found.why, "the values have no mean that is finite and above 0");
+}
+
 /* --- what the tests really find -------------------------------------------------------------- */
 
 /* Log-normal values with the coefficient of variation `cv` and this median. */
@@ -155,6 +179,7 @@ int main(void)
 	        cmocka_unit_test(agrees_with_the_textbook_for_small_effects),
 	        cmocka_unit_test(needs_more_for_less_and_less_for_pairs_that_agree),
 	        cmocka_unit_test(refuses_what_is_out_of_range),
+	        cmocka_unit_test(variation_is_the_deviation_over_the_mean),
 	        cmocka_unit_test(mann_whitney_has_the_power_that_was_planned),
 	        cmocka_unit_test(pairs_have_the_power_that_was_planned),
 	};
