@@ -16,19 +16,24 @@ struct two {
 	size_t a_count, b_count;
 };
 
-/* How many differences b_j - a_i do not exceed x: for greater a, more of b do. O(a + b). */
-static double differences_up_to(const void *context, double x)
+/* Differences b_j - a_i up to x: for greater a, more of b do. O(a + b). */
+static struct nova_counted differences_up_to(const void *context, double x)
 {
 	const struct two *two = context;
-	double count = 0;
+	struct nova_counted found = {0, -INFINITY, INFINITY};
 	size_t j = 0;
 
 	for (size_t i = 0; i < two->a_count; i++) {
 		while (j < two->b_count && nova_difference(two->a[i], two->b[j]) <= x)
 			j++;
-		count += (double)j;
+		found.count += (double)j;
+		if (j > 0)
+			found.at_most =
+			        fmax(found.at_most, nova_difference(two->a[i], two->b[j - 1]));
+		if (j < two->b_count)
+			found.above = fmin(found.above, nova_difference(two->a[i], two->b[j]));
 	}
-	return count;
+	return found;
 }
 
 static double rank_sum_below(const void *context, double u)
@@ -59,8 +64,8 @@ static void shift_sorted(const struct two *two, double level, struct nova_effect
 		return;
 	}
 	effect->available = true;
-	effect->low = nova_select(differences_up_to, two, limit, least, effect->value);
-	effect->high = nova_select(differences_up_to, two, pairs + 1 - limit, effect->value, most);
+	effect->low = nova_select(differences_up_to, two, limit, pairs, least, most);
+	effect->high = nova_select(differences_up_to, two, pairs + 1 - limit, pairs, least, most);
 	effect->coverage = 1 - 2 * rank_sum_below(two, limit - 1);
 }
 

@@ -95,6 +95,9 @@ double nova_mid_ranks(const double *values, size_t count, double *ranks)
 	return ties;
 }
 
+/* So long the next place to look at is interpolated; what is not found then is bisected. */
+#define SMOOTH_ROUNDS 40
+
 /* --- selection ------------------------------------------------------------------------------- */
 
 /* Doubles in ascending order as unsigned numbers: the sign's bit flipped, or all of a negative. */
@@ -115,34 +118,75 @@ static double value_at(uint64_t position)
 	return value;
 }
 
-double nova_select(double (*count_up_to)(const void *context, double x), const void *context,
-                   double k, double low, double high)
+/* What is known of the number that is looked for. */
+struct bracket {
+	double low, high;
+	double short_of, beyond; /* how far the ranks at the ends are from its own */
+	int side;                /* -1, 1: the end that moved last */
+};
+
+static double halfway(const struct bracket *at)
 {
-	uint64_t from = position_of(low), to = position_of(high);
+	uint64_t from = position_of(at->low), to = position_of(at->high);
 
-	while (from < to) {
-		uint64_t middle = from + (to - from) / 2;
-
-		if (count_up_to(context, value_at(middle)) >= k)
-			to = middle;
-		else
-			from = middle + 1;
-	}
-	return value_at(from) + 0.0; /* -0 becomes 0 */
+	return value_at(from + (to - from) / 2);
 }
 
-double nova_select_median(double (*count_up_to)(const void *context, double x), const void *context,
-                          double total, double low, double high)
+static double interpolated(const struct bracket *at)
+{
+	double share = at->short_of / (at->short_of + at->beyond);
+	double x = at->low + share * (at->high - at->low);
+
+	/* Not where an end is infinite. */
+	return x >= at->low && x < at->high ? x : halfway(at);
+}
+
+/* The Illinois rule: an end that stays twice counts half as much. */
+static void move(struct bracket *at, int side, double to, double rank_distance)
+{
+	if (side < 0) {
+		at->low = to;
+		at->short_of = rank_distance;
+		at->beyond /= at->side == side ? 2 : 1;
+	} else {
+		at->high = to;
+		at->beyond = rank_distance;
+		at->short_of /= at->side == side ? 2 : 1;
+	}
+	at->side = side;
+}
+
+double nova_select(nova_count *count, const void *context, double k, double total, double low,
+                   double high)
+{
+	struct bracket at = {.low = low, .high = high, .short_of = k, .beyond = total - k + 1};
+
+	for (int round = 1; at.low < at.high; round++) {
+		double x = round < SMOOTH_ROUNDS ? interpolated(&at) : halfway(&at);
+		struct nova_counted found = count(context, x);
+
+		if (found.count == k)
+			return found.at_most + 0.0; /* -0 becomes 0 */
+		if (found.count == k - 1)
+			return found.above + 0.0;
+		if (found.count > k)
+			move(&at, 1, fmin(found.at_most, x), found.count - k + 0.5);
+		else
+			move(&at, -1, fmax(found.above, nextafter(x, INFINITY)),
+			     k - 0.5 - found.count);
+	}
+	return at.low + 0.0;
+}
+
+double nova_select_median(nova_count *count, const void *context, double total, double low,
+                          double high)
 {
 	double half = floor(total / 2);
-	double upper = nova_select(count_up_to, context, half + 1, low, high), lower;
+	double upper = nova_select(count, context, half + 1, total, low, high);
 
 	if (total > 2 * half)
 		return upper;
-	lower = count_up_to(context, nextafter(upper, -INFINITY)) >= half
-	                ? nova_select(count_up_to, context, half, low, upper)
-	                : upper;
-	return nova_midpoint(lower, upper);
+	return nova_midpoint(nova_select(count, context, half, total, low, high), upper);
 }
 
 /* --- draws ----------------------------------------------------------------------------------- */

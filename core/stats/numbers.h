@@ -27,15 +27,23 @@ double *nova_sorted(const double *values, size_t count);
 double nova_mid_ranks(const double *values, size_t count, double *ranks);
 
 /*
- * The k-th smallest (from 1) of numbers that are only counted: `count_up_to` says how many do not
- * exceed x, and never falls as x rises. All lie in [low, high]. It halves the range of doubles, so
- * it asks at most 64 times, and the answer is one of the numbers to the last bit.
+ * The k-th smallest (from 1) of `total` numbers that are too many to be stored, but can be counted:
+ * `count` tells how many do not exceed x, the greatest of these, and the least of the others. All
+ * lie in [low, high]. The answer is one of the numbers, to the last bit.
+ *
+ * It interpolates the rank between two ends (regula falsi with the Illinois rule: Dowell & Jarratt,
+ * BIT 11, 1971): ten to twenty counts where the numbers are spread smoothly; where they are not, it
+ * halves the range of doubles in the end, and never counts more than 104 times.
  */
-double nova_select(double (*count_up_to)(const void *context, double x), const void *context,
-                   double k, double low, double high);
-/* The median of `total` of them: the middle one, or the mean of both. */
-double nova_select_median(double (*count_up_to)(const void *context, double x), const void *context,
-                          double total, double low, double high);
+struct nova_counted {
+	double count, at_most, above; /* -INFINITY, INFINITY: there is none */
+};
+typedef struct nova_counted nova_count(const void *context, double x);
+double nova_select(nova_count *count, const void *context, double k, double total, double low,
+                   double high);
+/* The median of all: the middle one, or the mean of both. */
+double nova_select_median(nova_count *count, const void *context, double total, double low,
+                          double high);
 
 /* A stream of draws: the k-th is nova_seed_derive(seed, k). */
 struct nova_draws {

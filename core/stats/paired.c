@@ -22,19 +22,27 @@ struct one {
 	size_t count;
 };
 
-/* How many sums x_i + x_j, i ≤ j, do not exceed `sum`: for greater i, fewer j do. O(n). */
-static double sums_up_to(const void *context, double sum)
+/* Sums x_i + x_j, i ≤ j, up to `sum`: for greater i, fewer j do. O(n). */
+static struct nova_counted sums_up_to(const void *context, double sum)
 {
 	const struct one *one = context;
+	const double *x = one->x;
+	struct nova_counted found = {0, -INFINITY, INFINITY};
 	size_t end = one->count;
-	double count = 0;
 
-	for (size_t i = 0; i < end; i++) {
-		while (end > i && one->x[i] + one->x[end - 1] > sum)
+	for (size_t i = 0; i < one->count; i++) {
+		while (end > i && x[i] + x[end - 1] > sum)
 			end--;
-		count += (double)(end - i);
+		if (end <= i) { /* from here on the least is x_i + x_i */
+			found.above = fmin(found.above, x[i] + x[i]);
+			break;
+		}
+		found.count += (double)(end - i);
+		found.at_most = fmax(found.at_most, x[i] + x[end - 1]);
+		if (end < one->count)
+			found.above = fmin(found.above, x[i] + x[end]);
 	}
-	return count;
+	return found;
 }
 
 static double signed_rank_below(const void *context, double t)
@@ -46,11 +54,10 @@ static double signed_rank_below(const void *context, double t)
 
 static void walsh(const struct one *one, double level, struct nova_effect *effect)
 {
-	double n = (double)one->count, averages = n * (n + 1) / 2, limit, middle;
+	double n = (double)one->count, averages = n * (n + 1) / 2, limit;
 	double least = 2 * one->x[0], most = 2 * one->x[one->count - 1];
 
-	middle = nova_select_median(sums_up_to, one, averages, least, most);
-	effect->value = middle / 2;
+	effect->value = nova_select_median(sums_up_to, one, averages, least, most) / 2;
 	limit = nova_rank_limit(signed_rank_below, one, averages, (1 - level) / 2);
 	if (limit < 1) {
 		snprintf(effect->why, sizeof(effect->why),
@@ -58,8 +65,9 @@ static void walsh(const struct one *one, double level, struct nova_effect *effec
 		return;
 	}
 	effect->available = true;
-	effect->low = nova_select(sums_up_to, one, limit, least, middle) / 2;
-	effect->high = nova_select(sums_up_to, one, averages + 1 - limit, middle, most) / 2;
+	effect->low = nova_select(sums_up_to, one, limit, averages, least, most) / 2;
+	effect->high =
+	        nova_select(sums_up_to, one, averages + 1 - limit, averages, least, most) / 2;
 	effect->coverage = 1 - 2 * signed_rank_below(one, limit - 1);
 }
 
@@ -108,6 +116,7 @@ static double every_flip(const double *x, size_t count, double observed, double 
 static double drawn_flips(const double *x, size_t count, double observed, double rounding,
                           uint32_t rounds, uint64_t seed)
 {
+	static const double sign[] = {-1, 1}; /* no branch: nobody can predict it */
 	struct nova_draws draws = {.seed = seed};
 	double hits = 0;
 
@@ -117,7 +126,7 @@ static double drawn_flips(const double *x, size_t count, double observed, double
 
 		for (size_t i = 0; i < count; i++) {
 			signs = i % 64 ? signs >> 1 : nova_draw_bits(&draws);
-			sum += signs & 1 ? x[i] : -x[i];
+			sum += sign[signs & 1] * x[i];
 		}
 		hits += fabs(sum) >= observed - rounding;
 	}

@@ -16,25 +16,33 @@
 
 /* --- pairs in order -------------------------------------------------------------------------- */
 
-/* Sorts `values`; returns how many pairs i < j had values[i] ≥ values[j] (or, if `strict`, >). */
-static double inversions(double *values, double *spare, size_t count, bool strict)
+struct item {
+	double value;
+	size_t index;
+};
+
+/* Sorts `items`; returns how many pairs i < j had a greater value at i, or (`equal`) one at least
+ * as great. Without a branch on the values: nobody can predict it. */
+static double inversions(struct item *items, struct item *spare, size_t count, bool equal)
 {
 	size_t half = count / 2, i = 0, j = half, k = 0;
 	double found;
 
 	if (count < 2)
 		return 0;
-	found = inversions(values, spare, half, strict) +
-	        inversions(values + half, spare, count - half, strict);
+	found = inversions(items, spare, half, equal) +
+	        inversions(items + half, spare, count - half, equal);
 	while (i < half && j < count) {
-		bool left = strict ? values[i] <= values[j] : values[i] < values[j];
+		bool right = (items[j].value < items[i].value) |
+		             (equal & (items[j].value == items[i].value));
 
-		if (!left)
-			found += (double)(half - i);
-		spare[k++] = left ? values[i++] : values[j++];
+		found += right ? (double)(half - i) : 0;
+		spare[k++] = items[right ? j : i];
+		j += right;
+		i += !right;
 	}
-	memcpy(spare + k, values + i, (half - i) * sizeof(*values));
-	memcpy(values, spare, (k + half - i) * sizeof(*values));
+	memcpy(spare + k, items + i, (half - i) * sizeof(*items));
+	memcpy(items, spare, (k + half - i) * sizeof(*items));
 	return found;
 }
 
@@ -59,13 +67,10 @@ struct point {
 };
 struct line {
 	struct point *points; /* by t, then by y: so no pair of one t counts as falling */
-	struct residual {
-		double value;
-		size_t index;
-	} * order;
-	double *residuals, *spare;
+	struct item *residuals, *spare;
 	size_t count;
-	double same; /* pairs of points that are equal in both */
+	double pairs; /* of different t */
+	double same;  /* pairs of points that are equal in both */
 };
 
 static int compare_points(const void *a, const void *b)
@@ -77,58 +82,42 @@ static int compare_points(const void *a, const void *b)
 	return (left->y > right->y) - (left->y < right->y);
 }
 
-static int compare_residuals(const void *a, const void *b)
-{
-	double left = ((const struct residual *)a)->value;
-	double right = ((const struct residual *)b)->value;
-
-	return (left > right) - (left < right);
-}
-
-/* A pair's slope is at most `slope` where its residuals y - slope · t do not rise. */
-static double slopes_up_to(const void *context, double slope)
+/*
+ * A pair's slope is at most `slope` where its residuals y - slope · t do not rise. The slopes next
+ * to it are those of points whose residuals are neighbours: a little further and they change
+ * places.
+ */
+static struct nova_counted slopes_up_to(const void *context, double slope)
 {
 	const struct line *line = context;
+	struct nova_counted found = {0, -INFINITY, INFINITY};
 
 	for (size_t i = 0; i < line->count; i++)
-		line->residuals[i] = line->points[i].y - slope * line->points[i].t;
-	return inversions(line->residuals, line->spare, line->count, false) - line->same;
-}
-
-/*
- * `near` is a slope but for the rounding of the residuals, by which the pair that has that slope
- * was found: there both have the same residual, so they are neighbours. Their slope, from the
- * points themselves.
- */
-static double exact_slope(const struct line *line, double near)
-{
-	double best = near, distance = INFINITY, largest = 0;
-
-	for (size_t i = 0; i < line->count; i++) {
-		const struct point *point = &line->points[i];
-
-		line->order[i] = (struct residual){point->y - near * point->t, i};
-		largest = fmax(largest, fabs(point->y) + fabs(near * point->t));
-	}
-	qsort(line->order, line->count, sizeof(*line->order), compare_residuals);
+		line->residuals[i] =
+		        (struct item){line->points[i].y - slope * line->points[i].t, i};
+	found.count = inversions(line->residuals, line->spare, line->count, true) - line->same;
 	for (size_t i = 1; i < line->count; i++) {
-		const struct residual *left = &line->order[i - 1], *right = &line->order[i];
+		const struct item *left = &line->residuals[i - 1], *right = &line->residuals[i];
 		const struct point *a = &line->points[left->index];
 		const struct point *b = &line->points[right->index];
-		double slope = (b->y - a->y) / (b->t - a->t);
+		double between = (b->y - a->y) / (b->t - a->t);
 
-		if (a->t != b->t && right->value - left->value <= 8 * DBL_EPSILON * largest &&
-		    fabs(slope - near) < distance) {
-			best = slope;
-			distance = fabs(slope - near);
-		}
+		if (a->t == b->t)
+			continue;
+		if (left->index > right->index)
+			found.at_most = fmax(found.at_most, between);
+		else
+			found.above = fmin(found.above, between);
 	}
-	return best;
+	/* There may be none but for rounding; the slope that was asked for is as good then. */
+	found.at_most = isinf(found.at_most) ? slope : found.at_most;
+	found.above = isinf(found.above) ? slope : found.above;
+	return found;
 }
 
 static double slope_of_rank(const struct line *line, double rank, double steepest)
 {
-	return exact_slope(line, nova_select(slopes_up_to, line, rank, -steepest, steepest));
+	return nova_select(slopes_up_to, line, rank, line->pairs, -steepest, steepest);
 }
 
 /* No pair is steeper than all of y's range in the least step of t; 0: all t are the same. */
@@ -151,9 +140,8 @@ static bool line_begin(struct line *line, const double *t, const double *y, size
                        char why[80])
 {
 	line->points = nova_alloc((count + 1) * sizeof(*line->points));
-	line->order = nova_alloc((count + 1) * sizeof(*line->order));
-	line->residuals = nova_alloc((count + 1) * sizeof(double));
-	line->spare = nova_alloc((count + 1) * sizeof(double));
+	line->residuals = nova_alloc((count + 1) * sizeof(*line->residuals));
+	line->spare = nova_alloc((count + 1) * sizeof(*line->spare));
 	line->count = count;
 	for (size_t i = 0; i < count; i++) {
 		line->points[i] = (struct point){t ? t[i] : (double)i, y[i]};
@@ -163,9 +151,14 @@ static bool line_begin(struct line *line, const double *t, const double *y, size
 		}
 	}
 	qsort(line->points, count, sizeof(*line->points), compare_points);
-	for (size_t i = 1, run = 0; i < count; i++) {
-		run = compare_points(&line->points[i - 1], &line->points[i]) ? 0 : run + 1;
-		line->same += (double)run;
+	/* Points of one t so far, and of one t and y: with each of them the next makes no pair. */
+	for (size_t i = 1, of_t = 0, of_both = 0; i < count; i++) {
+		const struct point *left = &line->points[i - 1], *right = &line->points[i];
+
+		of_t = left->t == right->t ? of_t + 1 : 0;
+		of_both = compare_points(left, right) ? 0 : of_both + 1;
+		line->pairs += (double)(i - of_t);
+		line->same += (double)of_both;
 	}
 	return true;
 }
@@ -173,43 +166,39 @@ static bool line_begin(struct line *line, const double *t, const double *y, size
 static void line_end(struct line *line)
 {
 	free(line->points);
-	free(line->order);
 	free(line->residuals);
 	free(line->spare);
 }
 
 /* Kendall's variance of the number of rising less falling pairs, with ties in both (Sen 1968,
- * equation 2.6), and how many pairs have different t. */
-static double kendall_variance(const struct line *line, double *pairs)
+ * equation 2.6). */
+static double kendall_variance(const struct line *line)
 {
-	double n = (double)line->count, tied, t_part, y_part, unused;
+	NOVA_AUTOFREE double *values = nova_alloc((line->count + 1) * sizeof(*values));
+	double n = (double)line->count, t_part, y_part, unused;
 
 	for (size_t i = 0; i < line->count; i++)
-		line->residuals[i] = line->points[i].t;
-	tied_groups(line->residuals, line->count, &tied, &t_part);
+		values[i] = line->points[i].t;
+	tied_groups(values, line->count, &unused, &t_part);
 	for (size_t i = 0; i < line->count; i++)
-		line->residuals[i] = line->points[i].y;
-	nova_stats_sort(line->residuals, line->count);
-	tied_groups(line->residuals, line->count, &unused, &y_part);
-	*pairs = n * (n - 1) / 2 - tied;
+		values[i] = line->points[i].y;
+	nova_stats_sort(values, line->count);
+	tied_groups(values, line->count, &unused, &y_part);
 	return (n * (n - 1) * (2 * n + 5) - t_part - y_part) / 18;
 }
 
 static void fit(const struct line *line, double level, struct nova_effect *slope)
 {
-	double steepest = steepest_of(line), pairs, rank, half;
-	double variance = kendall_variance(line, &pairs);
+	double steepest = steepest_of(line), rank, reach;
 
-	if (pairs < 1) {
+	if (line->pairs < 1) {
 		snprintf(slope->why, sizeof(slope->why), "n too small (%zu points at one time)",
 		         line->count);
 		return;
 	}
-	half = floor(pairs / 2);
-	slope->value = slope_of_rank(line, half + 1, steepest);
-	if (pairs <= 2 * half)
-		slope->value = nova_midpoint(slope_of_rank(line, half, steepest), slope->value);
-	rank = floor((pairs - nova_normal_quantile((1 + level) / 2) * sqrt(variance)) / 2);
+	slope->value = nova_select_median(slopes_up_to, line, line->pairs, -steepest, steepest);
+	reach = nova_normal_quantile((1 + level) / 2) * sqrt(kendall_variance(line));
+	rank = floor((line->pairs - reach) / 2);
 	if (rank < 1) {
 		snprintf(slope->why, sizeof(slope->why),
 		         "n too small for an interval at %g (%zu points)", level, line->count);
@@ -217,7 +206,7 @@ static void fit(const struct line *line, double level, struct nova_effect *slope
 	}
 	slope->available = true;
 	slope->low = slope_of_rank(line, rank, steepest);
-	slope->high = slope_of_rank(line, pairs + 1 - rank, steepest);
+	slope->high = slope_of_rank(line, line->pairs + 1 - rank, steepest);
 	slope->coverage = level;
 }
 
@@ -225,13 +214,12 @@ static void fit(const struct line *line, double level, struct nova_effect *slope
 static double median_slope(const double *y, size_t count)
 {
 	struct line line = {0};
-	double pairs, slope = 0;
+	double steepest, slope = 0;
 	char why[80];
 
 	if (line_begin(&line, NULL, y, count, why)) {
-		pairs = (double)count * ((double)count - 1) / 2;
-		slope = nova_select_median(slopes_up_to, &line, pairs, -steepest_of(&line),
-		                           steepest_of(&line));
+		steepest = steepest_of(&line);
+		slope = nova_select_median(slopes_up_to, &line, line.pairs, -steepest, steepest);
 	}
 	line_end(&line);
 	return slope;
@@ -310,25 +298,35 @@ static double correction(const double *y, size_t count)
 	return 1 + 2 / (n * (n - 1) * (n - 2)) * sum;
 }
 
+/* Rising less falling pairs; `*ties` and `*part`: pairs of equal values, and what they take from
+ * the variance. */
+static double score_of(const double *y, size_t count, double *ties, double *part)
+{
+	NOVA_AUTOFREE struct item *items = nova_alloc((count + 1) * sizeof(*items));
+	NOVA_AUTOFREE struct item *spare = nova_alloc((count + 1) * sizeof(*spare));
+	NOVA_AUTOFREE double *sorted = nova_sorted(y, count);
+	double pairs = (double)count * ((double)count - 1) / 2;
+
+	for (size_t i = 0; i < count; i++)
+		items[i] = (struct item){y[i], i};
+	tied_groups(sorted, count, ties, part);
+	return pairs - *ties - 2 * inversions(items, spare, count, false);
+}
+
 double nova_stats_mann_kendall(const double *y, size_t count, double *tau)
 {
-	NOVA_AUTOFREE double *values = nova_alloc((count + 1) * sizeof(*values));
-	NOVA_AUTOFREE double *spare = nova_alloc((count + 1) * sizeof(*spare));
-	double n = (double)count, pairs = n * (n - 1) / 2, tied, part, score, variance;
+	double n = (double)count, pairs = n * (n - 1) / 2, ties, part, score, variance;
 
 	if (tau)
 		*tau = 0;
 	if (count < 3)
 		return 1;
-	memcpy(values, y, count * sizeof(*y));
-	score = pairs - 2 * inversions(values, spare, count, true);
-	tied_groups(values, count, &tied, &part); /* they are sorted now */
-	score -= tied;
+	score = score_of(y, count, &ties, &part);
 	variance = (n * (n - 1) * (2 * n + 5) - part) / 18;
 	if (!(variance > 0))
 		return 1;
 	if (tau)
-		*tau = score / sqrt(pairs * (pairs - tied));
+		*tau = score / sqrt(pairs * (pairs - ties));
 	variance *= correction(y, count);
 	return fmin(1, 2 * nova_normal_below(-fmax(0, fabs(score) - 1) / sqrt(variance)));
 }

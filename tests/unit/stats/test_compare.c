@@ -101,40 +101,83 @@ static void fdr_is_that_of_r(void **state)
 
 /* --- edges ----------------------------------------------------------------------------------- */
 
-/* All differences, sorted: what the code under test never makes. */
-static double brute_force(const double *a, size_t a_count, const double *b, size_t b_count,
-                          double *all)
+/* Values as they come: smooth, over forty orders of magnitude, of few kinds with many ties. */
+static double draw_kind(struct source *source, unsigned kind)
 {
-	size_t k = 0;
-
-	for (size_t i = 0; i < a_count; i++)
-		for (size_t j = 0; j < b_count; j++)
-			all[k++] = b[j] - a[i];
-	nova_stats_sort(all, k);
-	return nova_stats_median(all, k);
+	switch (kind % 3) {
+	case 0: return draw_normal(source);
+	case 1: return exp(15 * draw_normal(source));
+	default: return floor(10 * draw(source)) - 5;
+	}
 }
 
-static void shift_is_one_of_all_differences_to_the_last_bit(void **state)
+/* An end of an interval is one of all, and as many are below the one as above the other. */
+static void assert_ends(const double *all, size_t count, double low, double high)
 {
-	static double a[70], b[61], all[70 * 61];
+	size_t below = 0, above = 0, low_at = 0, high_at = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		below += all[i] < low;
+		above += all[i] > high;
+		low_at += all[i] == low;
+		high_at += all[i] == high;
+	}
+	assert_true(low_at > 0 && high_at > 0);
+	assert_true(below < above + high_at && above < below + low_at);
+}
+
+static void shift_is_that_of_all_differences_to_the_last_bit(void **state)
+{
+	static double all[70 * 61];
+	double a[70], b[61];
 	struct source source = {.seed = 3};
 	struct nova_effect effect;
 
 	(void)state;
-	for (unsigned trial = 0; trial < 20; trial++) {
-		for (size_t i = 0; i < 70; i++)
-			a[i] = trial % 2 ? draw_normal(&source) : floor(10 * draw(&source)) - 5;
-		for (size_t i = 0; i < 61; i++)
-			b[i] = trial % 2 ? draw_normal(&source) : floor(10 * draw(&source)) - 5;
-		size_t m = 10 + 3 * trial, n = 4 + 3 * trial;
-		double value = brute_force(a, m, b, n, all);
-		unsigned found = 0;
+	for (unsigned trial = 0; trial < 57; trial++) {
+		size_t m = 10 + trial, n = 4 + trial, k = 0;
 
+		for (size_t i = 0; i < m; i++)
+			a[i] = draw_kind(&source, trial);
+		for (size_t i = 0; i < n; i++)
+			b[i] = draw_kind(&source, trial);
+		for (size_t i = 0; i < m; i++)
+			for (size_t j = 0; j < n; j++)
+				all[k++] = b[j] - a[i];
+		nova_stats_sort(all, k);
 		nova_stats_shift(a, m, b, n, LEVEL, &effect);
-		assert_near(effect.value, value, 0);
-		for (size_t i = 0; i < m * n; i++)
-			found |= (all[i] == effect.low) | (all[i] == effect.high) << 1;
-		assert_int_equal(found, 3);
+		assert_near(effect.value, nova_stats_median(all, k), 0);
+		assert_ends(all, k, effect.low, effect.high);
+	}
+}
+
+static void ratio_of_pairs_is_that_of_all_averages(void **state)
+{
+	static double all[70 * 71 / 2];
+	double a[70], b[70], x[70];
+	struct source source = {.seed = 4};
+	struct nova_effect effect;
+
+	(void)state;
+	for (unsigned trial = 0; trial < 60; trial++) {
+		size_t n = 8 + trial, k = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			a[i] = 1;
+			b[i] = exp(trial % 3 == 1 ? 20 * draw_normal(&source)
+			                          : draw_kind(&source, trial));
+			x[i] = log(b[i]);
+		}
+		for (size_t i = 0; i < n; i++)
+			for (size_t j = i; j < n; j++)
+				all[k++] = (x[i] + x[j]) / 2;
+		nova_stats_sort(all, k);
+		nova_stats_ratio_paired(a, b, n, LEVEL, &effect);
+		assert_near(effect.value, exp(nova_stats_median(all, k)), 1e-12 * effect.value);
+		for (size_t i = 0; i < k; i++)
+			all[i] = exp(all[i]);
+		assert_ends(all, k, effect.low, effect.high);
+		assert_true(effect.low <= effect.value && effect.value <= effect.high);
 	}
 }
 
@@ -270,7 +313,8 @@ int main(void)
 	        cmocka_unit_test(ratio_of_pairs_is_that_of_r),
 	        cmocka_unit_test(permutation_of_few_pairs_is_that_of_scipy),
 	        cmocka_unit_test(fdr_is_that_of_r),
-	        cmocka_unit_test(shift_is_one_of_all_differences_to_the_last_bit),
+	        cmocka_unit_test(shift_is_that_of_all_differences_to_the_last_bit),
+	        cmocka_unit_test(ratio_of_pairs_is_that_of_all_averages),
 	        cmocka_unit_test(a_timeout_is_worse_than_any_value),
 	        cmocka_unit_test(ratio_needs_values_above_zero),
 	        cmocka_unit_test(says_how_few_values_there_are),

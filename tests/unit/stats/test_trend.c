@@ -26,6 +26,46 @@ static void slope_is_that_of_all_pairs(void **state)
 	}
 }
 
+static size_t all_slopes(const double *t, const double *y, size_t n, double *all)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			if (t[i] != t[j])
+				all[k++] = (y[j] - y[i]) / (t[j] - t[i]);
+	nova_stats_sort(all, k);
+	return k;
+}
+
+/* Whole numbers with many ties in t and y, and values over many orders of magnitude. */
+static void slope_is_that_of_all_pairs_whatever_the_values(void **state)
+{
+	static double all[60 * 59 / 2];
+	double t[60], y[60];
+	struct source source = {.seed = 27};
+	struct nova_effect slope;
+
+	(void)state;
+	for (unsigned trial = 0; trial < 100; trial++) {
+		size_t n = 10 + trial % 50, k;
+
+		for (size_t i = 0; i < n; i++) {
+			t[i] = trial % 2 ? floor(20 * draw(&source)) : 100 * draw(&source);
+			y[i] = trial % 4 < 2 ? floor(6 * draw(&source))
+			                     : exp(8 * draw_normal(&source));
+		}
+		k = all_slopes(t, y, n, all);
+		nova_stats_theil_sen(t, y, n, 0.95, &slope);
+		/* Residuals are rounded where y is: to 1e-16 of the greatest. */
+		double rounding = 1e-14 * fmax(fabs(all[0]), fabs(all[k - 1]));
+
+		assert_near(slope.value, nova_stats_median(all, k), rounding);
+		assert_true(slope.available && slope.low <= slope.value &&
+		            slope.value <= slope.high);
+	}
+}
+
 static void order_of_points_and_default_times_do_not_matter(void **state)
 {
 	const double t[] = {3, 0, 2, 1, 4}, y[] = {7, 1, 4, 3, 9}, sorted[] = {1, 3, 4, 7, 9};
@@ -157,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(slope_is_that_of_all_pairs),
+	        cmocka_unit_test(slope_is_that_of_all_pairs_whatever_the_values),
 	        cmocka_unit_test(order_of_points_and_default_times_do_not_matter),
 	        cmocka_unit_test(says_why_there_is_no_slope),
 	        cmocka_unit_test(trend_is_that_of_all_pairs),
