@@ -510,15 +510,29 @@ static int load_resumed(struct command *command, struct nova_error *error)
 	return code;
 }
 
+static bool is_missed(const json_t *judged)
+{
+	return !strcmp(nova_json_text(judged, "verdict"), "needs optimization");
+}
+
 static bool goal_missed(const json_t *result)
 {
 	json_t *steps = json_object_get(result, "steps"), *step, *metric;
 	size_t i, j;
 
 	json_array_foreach(steps, i, step)
-	        json_array_foreach(json_object_get(step, "metrics"), j,
-	                           metric) if (!strcmp(nova_json_text(metric, "verdict"),
-	                                               "needs optimization")) return true;
+	{
+		json_array_foreach(json_object_get(step, "metrics"), j, metric)
+		{
+			if (is_missed(metric))
+				return true;
+		}
+		json_array_foreach(json_object_get(step, "comparisons"), j, metric)
+		{
+			if (is_missed(metric))
+				return true;
+		}
+	}
 	return false;
 }
 

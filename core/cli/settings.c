@@ -52,16 +52,43 @@ static int no_metric(const struct nova_manifest *plugin, const struct nova_goal 
 	                      nearest ? "?" : "", plugin->name);
 }
 
+static const struct nova_manifest_metric *find_metric(const struct nova_manifest *plugin,
+                                                      const char *name, size_t length)
+{
+	for (size_t i = 0; i < plugin->metric_count; i++)
+		if (strlen(plugin->metrics[i].name) == length &&
+		    strncmp(plugin->metrics[i].name, name, length) == 0)
+			return &plugin->metrics[i];
+	return NULL;
+}
+
+/* "cpu.rate.overhead": what a VM loses against this host, of a benchmark that measures both. */
+static bool is_overhead(const struct nova_manifest *plugin, const char *name)
+{
+	static const char suffix[] = ".overhead";
+	size_t length = strlen(name), end = sizeof(suffix) - 1;
+
+	return plugin->native && length > end && strcmp(name + length - end, suffix) == 0 &&
+	       find_metric(plugin, name, length - end);
+}
+
 static int check_goal(const struct nova_manifest *plugin, const struct nova_goal *goal,
                       struct nova_error *error)
 {
-	const struct nova_manifest_metric *metric = NULL;
+	const struct nova_manifest_metric *metric =
+	        find_metric(plugin, goal->metric, strlen(goal->metric));
+	static const struct nova_manifest_metric overhead = {.unit = NOVA_UNIT_ONE,
+	                                                     .better = NOVA_BETTER_LOWER};
 
-	for (size_t i = 0; i < plugin->metric_count; i++)
-		if (strcmp(plugin->metrics[i].name, goal->metric) == 0)
-			metric = &plugin->metrics[i];
+	if (!metric && is_overhead(plugin, goal->metric))
+		metric = &overhead;
 	if (!metric)
 		return no_metric(plugin, goal, error);
+	if (metric == &overhead && goal->unit != NOVA_UNIT_ONE)
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "%s: goals: %s is a share, and the limit is not; write it "
+		                      "like \"3%%\" or \"0.03\"",
+		                      goal->origin, goal->metric);
 	if (metric->unit != goal->unit)
 		return nova_error_set(
 		        error, NOVA_E_INVALID,

@@ -51,6 +51,8 @@ static const char *const directions[] = {"lower", "higher", NULL};
 static const char *const sides[] = {"vm", "native", "a", "b", NULL};
 static const char *const statuses[] = {"ok", "failed", "timed_out", NULL};
 static const char *const reductions[] = {"median", NULL};
+static const char *const ratios[] = {"1", NULL};
+static const char *const effects[] = {"overhead", "ratio", NULL};
 static const char *const verdicts[] = {"pass",         "acceptable", "needs optimization",
                                        "inconclusive", "none",       NULL};
 static const char *const columns[] = {"replicate", "attempt", "side", "vm",  "metric",
@@ -106,6 +108,13 @@ static const struct member metric[] = {IS("name", 's'),
                                        IS("resolution_s", 'N'),
                                        IS("advice", 'S'),
                                        END};
+static const struct member comparison[] = {
+        IS("name", 's'),           IS("metric", 's'),      ONE("a", sides),
+        ONE("b", sides),           ONE("of", effects),     ONE("unit", ratios),
+        ONE("better", directions), IS("method", 's'),      IS("n", 'i'),
+        IS("value", 'N'),          IS("interval", 'p'),    IS("interval_why", 'S'),
+        IS("level", 'n'),          IS("p", 'N'),           OF("goal", 'O', goal),
+        ONE("verdict", verdicts),  IS("verdict_why", 'S'), END};
 static const struct member replicate[] = {
         IS("replicate", 'i'),
         ONE("side", sides),
@@ -131,6 +140,7 @@ static const struct member step[] = {IS("index", 'i'),
                                      IS("estimate_s", 'N'),
                                      OF("counts", 'o', counts),
                                      OF("metrics", 'a', metric),
+                                     OF("comparisons", 'a', comparison),
                                      OF("replicates", 'a', replicate),
                                      OF("samples", 'o', samples),
                                      END};

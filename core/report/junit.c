@@ -101,6 +101,40 @@ static void add_outcome(struct nova_text *out, const json_t *metric, struct tall
 	nova_text_add(out, "/>\n");
 }
 
+/* The test case of a comparison: only one with a goal is a test. */
+static void add_comparison(struct nova_text *out, const char *title, const json_t *comparison,
+                           struct tally *tally)
+{
+	const char *verdict = nova_report_text(comparison, "verdict");
+	const char *why = nova_report_text(comparison, "verdict_why");
+	NOVA_AUTOFREE char *effect = nova_report_effect(comparison);
+	NOVA_AUTOFREE char *line =
+	        nova_format("%s: %s%s%s", effect, verdict, why ? ", " : "", why ? why : "");
+	bool missed = !strcmp(verdict, "needs optimization");
+	bool open = !strcmp(verdict, "inconclusive");
+
+	if (!strcmp(verdict, "none"))
+		return;
+	tally->tests++;
+	tally->failures += missed;
+	tally->skipped += open;
+	nova_text_add(out, "  <testcase");
+	add_attribute(out, "classname", title);
+	add_attribute(out, "name", nova_report_text(comparison, "name"));
+	nova_text_addf(out, ">\n   <%s", missed ? "failure" : open ? "skipped" : "system-out");
+	if (missed || open) {
+		add_attribute(out, "message", line);
+		if (missed)
+			add_attribute(out, "type", "goal missed");
+		nova_text_add(out, "/>\n");
+	} else {
+		nova_text_add(out, ">");
+		nova_report_xml(out, line);
+		nova_text_add(out, "</system-out>\n");
+	}
+	nova_text_add(out, "  </testcase>\n");
+}
+
 static void add_metric(struct nova_text *out, const char *title, const json_t *metric,
                        struct tally *tally)
 {
@@ -152,6 +186,8 @@ static void write_step(const json_t *result, const json_t *step, FILE *out)
 	add_step_state(&cases, title, step, &tally);
 	json_array_foreach(json_object_get(step, "metrics"), i, metric)
 	        add_metric(&cases, title, metric, &tally);
+	json_array_foreach(json_object_get(step, "comparisons"), i, metric)
+	        add_comparison(&cases, title, metric, &tally);
 	nova_text_add(&head, " <testsuite");
 	add_attribute(&head, "name", title);
 	nova_text_addf(&head, " id=\"%lld\"", nova_report_integer(step, "index"));

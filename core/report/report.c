@@ -137,6 +137,69 @@ char *nova_report_value(const json_t *metric)
 	return text.data;
 }
 
+/* --- comparisons ----------------------------------------------------------------------------- */
+
+/* What a comparison's numbers are shown in: an overhead in per cent. */
+static void effect_format(const json_t *comparison, double value, char out[32])
+{
+	if (!strcmp(nova_report_text(comparison, "of"), "overhead"))
+		snprintf(out, 32, "%.3g %%", 100 * value);
+	else
+		snprintf(out, 32, "%.4g", value);
+}
+
+static void add_effect(struct nova_text *line, const json_t *comparison)
+{
+	const json_t *interval = json_object_get(comparison, "interval");
+	const char *why = nova_report_text(comparison, "interval_why");
+	char value[32], low[32], high[32];
+
+	if (!json_is_number(json_object_get(comparison, "value"))) {
+		nova_text_addf(line, "none%s%s", why ? ": " : "", why ? why : "");
+		return;
+	}
+	effect_format(comparison, nova_report_number(comparison, "value"), value);
+	nova_text_add(line, value);
+	if (json_is_array(interval)) {
+		effect_format(comparison, json_number_value(json_array_get(interval, 0)), low);
+		effect_format(comparison, json_number_value(json_array_get(interval, 1)), high);
+		nova_text_addf(line, " [%s, %s]", low, high);
+	} else {
+		nova_text_addf(line, " (no interval: %s)", why ? why : "none");
+	}
+}
+
+static void add_limits(struct nova_text *line, const json_t *comparison)
+{
+	const json_t *goal = json_object_get(comparison, "goal");
+	const json_t *softer = json_object_get(goal, "acceptable");
+	const char *sign = strcmp(nova_report_text(comparison, "better"), "lower") ? "≥" : "≤";
+	char limit[32];
+
+	if (!json_is_object(goal))
+		return;
+	effect_format(comparison, nova_report_number(goal, "pass"), limit);
+	nova_text_addf(line, ", goal %s %s", sign, limit);
+	if (!json_is_number(softer))
+		return;
+	effect_format(comparison, json_number_value(softer), limit);
+	nova_text_addf(line, " (%s %s acceptable)", sign, limit);
+}
+
+char *nova_report_effect(const json_t *comparison)
+{
+	struct nova_text line = {0};
+
+	nova_text_addf(&line, "%s against %s, %s ", nova_report_text(comparison, "b"),
+	               nova_report_text(comparison, "a"), nova_report_text(comparison, "of"));
+	add_effect(&line, comparison);
+	nova_text_addf(&line, ", %lld pairs", nova_report_integer(comparison, "n"));
+	if (json_is_number(json_object_get(comparison, "p")))
+		nova_text_addf(&line, ", p %.2g", nova_report_number(comparison, "p"));
+	add_limits(&line, comparison);
+	return line.data;
+}
+
 /* --- JSON ------------------------------------------------------------------------------------ */
 
 static bool is_container(const json_t *value)

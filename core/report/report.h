@@ -16,22 +16,30 @@
  *             facts: {name: any}}]
  * steps     [{index, hash, benchmark, targets: [index into targets], params: {}, order_seed,
  *             state: planned|running|done|failed|skipped|lost, why|null, started|null, ended|null,
- *             stopped: samples|precision|budget|null, estimate_s|null (before it ran), counts:
- * {attempted, succeeded, failed, timed_out}, metrics: […], replicates: […], samples: {columns: […],
- * rows: [[…]]}}] metrics    {name, unit: s|B|B/s|1/s|1, better: lower|higher, revision, doc, side:
- * vm|native|a|b, n (successful samples that count), counts {as above}, value|null, of: "median",
- * interval: [low, high]|null, interval_why|null, level (asked for), coverage|null (the interval's
- * true one, ≥ level), min|null, max|null, p95: {value|null, why|null}, p99: {value|null, why|null},
+ *             stopped: samples|precision|budget|null, estimate_s|null (made before it ran),
+ *             counts: {attempted, succeeded, failed, timed_out}, metrics: […],
+ *             comparisons: […], replicates: […], samples: {columns: […], rows: [[…]]}}]
+ *   metrics    {name, unit: s|B|B/s|1/s|1, better: lower|higher, revision, doc,
+ *               side: vm|native|a|b, n (successful samples that count), counts {as above},
+ *               value|null, of: "median", interval: [low, high]|null, interval_why|null,
+ *               level (asked for), coverage|null (the interval's true one, ≥ level),
+ *               min|null, max|null, p95: {value|null, why|null}, p99: {value|null, why|null},
  *               goal: {pass, acceptable|null}|null, baseline: null,
  *               verdict: pass|acceptable|needs optimization|inconclusive|none,
  *               verdict_why|null, source|null, resolution_s|null, advice|null}
- *   replicates {replicate, side, attempt, order|null (in the step, from 1), state:
- * running|done|failed|superseded|warmup, counts {as above}, why|null} samples    columns:
- * replicate, attempt, side, vm|null, metric, status: ok|failed|timed_out, value|null, t_ns, seq,
- * intended_ns, error_ns, counted (not of a warm-up or superseded attempt), why|null (unless ok: the
- * evidence); rows sorted by replicate, attempt, side, vm, metric, seq proposals [{…as the optimizer
- * made it}] skipped   [{step|null, benchmark|null, metric|null, target|null, why, fix|null}] notes
- * [text]
+ *   comparisons {name: METRIC.overhead or METRIC.ratio, metric, a, b: two sides,
+ *               of: overhead|ratio (what b loses against a, or b / a), unit: "1", better, method,
+ *               n (pairs), value|null, interval|null, interval_why|null, level, p|null,
+ *               goal, verdict, verdict_why: as of a metric}
+ *   replicates {replicate, side, attempt, order|null (its place in the step, from 1),
+ *               state: running|done|failed|superseded|warmup, counts {as above}, why|null}
+ *   samples    columns: replicate, attempt, side, vm|null, metric, status: ok|failed|timed_out,
+ *               value|null, t_ns, seq, intended_ns, error_ns, counted (not of a warm-up or
+ *               superseded attempt), why|null (unless ok: the evidence);
+ *               rows sorted by replicate, attempt, side, vm, metric, seq
+ * proposals [{…as the optimizer made it}]
+ * skipped   [{step|null, benchmark|null, metric|null, target|null, why, fix|null}]
+ * notes     [text]
  */
 #ifndef NOVACORE_REPORT_H
 #define NOVACORE_REPORT_H
@@ -48,7 +56,8 @@ struct nova_report_options {
  * "table", "json", "csv", "junit", NULL. The CSV (RFC 4180) has one row per sample and the header
  * run,step,benchmark,targets,params,replicate,attempt,side,vm,metric,unit,status,value,t_ns,seq,
  * intended_ns,error_ns,counted,why: targets are names separated by blanks, params canonical JSON,
- * value in `unit` and empty unless status is ok, t_ns on the run's monotonic clock, counted 1 or 0.
+ * value in `unit` and empty unless status is ok, t_ns on the run's monotonic clock, counted 1 or 0,
+ * why empty if status is ok.
  */
 extern const char *const nova_report_formats[];
 

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define INDENT 2
 
@@ -468,8 +469,79 @@ static void print_remarks(const struct table *table, const json_t *step)
 	}
 }
 
+/* --- one side against another ----------------------------------------------------------------- */
+
+/* "rate: vm against native, overhead 2.10 % [1.50 %, 3.00 %], 12 pairs, p 0.003, goal …: pass" */
+static void print_comparison(struct table *table, const json_t *step, const json_t *comparison)
+{
+	const char *name = nova_report_text(comparison, "metric");
+	const char *benchmark = nova_report_text(step, "benchmark");
+	const char *why = nova_report_text(comparison, "verdict_why");
+	NOVA_AUTOFREE char *effect = nova_report_effect(comparison);
+	unsigned verdict = verdict_of(comparison);
+	NOVA_AUTOTEXT struct nova_text line = {0};
+	size_t length = strlen(benchmark);
+
+	if (!strncmp(name, benchmark, length) && name[length] == '.' && name[length + 1])
+		name += length + 1;
+	nova_text_addf(&line, "%s: %s", name, effect);
+	if (verdict != 4) {
+		nova_text_add(&line, ": ");
+		colour(table, &line, verdict_colours[verdict], verdict_names[verdict]);
+		table->verdicts[verdict]++;
+	}
+	if (why)
+		nova_text_addf(&line, " (%s)", why);
+	print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
+}
+
+/* Of a time as the document has it, in seconds since 1970; its form has been checked. */
+static double seconds_of(const char *stamp)
+{
+	struct tm parts = {0};
+	const char *rest = strptime(stamp, "%Y-%m-%dT%H:%M:%S", &parts);
+
+	return (double)timegm(&parts) + (rest ? strtod(rest, NULL) : 0);
+}
+
+/* < 0: it has not ended. */
+static double took_s(const json_t *step)
+{
+	const char *started = nova_report_text(step, "started");
+	const char *ended = nova_report_text(step, "ended");
+
+	return started && ended ? seconds_of(ended) - seconds_of(started) : -1;
+}
+
+/* What ended the step, if that was not its samples; and how long it took beside the estimate. */
+static void print_end(const struct table *table, const json_t *step)
+{
+	const char *stopped = nova_report_text(step, "stopped");
+	double estimate = nova_report_number(step, "estimate_s"), took = took_s(step);
+	char took_text[32], estimate_text[32];
+	NOVA_AUTOTEXT struct nova_text line = {0};
+
+	if (stopped && !strcmp(stopped, "precision"))
+		nova_text_add(&line, "; stopped early: the intervals are as narrow as "
+		                     "run.precision wants them");
+	if (stopped && !strcmp(stopped, "budget"))
+		nova_text_add(&line, "; as many samples as fit into run.budget");
+	if (took >= 0 && table->options.verbose) {
+		nova_value_format(took, NOVA_UNIT_SECOND, took_text);
+		nova_value_format(estimate, NOVA_UNIT_SECOND, estimate_text);
+		nova_text_addf(&line, "; took %s", took_text);
+		if (estimate > 0)
+			nova_text_addf(&line, ", thought to take %s", estimate_text);
+	}
+	if (line.length)
+		print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line) + 2);
+}
+
 static void print_step(struct table *table, const json_t *result, const json_t *step)
 {
+	json_t *comparison;
+	size_t i;
+
 	NOVA_AUTOFREE char *title = nova_report_step_title(result, step);
 	NOVA_AUTOTEXT struct nova_text line = {0};
 	const char *state = nova_report_text(step, "state"), *why = nova_report_text(step, "why");
@@ -493,7 +565,10 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 		print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
 	}
 	print_metrics(table, step);
+	json_array_foreach(json_object_get(step, "comparisons"), i, comparison)
+	        print_comparison(table, step, comparison);
 	print_remarks(table, step);
+	print_end(table, step);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */

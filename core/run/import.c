@@ -105,6 +105,7 @@ static int check_facts(const struct importing *import, const char *which)
 
 /* --- the plan that the document implies ------------------------------------------------------ */
 
+/* Of a metric, or of a comparison. */
 static void add_goal(json_t *goals, const json_t *metric, const char *plugin)
 {
 	const json_t *goal = json_object_get(metric, "goal");
@@ -116,18 +117,19 @@ static void add_goal(json_t *goals, const json_t *metric, const char *plugin)
 	json_array_foreach(goals, i,
 	                   known) if (!strcmp(text(known, "metric"), text(metric, "name")) &&
 	                              !strcmp(text(known, "plugin"), plugin)) return;
-	json_array_append_new(goals,
-	                      json_pack("{ss ss sO sO}", "metric", text(metric, "name"), "plugin",
-	                                plugin, "pass", json_object_get(goal, "pass"), "acceptable",
-	                                json_object_get(goal, "acceptable")));
+	json_array_append_new(goals, json_pack("{ss ss? sO sO}", "metric", text(metric, "name"),
+	                                       "plugin", *plugin ? plugin : NULL, "pass",
+	                                       json_object_get(goal, "pass"), "acceptable",
+	                                       json_object_get(goal, "acceptable")));
 }
 
 static void add_declarations(const struct importing *import, json_t *plan, const json_t *step)
 {
 	static const char *const kept[] = {"unit", "better", "revision", "doc", "source", "advice"};
-	const json_t *target = json_array_get(
-	        json_object_get(import->result, "targets"),
-	        (size_t)json_integer_value(json_array_get(json_object_get(step, "targets"), 0)));
+	const json_t *index = json_array_get(json_object_get(step, "targets"), 0);
+	const json_t *target = json_array_get(json_object_get(import->result, "targets"),
+	                                      (size_t)json_integer_value(index));
+	const char *plugin = index ? text(target, "plugin") : "";
 	size_t i;
 	json_t *metric;
 
@@ -140,8 +142,10 @@ static void add_declarations(const struct importing *import, json_t *plan, const
 		json_object_set_new(json_object_get(plan, "metrics"), text(metric, "name"),
 		                    declaration);
 		json_object_set(plan, "level", json_object_get(metric, "level"));
-		add_goal(json_object_get(plan, "goals"), metric, text(target, "plugin"));
+		add_goal(json_object_get(plan, "goals"), metric, plugin);
 	}
+	json_array_foreach(json_object_get(step, "comparisons"), i, metric)
+	        add_goal(json_object_get(plan, "goals"), metric, plugin);
 }
 
 static json_t *plan_of(const struct importing *import)

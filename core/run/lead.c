@@ -343,6 +343,26 @@ static int check_success(const struct lead *lead, struct nova_error *error)
 	                      lead->attempted);
 }
 
+/* The estimate beside what it took: whoever plans the next run wants to know how good it is. */
+static void tell_time(struct lead *lead)
+{
+	int64_t took_ns = number_of(lead->step, "ended") - number_of(lead->step, "started");
+	int64_t estimate_ns = number_of(lead->step, "estimate_ns");
+	const char *stopped = nova_json_text(lead->step, "stopped");
+	char took[32], estimate[32];
+
+	nova_value_format((double)took_ns / 1e9, NOVA_UNIT_SECOND, took);
+	nova_value_format((double)estimate_ns / 1e9, NOVA_UNIT_SECOND, estimate);
+	nova_lead_note(
+	        lead, NOVA_LOG_INFO, "step %lld/%u %s: took %s%s%s (%s)%s", step_number(lead),
+	        lead->progress.steps, nova_json_text(lead->step, "benchmark"), took,
+	        estimate_ns > 0 ? ", thought to take " : "", estimate_ns > 0 ? estimate : "",
+	        estimate_ns > 0 ? nova_json_text(lead->step, "estimate_basis") : "no estimate",
+	        !strcmp(stopped, "precision") ? ", stopped early by run.precision"
+	        : !strcmp(stopped, "budget")  ? ", cut to fit run.budget"
+	                                      : "");
+}
+
 static void end_step(struct lead *lead, int code, const char *lacks, const struct nova_error *error,
                      int *exit_code)
 {
@@ -350,6 +370,8 @@ static void end_step(struct lead *lead, int code, const char *lacks, const struc
 	const char *why = lacks ? lacks : code ? error->text : NULL;
 
 	json_object_set_new(lead->step, "ended", json_integer((json_int_t)nova_utc_ns()));
+	if (!code && !lacks)
+		tell_time(lead);
 	if (lacks) {
 		skip(lead, lead->step, lacks, NULL);
 		lead->skipped++;

@@ -290,9 +290,24 @@ static void note_time(struct repeat *repeat, int64_t took_ns)
 /* --- precision -----------------------------------------------------------------------------------
  */
 
+/* Of the metric that a comparison is of: then its ratio is 1 less the overhead, else 1 more. */
+static bool is_higher_better(const json_t *step, const json_t *comparison)
+{
+	const char *name = nova_json_text(comparison, "metric");
+	json_t *metric;
+	size_t i;
+
+	json_array_foreach(json_object_get(step, "metrics"), i, metric)
+	{
+		if (!strcmp(nova_json_text(metric, "name"), name))
+			return !strcmp(nova_json_text(metric, "better"), "higher");
+	}
+	return false;
+}
+
 /* Half of the interval, as a share of the value; of an overhead, as a share of the ratio that it is
  * the distance from 1 of. Infinite without an interval. */
-static double half_width(const json_t *judged)
+static double half_width(const json_t *step, const json_t *judged)
 {
 	const json_t *interval = json_object_get(judged, "interval");
 	double value = json_number_value(json_object_get(judged, "value")), half;
@@ -303,12 +318,12 @@ static double half_width(const json_t *judged)
 	        json_number_value(json_array_get(interval, 0))) /
 	       2;
 	if (!strcmp(nova_json_text(judged, "of"), "overhead"))
-		value = !strcmp(nova_json_text(judged, "better"), "higher") ? 1 - value : 1 + value;
+		value = is_higher_better(step, judged) ? 1 - value : 1 + value;
 	return value != 0 ? half / fabs(value) : half > 0 ? (double)INFINITY : 0;
 }
 
 /* The widest of those that have a goal; -1 if none has. */
-static double widest_with_goal(const json_t *judged)
+static double widest_with_goal(const json_t *step, const json_t *judged)
 {
 	double widest = -1;
 	json_t *one;
@@ -317,7 +332,7 @@ static double widest_with_goal(const json_t *judged)
 	json_array_foreach(judged, i, one)
 	{
 		if (json_is_object(json_object_get(one, "goal")))
-			widest = fmax(widest, half_width(one));
+			widest = fmax(widest, half_width(step, one));
 	}
 	return widest;
 }
@@ -339,10 +354,10 @@ static bool is_precise(struct repeat *repeat, uint32_t blocks)
 	if (nova_result_build_step(lead->store, lead->run.id,
 	                           (uint32_t)number_of(lead->step, "index"), &result, NULL))
 		return false;
-	width = fmax(widest_with_goal(json_object_get(result, "metrics")),
-	             widest_with_goal(json_object_get(result, "comparisons")));
+	width = fmax(widest_with_goal(result, json_object_get(result, "metrics")),
+	             widest_with_goal(result, json_object_get(result, "comparisons")));
 	if (width < 0)
-		width = half_width(json_array_get(json_object_get(result, "metrics"), 0));
+		width = half_width(result, json_array_get(json_object_get(result, "metrics"), 0));
 	return width <= wanted;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "core/run/result_build.h"
 
+#include "core/run/verdict.h"
 #include "core/stats/stats.h"
 
 #include <math.h>
@@ -33,7 +34,8 @@ struct series {
 	char metric[97];
 	uint32_t side;
 	uint32_t counts[4];
-	double *values; /* the successful ones that count */
+	double *values;   /* the successful ones that count */
+	uint32_t *blocks; /* and the replicate that each is of */
 	int64_t error_ns;
 };
 
@@ -41,7 +43,7 @@ struct build {
 	struct nova_store *store;
 	struct nova_error *error;
 	struct nova_run_record run;
-	json_t *result, *targets, *steps, *skipped;
+	json_t *result, *targets, *steps, *skipped, *notes;
 	/* of the step that is being built */
 	json_t *replicates, *rows;
 	uint32_t counts[4];
@@ -277,6 +279,8 @@ static int take_sample(void *context, const struct nova_sample_record *sample)
 
 		series->values = nova_grow(series->values, n, sizeof(*series->values));
 		series->values[n] = sample->value;
+		series->blocks = nova_grow(series->blocks, n, sizeof(*series->blocks));
+		series->blocks[n] = sample->at.replicate;
 	}
 	if (sample->error_ns > series->error_ns)
 		series->error_ns = sample->error_ns;
@@ -309,17 +313,12 @@ static const json_t *goal_for(const struct build *build, const char *metric, con
 }
 
 /* Where the true median may lie, failures counted as worse than any value: from best to worst. */
-struct bounds {
-	double best, worst;
-	bool interval; /* else: the least and the greatest value */
-};
-
-static struct bounds bounds_of(const struct series *series, bool lower, double level)
+static struct nova_bounds bounds_of(const struct series *series, bool lower, double level)
 {
 	size_t n = series->counts[1], all = series->counts[0];
 	NOVA_AUTOFREE double *badness = nova_alloc((all + 1) * sizeof(*badness));
 	struct nova_ranks ranks = nova_stats_interval(all, 0.5, level);
-	struct bounds bounds = {.interval = ranks.low > 0};
+	struct nova_bounds bounds = {.interval = ranks.low > 0};
 
 	for (size_t i = 0; i < all; i++)
 		badness[i] = i >= n  ? (double)INFINITY
@@ -335,25 +334,8 @@ static struct bounds bounds_of(const struct series *series, bool lower, double l
 	return bounds;
 }
 
-static bool meets(double value, double limit, bool lower)
-{
-	return lower ? value <= limit : value >= limit;
-}
-
-static void say_straddle(struct nova_text *why, const struct bounds *bounds, double limit,
-                         uint32_t unit)
-{
-	char best[32], worst[32], at[32];
-
-	nova_value_format(bounds->best, unit, best);
-	nova_value_format(bounds->worst, unit, worst);
-	nova_value_format(limit, unit, at);
-	nova_text_addf(why, "%sthe limit %s lies within %s … %s", why->length ? "; " : "", at, best,
-	               isfinite(bounds->worst) ? worst : "failure");
-}
-
 static void say_basis(struct nova_text *why, const struct series *series,
-                      const struct bounds *bounds, double level)
+                      const struct nova_bounds *bounds, double level)
 {
 	uint32_t lost = series->counts[0] - series->counts[1];
 
@@ -371,10 +353,7 @@ static void say_basis(struct nova_text *why, const struct series *series,
 static const char *judge(const struct series *series, const json_t *goal, bool lower, uint32_t unit,
                          double level, struct nova_text *why)
 {
-	double pass = json_number_value(json_object_get(goal, "pass"));
-	const json_t *softer = json_object_get(goal, "acceptable");
-	double last = json_is_number(softer) ? json_number_value(softer) : pass;
-	struct bounds bounds;
+	struct nova_bounds bounds;
 
 	if (!goal)
 		return "none";
@@ -388,14 +367,7 @@ static const char *judge(const struct series *series, const json_t *goal, bool l
 	}
 	bounds = bounds_of(series, lower, level);
 	say_basis(why, series, &bounds, level);
-	if (meets(bounds.worst, pass, lower))
-		return "pass";
-	if (meets(bounds.worst, last, lower))
-		return "acceptable";
-	if (!meets(bounds.best, last, lower))
-		return "needs optimization";
-	say_straddle(why, &bounds, meets(bounds.best, pass, lower) ? pass : last, unit);
-	return "inconclusive";
+	return nova_verdict(&bounds, goal, lower, unit, why);
 }
 
 /* --- metrics --------------------------------------------------------------------------------- */
@@ -449,10 +421,21 @@ static void add_reduction(json_t *metric, const struct nova_summary *summary)
 	json_object_set_new(metric, "p99", percentile_of(&summary->p99));
 }
 
+/* A goal is the hypervisor's; what this host does natively beside it is only what it is compared
+ * with. */
+static bool wants_goal(const struct build *build, const struct series *series)
+{
+	for (size_t i = 0; series->side == NOVA_SIDE_NATIVE && i < build->series_count; i++)
+		if (build->series[i].side == NOVA_SIDE_VM)
+			return false;
+	return true;
+}
+
 static void add_verdict(const struct build *build, json_t *metric, const struct series *series,
                         const char *plugin)
 {
-	const json_t *goal = goal_for(build, series->metric, plugin);
+	const json_t *goal =
+	        wants_goal(build, series) ? goal_for(build, series->metric, plugin) : NULL;
 	const json_t *softer = json_object_get(goal, "acceptable");
 	bool lower = strcmp(json_string_value(json_object_get(metric, "better")), "lower") == 0;
 	uint32_t unit = unit_of(json_string_value(json_object_get(metric, "unit")));
@@ -570,8 +553,10 @@ static bool is_in_skipped(const struct build *build, uint32_t index)
 
 static void begin_step(struct build *build)
 {
-	for (size_t i = 0; i < build->series_count; i++)
+	for (size_t i = 0; i < build->series_count; i++) {
 		free(build->series[i].values);
+		free(build->series[i].blocks);
+	}
 	free(build->series);
 	free(build->attempts);
 	build->series = NULL;
@@ -584,17 +569,92 @@ static json_t *metrics_of(struct build *build, const struct nova_step_record *st
 {
 	json_t *metrics = json_array();
 
-	order_series(build);
 	for (size_t i = 0; i < build->series_count; i++)
 		json_array_append_new(metrics,
 		                      metric_of(build, &build->series[i], plugin_of(build, step)));
 	return metrics;
 }
 
+/* --- one side against another --------------------------------------------------------------- */
+
+static const struct series *find_series(const struct build *build, const char *metric,
+                                        uint32_t side)
+{
+	for (size_t i = 0; i < build->series_count; i++)
+		if (build->series[i].side == side && !strcmp(build->series[i].metric, metric))
+			return &build->series[i];
+	return NULL;
+}
+
+static json_t *compare(const struct build *build, const struct nova_step_record *step,
+                       const struct series *a, const struct series *b)
+{
+	const json_t *declared =
+	        json_object_get(json_object_get(build->run.plan, "metrics"), a->metric);
+	bool lower = strcmp(nova_json_text(declared, "better"), "higher") != 0;
+	bool overhead = a->side == NOVA_SIDE_NATIVE;
+	NOVA_AUTOFREE char *name = nova_format("%s.%s", a->metric, overhead ? "overhead" : "ratio");
+	struct nova_side_values left = {side_names[a->side], a->values, a->blocks, a->counts[1]};
+	struct nova_side_values right = {side_names[b->side], b->values, b->blocks, b->counts[1]};
+
+	return nova_comparison(a->metric, lower, overhead, &left, &right, level_of(build),
+	                       step->order_seed, goal_for(build, name, plugin_of(build, step)));
+}
+
+/* Of each metric that both sides have; before the values are sorted for their own sake. */
+static json_t *comparisons_of(struct build *build, const struct nova_step_record *step)
+{
+	static const uint32_t sides[][2] = {{NOVA_SIDE_NATIVE, NOVA_SIDE_VM},
+	                                    {NOVA_SIDE_A, NOVA_SIDE_B}};
+	json_t *comparisons = json_array();
+
+	order_series(build);
+	for (size_t i = 0; i < build->series_count; i++)
+		for (size_t s = 0; s < NOVA_COUNT(sides); s++) {
+			const struct series *b = &build->series[i];
+			const struct series *a = find_series(build, b->metric, sides[s][0]);
+
+			if (b->side == sides[s][1] && a)
+				json_array_append_new(comparisons, compare(build, step, a, b));
+		}
+	return comparisons;
+}
+
+/* An overhead of what is emulated, or nested, is not that of virtualisation. */
+static void note_emulation(struct build *build, const struct nova_step_record *step,
+                           const json_t *comparisons)
+{
+	const json_t *index = json_array_get(step->targets, 0);
+	const json_t *target = json_array_get(build->targets, (size_t)json_integer_value(index));
+	const char *name = nova_json_text(target, "name");
+	bool emulated = !strcmp(nova_json_text(target, "accel"), "tcg");
+	bool nested = json_is_true(json_object_get(build->run.where, "nested"));
+	json_t *said, *text;
+	size_t i;
+
+	if (!index || !json_array_size(comparisons) || (!emulated && !nested) ||
+	    json_is_true(json_object_get(target, "simulated")))
+		return;
+	text = emulated ? json_sprintf("overheads on %s are those of emulation (accelerator tcg), "
+	                               "not of virtualisation",
+	                               name)
+	                : json_sprintf("overheads on %s are those of nested virtualisation: this "
+	                               "host is a VM itself",
+	                               name);
+	json_array_foreach(build->notes, i, said)
+	{
+		if (json_equal(said, text)) {
+			json_decref(text);
+			return;
+		}
+	}
+	json_array_append_new(build->notes, text);
+}
+
 static int take_step(void *context, const struct nova_step_record *step)
 {
 	struct build *build = context;
-	json_t *object;
+	json_t *object, *comparisons;
 
 	if (build->only >= 0 && build->only != step->index)
 		return 0;
@@ -606,8 +666,9 @@ static int take_step(void *context, const struct nova_step_record *step)
 	if (!build->code)
 		build->code = nova_store_sample_each(build->store, build->run.id, step->index, true,
 		                                     take_sample, build, build->error);
+	comparisons = comparisons_of(build, step);
 	object = json_pack(
-	        "{sI ss ss so so sI ss so so so so so so so so so}", "index",
+	        "{sI ss ss so so sI ss so so so so so so so so so so}", "index",
 	        (json_int_t)step->index, "hash", step->hash, "benchmark", step->benchmark,
 	        "targets", array_or_empty(step->targets), "params",
 	        json_is_object(step->params) ? json_deep_copy(step->params) : json_object(),
@@ -616,8 +677,10 @@ static int take_step(void *context, const struct nova_step_record *step)
 	        time_or_null(step->ended_utc_ns), "stopped", text_or_null(step->stopped),
 	        "estimate_s", real_if(step->estimate_ns > 0, (double)step->estimate_ns / 1e9),
 	        "counts", counts_of(build->counts), "metrics", metrics_of(build, step),
-	        "replicates", build->replicates, "samples", samples_of(build->rows));
+	        "comparisons", comparisons, "replicates", build->replicates, "samples",
+	        samples_of(build->rows));
 	json_array_append_new(build->steps, object);
+	note_emulation(build, step, comparisons);
 	if (!strcmp(step->state, "skipped") && !is_in_skipped(build, step->index))
 		json_array_append_new(build->skipped,
 		                      json_pack("{sI ss sn sn ss sn}", "step",
@@ -656,12 +719,13 @@ static int build_all(struct build *build)
 	build->targets = targets_of(&build->run);
 	build->skipped = skipped_of(build->run.skipped);
 	build->steps = json_array();
-	build->result = json_pack(
-	        "{ss so so so so so so so so}", "schema", "novacore.result/1", "run",
-	        run_of(&build->run), "where", facts_of(build->run.where), "what",
-	        facts_of(build->run.what), "targets", build->targets, "steps", build->steps,
-	        "proposals", array_or_empty(json_object_get(plan, "proposals")), "skipped",
-	        build->skipped, "notes", array_or_empty(json_object_get(plan, "notes")));
+	build->notes = array_or_empty(json_object_get(plan, "notes"));
+	build->result = json_pack("{ss so so so so so so so so}", "schema", "novacore.result/1",
+	                          "run", run_of(&build->run), "where", facts_of(build->run.where),
+	                          "what", facts_of(build->run.what), "targets", build->targets,
+	                          "steps", build->steps, "proposals",
+	                          array_or_empty(json_object_get(plan, "proposals")), "skipped",
+	                          build->skipped, "notes", build->notes);
 	if (!build->result)
 		return nova_error_set(build->error, NOVA_E_IO,
 		                      "the record of run %s holds what cannot be told in JSON; the "

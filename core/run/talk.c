@@ -128,22 +128,37 @@ static int compare(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
+static uint32_t unit_of(const char *name)
+{
+	static const uint32_t all[] = {NOVA_UNIT_SECOND, NOVA_UNIT_BYTE, NOVA_UNIT_BYTE_PER_SECOND,
+	                               NOVA_UNIT_PER_SECOND};
+
+	for (size_t i = 0; i < NOVA_COUNT(all); i++)
+		if (!strcmp(nova_unit_name(all[i]), name))
+			return all[i];
+	return NOVA_UNIT_ONE;
+}
+
 /* The live median is of the step's first metric; the result's is computed from the store. */
 static void show_sample(struct lead *lead, const struct nova_sample_record *sample)
 {
+	json_t *metrics = json_object_get(lead->run.plan, "metrics"), *metric, *one;
 	struct nova_run_progress *progress = &lead->progress;
-	json_t *metric;
 
 	progress->samples++;
-	if (progress->warming_up || sample->status != NOVA_SAMPLE_OK)
+	if (progress->warming_up || sample->status != NOVA_SAMPLE_OK ||
+	    sample->at.side != nova_step_sides(lead->step).side[0])
 		return;
 	if (!progress->metric) {
 		const char *name;
 
-		json_object_foreach(json_object_get(lead->run.plan, "metrics"), name,
-		                    metric) if (!strcmp(name, sample->metric)) progress->metric =
-		        name;
-		progress->unit = NOVA_UNIT_SECOND;
+		metric = json_object_get(metrics, sample->metric);
+		json_object_foreach(metrics, name, one)
+		{
+			if (one == metric)
+				progress->metric = name; /* lives as long as the plan */
+		}
+		progress->unit = unit_of(nova_json_text(metric, "unit"));
 	}
 	if (!progress->metric || strcmp(progress->metric, sample->metric) ||
 	    lead->value_count >= VALUES_KEPT)

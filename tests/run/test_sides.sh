@@ -23,6 +23,40 @@ expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --seed 6 --set 
   --set run.warmup=1 --format json --output b.json
 [ "$(json b.json "$order")" != "$first" ] || fail "another seed gives the same order"
 
+note "what a VM loses is said with its interval, and judged"
+sides=("$novacore" --profile dev "${sim[@]}" --benchmark sides --seed 5 --set run.samples=12 --set run.warmup=0
+  --set "goal.sides.rate.overhead=5%,8%" --set "goal.sides.time.overhead=3%")
+expect 0 "${sides[@]}" --format json --output b.json
+overhead='{c["metric"]: c for c in r["steps"][0]["comparisons"]}'
+check b.json "set($overhead) == {'sides.rate', 'sides.time'} and all(c['n'] == 12 for c in $overhead.values())"
+check b.json "abs($overhead['sides.rate']['value'] - 0.0386) < 0.001 and $overhead['sides.rate']['verdict'] == 'pass'"
+check b.json "(lambda i, v: i[0] < v < i[1])($overhead['sides.rate']['interval'], $overhead['sides.rate']['value'])"
+check b.json "$overhead['sides.time']['verdict'] == 'needs optimization' and $overhead['sides.time']['p'] < 0.01"
+check b.json 'all(m["goal"] is None for m in r["steps"][0]["metrics"])'
+expect 1 "${sides[@]}" --fail-on goal
+says "rate: vm against native, overhead 3."
+says "needs optimization"
+says "thought to take"
+expect 0 "${sides[@]}" --format junit
+says '<testcase classname="sides on local" name="sides.time.overhead">'
+says '<failure message="vm against native, overhead 4.'
+expect 2 "${sides[@]}" --set goal.sides.rate.overhead=5s
+says 'is a share, and the limit is not'
+expect 2 "${sides[@]}" --set goal.sides.rate.overhed=5%
+says 'has no metric'
+
+note "run.precision stops a step early, and not before there is an interval"
+expect 0 "${sides[@]}" --set run.samples=200 --set run.precision=0.002 --format json --output c.json
+check c.json 'r["steps"][0]["stopped"] == "precision"'
+check c.json '6 <= r["steps"][0]["comparisons"][0]["n"] < 200'
+expect 0 "${sides[@]}" --set run.samples=8 --set run.precision=0.000001 --format json --output c.json
+check c.json 'r["steps"][0]["stopped"] == "samples" and r["steps"][0]["comparisons"][0]["n"] == 8'
+expect 0 "${sides[@]}" --set run.samples=100 --set sides.pause=50 --set run.budget=2s --format json --output c.json
+check c.json 'r["steps"][0]["stopped"] == "budget" and r["steps"][0]["comparisons"][0]["n"] < 60'
+check c.json 'r["steps"][0]["estimate_s"] > 0 and any("of both sides fit into run.budget" in n for n in r["notes"])'
+expect 2 "${sides[@]}" --set run.precision=2
+says "run.precision"
+
 note "--no-native leaves this host out"
 expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --no-native --format json --output b.json
 check b.json '{x["side"] for x in r["steps"][0]["replicates"]} == {"vm"}'
