@@ -11,6 +11,7 @@
 
 #include <novacore/testhost.h>
 
+#include "programs.h"
 #include "recorded.h"
 
 const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
@@ -128,5 +129,5 @@ int main(void)
 	        TEST(refuses_wrong_parameters),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, programs_make, programs_remove);
 }

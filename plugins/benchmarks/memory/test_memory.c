@@ -11,6 +11,7 @@
 
 #include <novacore/testhost.h>
 
+#include "programs.h"
 #include "recorded.h"
 #include "stream.h"
 
@@ -243,5 +244,5 @@ int main(void)
 	        TEST(refuses_wrong_parameters),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, programs_make, programs_remove);
 }

@@ -17,6 +17,7 @@
 
 #include "fio.h"
 #include "place.h"
+#include "programs.h"
 #include "recorded.h"
 
 const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
@@ -29,13 +30,12 @@ static char place[] = "place=/var/tmp/novacore-place-XXXXXX";
 
 static int make_place(void **state)
 {
-	(void)state;
-	return mkdtemp(FOLDER) ? 0 : -1;
+	return mkdtemp(FOLDER) ? programs_make(state) : -1;
 }
 
 static int remove_place(void **state)
 {
-	(void)state;
+	programs_remove(state);
 	return rmdir(FOLDER); /* empty: nothing was left there */
 }
 

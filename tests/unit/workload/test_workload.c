@@ -12,6 +12,8 @@
 #include <novacore/testhost.h>
 #include <novacore/workload/workload.h>
 
+#include "programs.h"
+
 #define MS 1000000ll
 
 /* --- the benchmark: one program, whose output is a number ---------------------------------------
@@ -295,6 +297,20 @@ static void a_program_that_fails_says_how_and_shows_its_output(void **state)
 	}
 }
 
+static void a_program_that_is_not_here_ends_only_the_native_side(void **state)
+{
+	(void)state;
+	programs_remove(state);
+	assert_int_equal(run(NOVA_SIDE_VM), NOVA_DONE);
+	assert_attempt(NOVA_SAMPLE_OK);
+	assert_int_equal(run(NOVA_SIDE_NATIVE), NOVA_E_UNAVAILABLE);
+	assert_non_null(strstr(nova_testhost_error(host), "tool is not installed on this host"));
+	assert_non_null(strstr(nova_testhost_error(host), "apt-get install tool-package"));
+	assert_non_null(strstr(nova_testhost_error(host), "run.native=false"));
+	assert_attempt(NOVA_SAMPLE_OK);
+	programs_make(state);
+}
+
 static void a_program_that_cannot_be_run_or_does_not_end_has_failed(void **state)
 {
 	(void)state;
@@ -380,6 +396,7 @@ int main(void)
 	        TEST(refuses_cpus_that_it_cannot_use),
 	        TEST(a_vm_that_does_not_come_fails_all_that_it_owes),
 	        TEST(a_program_that_fails_says_how_and_shows_its_output),
+	        TEST(a_program_that_is_not_here_ends_only_the_native_side),
 	        TEST(a_program_that_cannot_be_run_or_does_not_end_has_failed),
 	        TEST(output_without_end_is_not_swallowed),
 	        TEST(output_that_the_hypervisor_cut_off_is_not_used),
@@ -388,5 +405,5 @@ int main(void)
 	        TEST(durations_become_whole_seconds),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, programs_make, programs_remove);
 }
