@@ -18,6 +18,20 @@ static const struct {
         {"xcp-ng", 18, 10, 5, 35}, {"proxmox", 15, 8, 3, 25},
 };
 
+/* The seed values for what a VM may cost against this host, as shares, for every driver. */
+static const struct {
+	const char *metric;
+	double pass, acceptable;
+} built_in_overhead[] = {
+        {"cpu.rate.overhead", 0.03, 0.05},
+        {"memory.read.seq.overhead", 0.05, 0.08},
+        {"memory.write.seq.overhead", 0.05, 0.08},
+        {"storage.read.seq.rate.overhead", 0.02, 0.05},
+        {"storage.write.seq.rate.overhead", 0.02, 0.05},
+        {"storage.read.rand.iops.overhead", 0.02, 0.05},
+        {"storage.write.rand.iops.overhead", 0.02, 0.05},
+};
+
 static void goal_clear(struct goal *goal)
 {
 	free(goal->metric);
@@ -71,6 +85,21 @@ static void add_built_in(struct nova_config *config, const char *metric, const c
 	                    .metric = nova_strdup(metric),
 	                    .plugin = nova_strdup(plugin),
 	                    .shown = nova_format("%gs", seconds),
+	                    .origin = nova_strdup("default"),
+	                    .layer = NOVA_LAYER_DEFAULT,
+	            });
+}
+
+static void add_built_in_overhead(struct nova_config *config, const char *metric, double pass,
+                                  double acceptable)
+{
+	add(config, (struct goal){
+	                    .out = {.unit = NOVA_UNIT_ONE,
+	                            .pass = pass,
+	                            .has_acceptable = true,
+	                            .acceptable = acceptable},
+	                    .metric = nova_strdup(metric),
+	                    .shown = nova_format("%g%%,%g%%", pass * 100, acceptable * 100),
 	                    .origin = nova_strdup("default"),
 	                    .layer = NOVA_LAYER_DEFAULT,
 	            });
@@ -171,6 +200,9 @@ int goals_read(struct nova_config *config, struct nova_error *error)
 		add_built_in(config, "lifecycle.stop.gone", plugin, built_in[i].stop);
 		add_built_in(config, "lifecycle.snapshot.done", plugin, built_in[i].snapshot);
 	}
+	for (size_t i = 0; i < NOVA_COUNT(built_in_overhead); i++)
+		add_built_in_overhead(config, built_in_overhead[i].metric,
+		                      built_in_overhead[i].pass, built_in_overhead[i].acceptable);
 	for (enum nova_layer layer = NOVA_LAYER_PROFILE; layer <= NOVA_LAYER_COMMAND; layer++)
 		for (size_t i = 0; i < config->goal_entry_count; i++) {
 			if (config->goal_entries[i].layer != layer)

@@ -33,17 +33,17 @@ static const char *read_number(const char *at, const char *end, double *value)
 	int count = 0, point = 0;
 
 	at = skip_blanks(at, end);
-	for (; at < end && count <= DIGITS_MOST; at++) {
+	for (; at < end; at++) {
 		if (*at == '.' && !point && count && at + 1 < end && is_digit(at[1])) {
 			point = 1;
 			continue;
 		}
 		if (!is_digit(*at))
 			break;
-		digits = digits * 10 + (*at - '0');
-		scale *= point ? 10 : 1;
 		if (++count > DIGITS_MOST)
 			return NULL;
+		digits = digits * 10 + (*at - '0');
+		scale *= point ? 10 : 1;
 	}
 	*value = (double)digits / (double)scale;
 	return count ? at : NULL;

@@ -64,11 +64,6 @@ struct cpu {
 	int64_t prime, duration_ns;
 };
 
-static int probe(const struct nova_host *host, nova_op op)
-{
-	return nova_workload_probe(host, op, &KIND);
-}
-
 static void destroy(void *context)
 {
 	struct cpu *self = context;
@@ -161,7 +156,6 @@ static const struct nova_plugin CPU = {
         .summary = "Computing in fresh VMs and on this host: sysbench cpu",
         .license = "MIT",
         .parameters = PARAMETERS,
-        .probe = probe,
         .ops = &BENCHMARK,
 };
 

@@ -91,11 +91,6 @@ struct memory {
 	int64_t block_bytes, duration_ns, stream, cache_bytes, stream_ns;
 };
 
-static int probe(const struct nova_host *host, nova_op op)
-{
-	return nova_workload_probe(host, op, &WHOLE);
-}
-
 static void destroy(void *context)
 {
 	struct memory *self = context;
@@ -240,7 +235,6 @@ static const struct nova_plugin MEMORY = {
         .summary = "Moving memory in fresh VMs and on this host: sysbench memory, stress-ng stream",
         .license = "MIT",
         .parameters = PARAMETERS,
-        .probe = probe,
         .ops = &BENCHMARK,
 };
 

@@ -99,11 +99,6 @@ struct storage {
 	uint64_t size_bytes;
 };
 
-static int probe(const struct nova_host *host, nova_op op)
-{
-	return nova_workload_probe(host, op, &KIND);
-}
-
 static void destroy(void *context)
 {
 	struct storage *self = context;
@@ -320,7 +315,6 @@ static const struct nova_plugin STORAGE = {
         .summary = "Disks of fresh VMs and of this host: fio with direct I/O",
         .license = "MIT",
         .parameters = PARAMETERS,
-        .probe = probe,
         .ops = &BENCHMARK,
 };
 

@@ -127,13 +127,6 @@ struct nova_workload {
 };
 
 /*
- * For a plugin's `probe`: are the programs on this host, too?
- * @return NOVA_DONE; NOVA_E_UNAVAILABLE with the package to install
- */
-int nova_workload_probe(const struct nova_host *host, nova_op op,
-                        const struct nova_workload_kind *kind);
-
-/*
  * Takes the parameters nova_workload_threads and nova_workload_cpus.
  * @return NOVA_DONE; NOVA_E_INVALID where `cpus` is no list of CPUs that this process may use, or
  *   has fewer than `threads`
@@ -151,8 +144,9 @@ void nova_workload_free(struct nova_workload *work);
 void nova_workload_shape(struct nova_workload *work, const char *place, uint64_t memory_bytes);
 
 /*
- * A replicate begins: on NOVA_SIDE_NATIVE here, else in a fresh VM, started and ready. If that
- * fails, every metric of kind->measured has failed.
+ * A replicate begins: on NOVA_SIDE_NATIVE here, else in a fresh VM, started and ready. If no VM
+ * comes, every metric of kind->measured has failed; if a program is not installed here, so has the
+ * replicate (NOVA_E_UNAVAILABLE), with the package to install.
  * @return NOVA_DONE; anything else: go to nova_workload_end
  */
 int nova_workload_begin(struct nova_workload *work, uint32_t side);
