@@ -15,6 +15,7 @@ static const struct {
         {"run", nova_command_run, "run a profile's suite on a hypervisor (also without \"run\")"},
         {"status", nova_command_status, "what is running now, and how far it is"},
         {"results", nova_command_results, "list, show, export, import and delete results"},
+        {"report", nova_command_report, "a run as a page to read: HTML or Markdown"},
         {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
         {"doctor", nova_command_doctor, "check this host and name each fix"},
         {"plugin", nova_command_plugin, "list, write, check and sign plugins"},
