@@ -225,7 +225,7 @@ void nova_html_distributions(struct nova_html *html, const json_t *step,
 			              "attempts that took at most so much (or reached at most so "
 			              "much); the dot is the median with its interval, ticks below "
 			              "are single samples. What failed keeps a curve below "
-			              "100&nbsp;%.</p>\n<div class=\"small-multiples\">\n");
+			              "100&#160;%.</p>\n<div class=\"small-multiples\">\n");
 		if (count)
 			draw_distributions(html, step, sides, count);
 		while (count)

@@ -5,7 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#define MARGIN 0.04 /* of the range, so that no point lies on the frame */
+/* Beyond it a difference or a margin could be no finite number: such values lie at the end. */
+#define LARGEST 1e250
+#define MARGIN  0.04 /* of the range, so that no point lies on the frame */
 
 struct nova_scale nova_scale_of(const double *values, size_t count, double log_ratio, double from,
                                 double to)
@@ -13,20 +15,20 @@ struct nova_scale nova_scale_of(const double *values, size_t count, double log_r
 	struct nova_scale scale = {INFINITY, -INFINITY, from, to, false};
 
 	for (size_t i = 0; i < count; i++) {
-		/* Beyond these, a difference of two could be no finite number. */
-		if (!isfinite(values[i]) || fabs(values[i]) > 1e300)
+		if (!isfinite(values[i]) || fabs(values[i]) > LARGEST)
 			continue;
 		scale.low = fmin(scale.low, values[i]);
 		scale.high = fmax(scale.high, values[i]);
 	}
 	if (scale.low > scale.high)
 		scale.low = scale.high = 0;
-	scale.log = log_ratio > 0 && scale.low > 1e-300 && scale.high / scale.low > log_ratio;
+	scale.log = log_ratio > 0 && scale.low > 1 / LARGEST &&
+	            log(scale.high) - log(scale.low) > log(log_ratio);
 	if (scale.log) {
-		double margin = pow(scale.high / scale.low, MARGIN);
+		double part = exp(MARGIN * (log(scale.high) - log(scale.low)));
 
-		scale.low /= margin;
-		scale.high *= margin;
+		scale.low /= part;
+		scale.high *= part;
 		return scale;
 	}
 	double range = scale.high - scale.low;
@@ -46,7 +48,7 @@ double nova_scale_at(const struct nova_scale *scale, double value)
 	if (isnan(value))
 		return scale->from;
 	value = fmin(fmax(value, scale->low), scale->high);
-	part = scale->log ? log(value / scale->low) / log(scale->high / scale->low)
+	part = scale->log ? (log(value) - log(scale->low)) / (log(scale->high) - log(scale->low))
 	                  : (value - scale->low) / (scale->high - scale->low);
 	return scale->from + part * (scale->to - scale->from);
 }
@@ -56,7 +58,7 @@ static size_t decades(const struct nova_scale *scale, double *ticks, size_t room
 	static const double steps[] = {1, 2, 5};
 	int first = (int)floor(log10(scale->low)), last = (int)ceil(log10(scale->high));
 	int every = (last - first + 4) / 5; /* at most about five decades get a label */
-	bool fine = log10(scale->high / scale->low) < 1.7;
+	bool fine = log10(scale->high) - log10(scale->low) < 1.7;
 	size_t count = 0;
 
 	for (int decade = first; decade <= last && count < room; decade++) {

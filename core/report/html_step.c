@@ -176,7 +176,8 @@ static void add_estimate(struct nova_text *out, const json_t *metric, uint32_t u
 		nova_text_add(out, " … ");
 		nova_html_value(out, json_array_get(interval, 1), unit);
 	} else if (known) {
-		nova_html_text(out, nova_report_text(metric, "interval_why"));
+		nova_html_element(out, "span", "class=\"why\"",
+		                  nova_report_text(metric, "interval_why"));
 		nova_text_add(out, ": ");
 		nova_html_value(out, json_object_get(metric, "min"), unit);
 		nova_text_add(out, " … ");
@@ -213,7 +214,8 @@ static void add_tail(struct nova_text *out, const json_t *metric, uint32_t unit)
 		if (json_is_number(json_object_get(one, "value")))
 			nova_html_value(out, json_object_get(one, "value"), unit);
 		else
-			nova_html_element(out, "small", NULL, nova_report_text(one, "why"));
+			nova_html_element(out, "small", "class=\"why\"",
+			                  nova_report_text(one, "why"));
 		nova_text_add(out, "</span>");
 	}
 	nova_text_add(out, "</td>");
@@ -288,10 +290,10 @@ static void add_metrics(struct nova_html *html, const json_t *step)
 	}
 	nova_text_addf(out,
 	               "<table class=\"metrics\" role=\"table\"><caption>Metrics; intervals of the "
-	               "median at %g&nbsp;%%</caption><thead role=\"rowgroup\"><tr role=\"row\">",
+	               "median at %g&#160;%%</caption><thead role=\"rowgroup\"><tr role=\"row\">",
 	               100 * nova_report_number(json_array_get(metrics, 0), "level"));
-	static const char *const heads[] = {"metric", "median", "interval and goal", "n", "tail",
-	                                    "goal",   "verdict"};
+	static const char *const heads[] = {
+	        "metric", "median", "interval and goal", "n", "p95, p99", "goal", "verdict"};
 	for (i = 0; i < NOVA_COUNT(heads); i++)
 		nova_html_element(out, "th",
 		                  i == 1 || i == 3 || i == 4

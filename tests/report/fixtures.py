@@ -8,7 +8,7 @@ import pathlib
 import random
 import sys
 
-HOSTILE = ['<script>alert(1)</script>', '"><img src=x onerror=alert(2)>', "'); DROP TABLE run; --",
+HOSTILE = ['<script>alert(1)</script>', '"><img src="http://example.com/a.png" onerror=alert(2)>', "'); DROP TABLE run; --",
            '</title></style></svg><b id="injected">', 'a|b|c\n# not a heading', '‮evil‬\u2066x\u2069',
            'x' * 5000, '&lt;&amp;', '\u0001\u001b[31mred', 'Grüße, 世界 🦆', '$(reboot)', '`reboot`',
            'javascript:alert(3)', '[click](http://example.com/)', '--><!--', ']]>']
