@@ -2,6 +2,8 @@
 /* What the commands share: common options, complaints, output files. */
 #include "core/cli/cli.h"
 
+#include "core/store/store.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,4 +101,35 @@ int nova_output_close(FILE *file, const char *path, struct nova_error *error)
 		return error->code;
 	}
 	return 0;
+}
+
+int nova_settings_store(const struct nova_settings *settings, struct nova_store **store,
+                        struct nova_error *error)
+{
+	const struct nova_config *config = settings->config;
+
+	return nova_store_open(nova_config_has(config, "store.path")
+	                               ? nova_config_text(config, "store.path", 0)
+	                               : NULL,
+	                       store, error);
+}
+
+json_t *nova_document_read(const char *path, struct nova_error *error)
+{
+	bool standard = !strcmp(path, "-");
+	FILE *file = standard ? stdin : fopen(path, "re");
+	json_error_t why;
+	json_t *result;
+
+	if (!file) {
+		nova_error_errno(error, "cannot read %s", path);
+		return NULL;
+	}
+	result = json_loadf(file, JSON_REJECT_DUPLICATES, &why);
+	if (!result)
+		nova_error_set(error, NOVA_E_INVALID, "%s:%d: not JSON: %s",
+		               standard ? "standard input" : path, why.line, why.text);
+	if (!standard)
+		fclose(file);
+	return result;
 }

@@ -63,6 +63,14 @@ void nova_settings_free(struct nova_settings *settings);
 /* An error if run.suite names a benchmark that is not installed. To be asked before a run. */
 int nova_settings_check_suite(const struct nova_settings *settings, struct nova_error *error);
 
+/* The database that the settings name; close it with nova_store_close. */
+struct nova_store;
+int nova_settings_store(const struct nova_settings *settings, struct nova_store **store,
+                        struct nova_error *error);
+/* A JSON document from a file, "-" is standard input; NULL and `error` if it cannot be read. It is
+ * not checked. Owned by the caller. */
+json_t *nova_document_read(const char *path, struct nova_error *error);
+
 int nova_command_run(int argc, char **argv);
 int nova_command_worker(int argc, char **argv);
 int nova_command_status(int argc, char **argv);
@@ -72,6 +80,7 @@ int nova_command_config(int argc, char **argv);
 int nova_command_profile(int argc, char **argv);
 int nova_command_results(int argc, char **argv);
 int nova_command_plan_samples(int argc, char **argv);
+int nova_command_report(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);
 int nova_command_complete(int argc, char **argv);

@@ -341,6 +341,12 @@ static void offer_runs(const struct completion *completion)
 	}
 }
 
+static void offer_runs_and_files(const struct completion *completion)
+{
+	offer_runs(completion);
+	offer_files(completion);
+}
+
 static void offer_guests(const struct completion *completion)
 {
 	NOVA_AUTOJSON json_t *all =
@@ -454,6 +460,7 @@ static const struct {
         {"config", "keys", offer_keys, 0, MANY},
         {"config", "check", offer_files, 0, 0},
         {"guest", "info", offer_guests, 0, 0},
+        {"report", NULL, offer_runs_and_files, 0, 0}, /* has no actions */
 };
 
 /* The line "  --NAME …" of the help; NULL if there is none. */
@@ -589,15 +596,21 @@ static bool each_action(const struct completion *completion, const char *action)
 
 static void offer_argument(const struct completion *completion, size_t before)
 {
-	if (!completion->action) {
-		each_action(completion, NULL);
-		return;
+	bool offered = false;
+
+	for (size_t i = 0; i < NOVA_COUNT(arguments); i++) {
+		const char *action = arguments[i].action;
+
+		if (strcmp(arguments[i].command, completion->command) != 0 ||
+		    (action && completion->action ? strcmp(action, completion->action) != 0
+		                                  : action != completion->action) ||
+		    before < arguments[i].first || before > arguments[i].last)
+			continue;
+		arguments[i].offer(completion);
+		offered = true;
 	}
-	for (size_t i = 0; i < NOVA_COUNT(arguments); i++)
-		if (!strcmp(arguments[i].command, completion->command) &&
-		    !strcmp(arguments[i].action, completion->action) &&
-		    before >= arguments[i].first && before <= arguments[i].last)
-			arguments[i].offer(completion);
+	if (!completion->action && !offered)
+		each_action(completion, NULL);
 }
 
 /* --- the command ----------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ static const struct {
         {"results", nova_command_results, "list, show, export, import and delete results"},
         {"plan-samples", nova_command_plan_samples,
          "how many VMs a comparison needs, and how long they take"},
+        {"report", nova_command_report, "a run as a page to read: HTML or Markdown"},
         {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
         {"doctor", nova_command_doctor, "check this host and name each fix"},
         {"plugin", nova_command_plugin, "list, write, check and sign plugins"},

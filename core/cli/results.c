@@ -10,8 +10,10 @@
 
 static const char help[] =
         "usage: novacore results list [--format table|json] [--output FILE]\n"
-        "       novacore results show RUN [--format table|json|csv|junit] [--output FILE]\n"
-        "       novacore results export RUN [--format json|csv|junit|table] [--output FILE]\n"
+        "       novacore results show RUN [--format table|json|csv|junit|html|markdown]\n"
+        "                             [--output FILE]\n"
+        "       novacore results export RUN [--format json|csv|junit|table|html|markdown]\n"
+        "                               [--output FILE]\n"
         "       novacore results import FILE…\n"
         "       novacore results delete RUN… [--yes]\n"
         "\n"
@@ -30,7 +32,8 @@ static const char help[] =
         "\n"
         "  --format FORMAT       table (default of list and show), json (default of export), csv "
         "(a row\n"
-        "                        per sample), junit (a test case per goal)\n"
+        "                        per sample), junit (a test case per goal), html and\n"
+        "                        markdown (as novacore report writes them)\n"
         "  --output FILE         instead of standard output; appears only when complete\n"
         "  --yes                 delete without asking\n"
         "  --config FILE         a configuration file over the system's and "
@@ -177,29 +180,9 @@ static int list(const struct command *command, struct nova_error *error)
 
 /* --- import ---------------------------------------------------------------------------------- */
 
-static json_t *read_result(const char *path, struct nova_error *error)
-{
-	bool standard = !strcmp(path, "-");
-	FILE *file = standard ? stdin : fopen(path, "re");
-	json_error_t why;
-	json_t *result;
-
-	if (!file) {
-		nova_error_errno(error, "cannot read %s", path);
-		return NULL;
-	}
-	result = json_loadf(file, JSON_REJECT_DUPLICATES, &why);
-	if (!result)
-		nova_error_set(error, NOVA_E_INVALID, "%s:%d: not JSON: %s",
-		               standard ? "standard input" : path, why.line, why.text);
-	if (!standard)
-		fclose(file);
-	return result;
-}
-
 static int import_one(const struct command *command, const char *path, struct nova_error *error)
 {
-	NOVA_AUTOJSON json_t *result = read_result(path, error);
+	NOVA_AUTOJSON json_t *result = nova_document_read(path, error);
 	bool imported = false;
 	int code;
 
@@ -306,12 +289,7 @@ static int open_store(struct command *command, struct nova_error *error)
 {
 	int code = nova_settings_load(NULL, command->config, NULL, 0, &command->settings, error);
 
-	if (code)
-		return code;
-	return nova_store_open(nova_config_has(command->settings.config, "store.path")
-	                               ? nova_config_text(command->settings.config, "store.path", 0)
-	                               : NULL,
-	                       &command->store, error);
+	return code ? code : nova_settings_store(&command->settings, &command->store, error);
 }
 
 static int check_format(const struct command *command, struct nova_error *error)
@@ -323,7 +301,8 @@ static int check_format(const struct command *command, struct nova_error *error)
 			return 0;
 	return nova_error_set(error, NOVA_E_INVALID, "results %s has no format \"%s\"; it has %s",
 	                      command->action, command->format,
-	                      listing ? "table and json" : "table, json, csv and junit");
+	                      listing ? "table and json"
+	                              : "table, json, csv, junit, html and markdown");
 }
 
 static int act(struct command *command, struct nova_error *error)

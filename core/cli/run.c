@@ -46,7 +46,7 @@ static const char help[] =
         "  --max-vms N           short for --set limits.max_vms=N\n"
         "  --dry-run             print the plan with its time, do nothing\n"
         "  --resume ID           finish an interrupted run (\"last\", or the beginning of its id)\n"
-        "  --format FORMAT       table (default), json, csv, junit\n"
+        "  --format FORMAT       table (default), json, csv, junit, html, markdown\n"
         "  --output FILE         instead of standard output\n"
         "  --fail-on goal        exit 1 if a goal was missed\n"
         "  --worker-wrapper COMMAND\n"
@@ -197,7 +197,7 @@ static int check_format(const struct command *command)
 	for (size_t i = 0; nova_report_formats[i]; i++)
 		if (!strcmp(nova_report_formats[i], command->format))
 			return -1;
-	return usage("--format takes table, json, csv or junit");
+	return usage("--format takes table, json, csv, junit, html or markdown");
 }
 
 static int parse(struct command *command, int argc, char **argv)

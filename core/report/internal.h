@@ -12,6 +12,8 @@ void nova_report_table(const json_t *result, FILE *out, const struct nova_report
 void nova_report_json(const json_t *result, FILE *out);
 void nova_report_csv(const json_t *result, FILE *out);
 void nova_report_junit(const json_t *result, FILE *out);
+void nova_report_html(const json_t *result, FILE *out, const struct nova_report_options *options);
+void nova_report_markdown(const json_t *result, FILE *out);
 
 /* The text of a member, NULL if it is null. */
 const char *nova_report_text(const json_t *object, const char *member);
@@ -30,6 +32,22 @@ char *nova_report_value(const json_t *metric);
 
 /* "vm against native, overhead 2.1 % [1.5 %, 3 %], 12 pairs, p 0.003, goal ≤ 3 %", likewise. */
 char *nova_report_effect(const json_t *comparison);
+/* --- what several formats say alike (summary.c) ---------------------------------------------- */
+
+#define NOVA_REPORT_VERDICTS 6
+extern const char *const nova_report_verdicts[NOVA_REPORT_VERDICTS];
+/* How many metrics and comparisons have each verdict, and the sentence that sums it up: "2 of 7
+ * goals were missed." Owned by the caller. */
+char *nova_report_sentence(const json_t *result, unsigned counts[NOVA_REPORT_VERDICTS]);
+/* What to look at: the metric's own advice or, where its goal was missed, ours. NULL: nothing. */
+const char *nova_report_advice(const json_t *metric);
+/* The guests of the step are stubs that run nothing. */
+bool nova_report_is_control_plane(const json_t *step);
+/* "lifecycle, step 2: ", of an entry of "skipped"; owned by the caller. */
+char *nova_report_skipped(const json_t *skipped);
+/* The command that runs it again, as far as the document tells and a shell may be given it (a
+ * document may come from anywhere). NULL: not known. Owned by the caller. */
+char *nova_report_command(const json_t *result);
 
 /* Appends `text` so that it can stand in XML 1.0: as content and within double quotes. What XML
  * cannot hold (control characters, bytes that are no UTF-8, U+FFFE) becomes U+FFFD. */

@@ -11,7 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-const char *const nova_report_formats[] = {"table", "json", "csv", "junit", NULL};
+const char *const nova_report_formats[] = {"table", "json",     "csv", "junit",
+                                           "html",  "markdown", NULL};
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -310,10 +311,11 @@ static int unknown_format(const char *format, struct nova_error *error)
 {
 	const char *nearest = nova_nearest(format, nova_report_formats);
 
-	return nova_error_set(
-	        error, NOVA_E_INVALID,
-	        "there is no format \"%s\"; formats are table, json, csv, junit%s%s%s", format,
-	        nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+	return nova_error_set(error, NOVA_E_INVALID,
+	                      "there is no format \"%s\"; formats are table, json, csv, junit, "
+	                      "html, markdown%s%s%s",
+	                      format, nearest ? " (did you mean " : "", nearest ? nearest : "",
+	                      nearest ? "?)" : "");
 }
 
 int nova_report_write(const json_t *result, const char *format, FILE *out,
@@ -333,6 +335,10 @@ int nova_report_write(const json_t *result, const char *format, FILE *out,
 		nova_report_csv(result, out);
 	else if (!strcmp(format, "junit"))
 		nova_report_junit(result, out);
+	else if (!strcmp(format, "html"))
+		nova_report_html(result, out, options ? options : &plain);
+	else if (!strcmp(format, "markdown"))
+		nova_report_markdown(result, out);
 	else
 		return unknown_format(format, error);
 	if (fflush(out) || ferror(out))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core/report: the same result as table, JSON, CSV and JUnit. It prints what it is given and judges
- * nothing; what it prints is the document below, built by nova_result_build() from the store.
+ * core/report: the same result as table, JSON, CSV, JUnit, HTML and Markdown. It prints what it is
+ * given and judges nothing; what it prints is the document below, built by nova_result_build() from
+ * the store.
  *
  * The document, `novacore.result/1` (docs/result.schema.json is the precise form; every member
  * named here is always there, "|null" says where null stands for "none"; times are RFC 3339 UTC):
@@ -50,10 +51,16 @@ struct nova_report_options {
 	bool colour;    /* ANSI colours in a table; the caller has looked at NO_COLOR and isatty */
 	bool verbose;   /* also doc, percentiles, replicates and facts */
 	unsigned width; /* columns of the terminal; 0: no limit */
+	/* HTML: metrics over earlier runs, or NULL. Borrowed. [{"metric", "side", "unit",
+	 * "points": [{"id", "started", "value"}, …, this run], "changes": [{"index", "before",
+	 * "after", "shift", "p"}], "changes_why": text if they were not looked for}] */
+	const json_t *history;
 };
 
 /*
- * "table", "json", "csv", "junit", NULL. The CSV (RFC 4180) has one row per sample and the header
+ * "table", "json", "csv", "junit", "html", "markdown", NULL. The HTML is one file that loads
+ * nothing; its size depends on what it tells, not on the number of samples (html.c). The CSV (RFC
+ * 4180) has one row per sample and the header
  * run,step,benchmark,targets,params,replicate,attempt,side,vm,metric,unit,status,value,t_ns,seq,
  * intended_ns,error_ns,counted,why: targets are names separated by blanks, params canonical JSON,
  * value in `unit` and empty unless status is ok, t_ns on the run's monotonic clock, counted 1 or 0,

@@ -390,30 +390,12 @@ static void add_percentile(struct nova_text *line, const json_t *metric, const c
 	nova_text_addf(line, "; %s %s", which, *value ? value : why ? why : "unknown");
 }
 
-/* What to look at where a goal was missed and the benchmark has no word of its own. */
-static const char *look_at(const json_t *metric)
-{
-	const json_t *counts = json_object_get(metric, "counts");
-
-	if (strcmp(nova_report_text(metric, "verdict"), "needs optimization") != 0)
-		return NULL;
-	if (nova_report_integer(counts, "timed_out"))
-		return "the goal is missed: look at what timed out first (the messages of the run, "
-		       "or run --trace), then at run.op_timeout and at the concurrency";
-	if (nova_report_integer(counts, "failed"))
-		return "the goal is missed: look at what failed first (the messages of the run, or "
-		       "run --trace)";
-	return "the goal is missed: look at novacore doctor, at what else uses the host, and at "
-	       "the concurrency; a goal that is not meant for this host is set with --set "
-	       "goal.METRIC=LIMIT";
-}
-
 /* What a metric's line has no room for: why this verdict, percentiles, what it measures. NULL: all
  * is said. Owned by the caller. */
 static char *remark_on(const struct table *table, const json_t *metric)
 {
 	const char *why = nova_report_text(metric, "verdict_why");
-	const char *advice = nova_report_text(metric, "advice");
+	const char *advice = nova_report_advice(metric);
 	const char *source = nova_report_text(metric, "source");
 	bool percentiles = json_is_number(json_object_get(json_object_get(metric, "p95"), "value"));
 	NOVA_AUTOTEXT struct nova_text line = {0};
@@ -421,8 +403,6 @@ static char *remark_on(const struct table *table, const json_t *metric)
 
 	if (why)
 		nova_text_addf(&line, "; %s", why);
-	if (!advice)
-		advice = look_at(metric);
 	if (advice)
 		nova_text_addf(&line, "; %s", advice);
 	if (percentiles || table->options.verbose) {
@@ -575,7 +555,6 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 
 static void print_skipped(const struct table *table, const json_t *result)
 {
-	static const char *const members[] = {"benchmark", "metric", "target"};
 	json_t *skipped = json_object_get(result, "skipped"), *one;
 	size_t i;
 
@@ -583,20 +562,13 @@ static void print_skipped(const struct table *table, const json_t *result)
 		heading(table, "Left out");
 	json_array_foreach(skipped, i, one)
 	{
-		NOVA_AUTOTEXT struct nova_text line = {0};
+		NOVA_AUTOFREE char *what = nova_report_skipped(one);
 		const char *fix = nova_report_text(one, "fix");
+		NOVA_AUTOFREE char *line =
+		        nova_format("%s%s%s%s", what, nova_report_text(one, "why"), fix ? "; " : "",
+		                    fix ? fix : "");
 
-		for (size_t m = 0; m < NOVA_COUNT(members); m++) {
-			const char *name = nova_report_text(one, members[m]);
-			if (name)
-				nova_text_addf(&line, "%s%s", line.length ? ", " : "", name);
-		}
-		if (json_is_integer(json_object_get(one, "step")))
-			nova_text_addf(&line, "%sstep %lld", line.length ? ", " : "",
-			               nova_report_integer(one, "step") + 1);
-		nova_text_addf(&line, "%s%s%s%s", line.length ? ": " : "",
-		               nova_report_text(one, "why"), fix ? "; " : "", fix ? fix : "");
-		print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
+		print_wrapped(table, INDENT, INDENT + 2, line);
 	}
 }
 

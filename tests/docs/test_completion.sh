@@ -44,6 +44,8 @@ for command in "${commands[@]}"; do
   mapfile -t options < <(grep -oE '^  --[a-z][a-z-]*' "$scratch/out" | tr -d ' ')
   only "novacore $command --" "${options[@]}"
 done
+only 'novacore report last --format ' html markdown json csv junit table
+only 'novacore report la' last
 only 'novacore results ' list show export import delete
 only 'novacore plugin ' list info new check keygen sign verify
 for action in new check keygen sign verify; do
@@ -65,7 +67,7 @@ only 'novacore plugin info hypervisor/si' hypervisor/sim
 only 'novacore plugin new ' benchmark hypervisor optimizer profile
 nothing 'novacore plugin new benchmark '
 only 'novacore plugin list --kind ' benchmark hypervisor optimizer profile
-only 'novacore run --format ' table json csv junit
+only 'novacore run --format ' table json csv junit html markdown
 only 'novacore profile list --format ' table json
 only 'novacore config keys --format ' table json markdown
 only 'novacore --fail-on ' goal

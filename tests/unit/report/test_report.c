@@ -413,7 +413,7 @@ static void refuses_unknown_format_with_nearest(void **state)
 	assert_int_equal(write_code(result, "jsno", &error), NOVA_E_INVALID);
 	assert_contains(error.text, "did you mean json?");
 	assert_int_equal(write_code(result, "", &error), NOVA_E_INVALID);
-	assert_contains(error.text, "table, json, csv, junit");
+	assert_contains(error.text, "table, json, csv, junit, html, markdown");
 }
 
 static void refuses_what_is_no_result_with_its_place(void **state)
