@@ -26,7 +26,8 @@ struct kvm_moving {
 	nova_op op;
 	virDomainPtr domain;
 	uint32_t flags;
-	int throttle; /* the most CPU time that auto-converge took, per cent */
+	int throttle;               /* the most CPU time that auto-converge took, per cent */
+	unsigned long long dirtied; /* bytes per second in the last pass that said so */
 };
 
 static void set_arriving(struct kvm *self, const char *name, bool arriving)
@@ -79,7 +80,7 @@ static void put_job(struct kvm *self, nova_op op, virDomainPtr domain)
 	        {VIR_DOMAIN_JOB_MEMORY_ITERATION, NOVA_FIELD_ITERATIONS, 1},
 	};
 	virTypedParameterPtr list = NULL;
-	unsigned long long value, page;
+	unsigned long long value;
 	int count = 0, type = 0;
 	if (virDomainGetJobStats(domain, &type, &list, &count, VIR_DOMAIN_JOB_STATS_COMPLETED) != 0)
 		return;
@@ -87,9 +88,6 @@ static void put_job(struct kvm *self, nova_op op, virDomainPtr domain)
 		if (virTypedParamsGetULLong(list, count, figures[i].name, &value) == 1)
 			self->host->put_i64(op, figures[i].field,
 			                    (int64_t)value * figures[i].factor);
-	if (virTypedParamsGetULLong(list, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE, &value) == 1 &&
-	    virTypedParamsGetULLong(list, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE, &page) == 1)
-		self->host->put_f64(op, NOVA_FIELD_DIRTY_PER_S, (double)value * (double)page);
 	if (virTypedParamsGetULLong(list, count, VIR_DOMAIN_JOB_MEMORY_BPS, &value) == 1)
 		self->host->put_f64(op, NOVA_FIELD_MOVED_PER_S, (double)value);
 	virTypedParamsFree(list, count);
@@ -163,48 +161,55 @@ static struct kvm_moving *find_moving(struct kvm *self, const char *name)
 	return moving;
 }
 
+/* What is known only while it goes on: libvirt's figures of the completed job leave it out. */
+static void note_pass(struct kvm *self, virDomainPtr domain)
+{
+	virTypedParameterPtr list = NULL;
+	unsigned long long pages = 0, page = 0;
+	int count = 0, type = 0, throttle = 0;
+	if (virDomainGetJobStats(domain, &type, &list, &count, 0) != 0)
+		return;
+	virTypedParamsGetInt(list, count, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE, &throttle);
+	virTypedParamsGetULLong(list, count, VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE, &pages);
+	virTypedParamsGetULLong(list, count, VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE, &page);
+	virTypedParamsFree(list, count);
+	pthread_mutex_lock(&self->lock);
+	struct kvm_moving *moving = find_moving(self, virDomainGetName(domain));
+	if (moving && throttle > moving->throttle)
+		moving->throttle = throttle;
+	if (moving && pages)
+		moving->dirtied = pages * page;
+	pthread_mutex_unlock(&self->lock);
+}
+
 /*
  * A pass over the memory begins. From the second on what is left can be fetched afterwards, as
- * `virsh migrate --postcopy-after-precopy` does; and how much auto-converge takes is known only
- * while it takes it.
+ * `virsh migrate --postcopy-after-precopy` does.
  */
 static void on_iteration(virConnectPtr connection, virDomainPtr domain, int iteration, void *opaque)
 {
 	struct kvm *self = opaque;
-	virTypedParameterPtr list = NULL;
-	int count = 0, type = 0, throttle = 0;
 	(void)connection;
 	pthread_mutex_lock(&self->lock);
 	struct kvm_moving *moving = find_moving(self, virDomainGetName(domain));
-	uint32_t flags = moving ? moving->flags : 0;
+	bool later = moving && (moving->flags & NOVA_MIGRATE_POST_COPY);
 	pthread_mutex_unlock(&self->lock);
-	if ((flags & NOVA_MIGRATE_POST_COPY) && iteration == 2)
+	if (later && iteration == 2)
 		virDomainMigrateStartPostCopy(domain, 0);
-	if (!(flags & NOVA_MIGRATE_AUTO_CONVERGE) ||
-	    virDomainGetJobStats(domain, &type, &list, &count, 0) != 0)
-		return;
-	virTypedParamsGetInt(list, count, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE, &throttle);
-	virTypedParamsFree(list, count);
-	pthread_mutex_lock(&self->lock);
-	moving = find_moving(self, virDomainGetName(domain));
-	if (moving && throttle > moving->throttle)
-		moving->throttle = throttle;
-	pthread_mutex_unlock(&self->lock);
+	note_pass(self, domain);
 }
 
 /* The call itself, while others may watch it and stop it. */
 static int go(struct kvm *self, struct kvm_moving *moving, virConnectPtr destination,
               struct parameters *parameters, unsigned long flags, virDomainPtr *moved)
 {
-	int watch = -1;
 	pthread_mutex_lock(&self->lock);
 	moving->next = self->moving;
 	self->moving = moving;
 	pthread_mutex_unlock(&self->lock);
-	if (moving->flags & (NOVA_MIGRATE_POST_COPY | NOVA_MIGRATE_AUTO_CONVERGE))
-		watch = virConnectDomainEventRegisterAny(
-		        self->connection, moving->domain, VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION,
-		        VIR_DOMAIN_EVENT_CALLBACK(on_iteration), self, NULL);
+	int watch = virConnectDomainEventRegisterAny(
+	        self->connection, moving->domain, VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION,
+	        VIR_DOMAIN_EVENT_CALLBACK(on_iteration), self, NULL);
 	if (!self->host->cancelled(moving->op))
 		*moved = virDomainMigrate3(moving->domain, destination, parameters->list,
 		                           (unsigned)parameters->count, (unsigned)flags);
@@ -258,6 +263,8 @@ static int move(struct kvm *self, nova_op op, virDomainPtr domain, virConnectPtr
 		status = go(self, &moving, destination, &parameters, flags, &moved);
 	if (moved) {
 		put_job(self, op, moved);
+		if (moving.dirtied)
+			self->host->put_f64(op, NOVA_FIELD_DIRTY_PER_S, (double)moving.dirtied);
 		if (how->flags & NOVA_MIGRATE_AUTO_CONVERGE)
 			self->host->put_f64(op, NOVA_FIELD_THROTTLE, moving.throttle / 100.0);
 		virDomainFree(moved);
