@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int unknown_option(char **argv, const struct option *options)
@@ -57,6 +58,14 @@ static char *unfinished(const char *path)
 	return nova_format("%s.%d.new", path, (int)getpid());
 }
 
+/* /dev/null, a pipe: renaming over it would destroy it (root's /dev/null is everybody's). */
+static bool in_place(const char *path)
+{
+	struct stat about;
+
+	return !stat(path, &about) && !S_ISREG(about.st_mode);
+}
+
 FILE *nova_output_open(const char *path, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *temporary = NULL;
@@ -65,7 +74,7 @@ FILE *nova_output_open(const char *path, struct nova_error *error)
 	if (!path || !strcmp(path, "-"))
 		return stdout;
 	temporary = unfinished(path);
-	file = fopen(temporary, "wxe");
+	file = in_place(path) ? fopen(path, "we") : fopen(temporary, "wxe");
 	if (!file)
 		nova_error_errno(error, "cannot write %s", path);
 	return file;
@@ -79,7 +88,8 @@ void nova_output_discard(FILE *file, const char *path)
 		return;
 	temporary = unfinished(path);
 	fclose(file);
-	unlink(temporary);
+	if (!in_place(path))
+		unlink(temporary);
 }
 
 int nova_output_close(FILE *file, const char *path, struct nova_error *error)
@@ -91,6 +101,10 @@ int nova_output_close(FILE *file, const char *path, struct nova_error *error)
 		if (fflush(stdout) || failed)
 			return nova_error_errno(error, "cannot write to standard output");
 		return 0;
+	}
+	if (in_place(path)) {
+		failed = fclose(file) || failed;
+		return failed ? nova_error_errno(error, "cannot write %s", path) : 0;
 	}
 	temporary = unfinished(path);
 	failed = fflush(file) || failed || fsync(fileno(file));

@@ -431,9 +431,11 @@ void nova_config_each(const struct nova_config *config,
 	}
 	for (size_t i = 0; i < config->goal_count; i++) {
 		const struct goal *goal = &config->goals[i];
+		bool both = goal->plugin && goal->param;
 		NOVA_AUTOFREE char *name =
-		        goal->plugin ? nova_format("goal.%s (%s)", goal->metric, goal->plugin)
-		                     : nova_format("goal.%s", goal->metric);
+		        nova_format(goal->plugin || goal->param ? "goal.%s (%s%s%s)" : "goal.%s",
+		                    goal->metric, goal->plugin ? goal->plugin : "",
+		                    both ? ", " : "", goal->param ? goal->upto : "");
 		visit(context, &(struct nova_config_entry){name, &limit, goal->shown, goal->origin,
 		                                           goal->layer});
 	}

@@ -122,11 +122,16 @@ struct nova_goal {
 	double acceptable;
 	uint32_t unit; /* NOVA_UNIT_*: of the limits as they were written */
 	const char *origin;
+	/* Only for steps whose parameter of this name is at most `most` (B, ns, or a plain number);
+	 * of several that hold, the one with the smallest counts. NULL: for every step. */
+	const char *param;
+	double most;
 };
 /*
- * The goal for this metric and driver, or NULL. Goals come from the key `goals` of all layers,
- * merged by (metric, plugin), the later text wins; one without plugin replaces all for its metric
- * that earlier texts hold; within a text the one with a plugin wins for that driver.
+ * The goal for this metric and driver whatever the parameters, or NULL. Goals come from the key
+ * `goals` of all layers, merged by (metric, plugin, parameter), the later text wins; one without
+ * plugin replaces all for its metric that earlier texts hold, one without parameter all with;
+ * within a text the one with a plugin wins for that driver.
  */
 const struct nova_goal *nova_config_goal(const struct nova_config *config, const char *metric,
                                          const char *plugin);

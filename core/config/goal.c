@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Goals: what a metric should reach, for one driver or for all. A later layer replaces what an
- * earlier one says for the same metric and driver; one for all drivers replaces all of earlier
- * texts.
+ * earlier one says for the same metric, driver and parameter; one for all drivers or all parameters
+ * replaces all of earlier texts.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/config/internal.h"
+
+/* Migration by memory size, for every driver; a size between two rows has the larger one's. */
+static const struct {
+	const char *upto;
+	double duration, downtime, rate; /* s, s, B/s */
+} by_memory[] = {
+        {"memory=1GiB", 30, 0.1, 50e6},
+        {"memory=4GiB", 60, 0.2, 80e6},
+        {"memory=8GiB", 90, 0.3, 100e6},
+        {"memory=16GiB", 180, 0.5, 120e6},
+};
 
 /* The seed values per driver, in seconds: create, start, stop, snapshot. */
 static const struct {
@@ -36,6 +47,8 @@ static void goal_clear(struct goal *goal)
 {
 	free(goal->metric);
 	free(goal->plugin);
+	free(goal->upto);
+	free(goal->param);
 	free(goal->shown);
 	free(goal->origin);
 }
@@ -65,44 +78,20 @@ static void add(struct nova_config *config, struct goal goal)
 {
 	for (size_t i = config->goal_count; i-- > 0;) {
 		const struct goal *old = &config->goals[i];
+		bool earlier = old->text < goal.text;
 		if (!same(old->metric, goal.metric))
 			continue;
-		if (same(old->plugin, goal.plugin) || (!goal.plugin && old->text < goal.text))
+		if (!same(old->upto, goal.upto) && (goal.upto || !earlier))
+			continue;
+		if (same(old->plugin, goal.plugin) || (!goal.plugin && earlier))
 			drop(config, i);
 	}
 	config->goals = nova_grow(config->goals, config->goal_count, sizeof(*config->goals));
 	goal.out.metric = goal.metric;
 	goal.out.plugin = goal.plugin;
+	goal.out.param = goal.param;
 	goal.out.origin = goal.origin;
 	config->goals[config->goal_count++] = goal;
-}
-
-static void add_built_in(struct nova_config *config, const char *metric, const char *plugin,
-                         double seconds)
-{
-	add(config, (struct goal){
-	                    .out = {.unit = NOVA_UNIT_SECOND, .pass = seconds},
-	                    .metric = nova_strdup(metric),
-	                    .plugin = nova_strdup(plugin),
-	                    .shown = nova_format("%gs", seconds),
-	                    .origin = nova_strdup("default"),
-	                    .layer = NOVA_LAYER_DEFAULT,
-	            });
-}
-
-static void add_built_in_overhead(struct nova_config *config, const char *metric, double pass,
-                                  double acceptable)
-{
-	add(config, (struct goal){
-	                    .out = {.unit = NOVA_UNIT_ONE,
-	                            .pass = pass,
-	                            .has_acceptable = true,
-	                            .acceptable = acceptable},
-	                    .metric = nova_strdup(metric),
-	                    .shown = nova_format("%g%%,%g%%", pass * 100, acceptable * 100),
-	                    .origin = nova_strdup("default"),
-	                    .layer = NOVA_LAYER_DEFAULT,
-	            });
 }
 
 /* "10s" → 10 and NOVA_UNIT_SECOND, "5%" → 0.05 and NOVA_UNIT_ONE: units do not overlap. */
@@ -133,6 +122,91 @@ static int read_limit(const char *text, double *value, uint32_t *unit)
 	return nova_quantity_parse(text, NOVA_RATE, value, NULL);
 }
 
+/* "memory=1GiB": a parameter's name, and its value as the parameters of a step have it. */
+static int read_upto(const char *text, char **param, double *most)
+{
+	size_t length = strcspn(text, "=");
+	uint32_t unit;
+
+	if (!length || text[length] != '=' || length > 64 ||
+	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") != length ||
+	    read_limit(text + length + 1, most, &unit) != 0)
+		return -1;
+	if (unit == NOVA_UNIT_SECOND)
+		*most *= 1e9;
+	*param = nova_format("%.*s", (int)length, text);
+	return 0;
+}
+
+static void add_built_in(struct nova_config *config, const char *metric, const char *plugin,
+                         const char *upto, struct nova_goal limit)
+{
+	struct goal goal = {
+	        .out = limit,
+	        .metric = nova_strdup(metric),
+	        .plugin = nova_strdup(plugin),
+	        .upto = nova_strdup(upto),
+	        .shown = limit.unit == NOVA_UNIT_SECOND ? nova_format("%gs", limit.pass)
+	                                                : nova_format("%gMB/s", limit.pass / 1e6),
+	        .origin = nova_strdup("default"),
+	        .layer = NOVA_LAYER_DEFAULT,
+	};
+
+	if (upto)
+		read_upto(upto, &goal.param, &goal.out.most);
+	add(config, goal);
+}
+
+static struct nova_goal seconds(double most)
+{
+	return (struct nova_goal){.unit = NOVA_UNIT_SECOND, .pass = most};
+}
+
+static void add_built_in_overhead(struct nova_config *config, const char *metric, double pass,
+                                  double acceptable)
+{
+	add(config, (struct goal){
+	                    .out = {.unit = NOVA_UNIT_ONE,
+	                            .pass = pass,
+	                            .has_acceptable = true,
+	                            .acceptable = acceptable},
+	                    .metric = nova_strdup(metric),
+	                    .shown = nova_format("%g%%,%g%%", pass * 100, acceptable * 100),
+	                    .origin = nova_strdup("default"),
+	                    .layer = NOVA_LAYER_DEFAULT,
+	            });
+}
+
+static void add_all_built_in(struct nova_config *config)
+{
+	for (size_t i = 0; i < NOVA_COUNT(built_in); i++) {
+		const char *plugin = built_in[i].plugin;
+		add_built_in(config, "lifecycle.create.api", plugin, NULL,
+		             seconds(built_in[i].create));
+		add_built_in(config, "lifecycle.start.running", plugin, NULL,
+		             seconds(built_in[i].start));
+		add_built_in(config, "lifecycle.stop.gone", plugin, NULL,
+		             seconds(built_in[i].stop));
+		add_built_in(config, "lifecycle.snapshot.done", plugin, NULL,
+		             seconds(built_in[i].snapshot));
+	}
+	for (size_t i = 0; i < NOVA_COUNT(by_memory); i++) {
+		const char *upto = by_memory[i].upto;
+		struct nova_goal rate = {.unit = NOVA_UNIT_BYTE_PER_SECOND,
+		                         .pass = by_memory[i].rate};
+		add_built_in(config, "migration.duration", NULL, upto,
+		             seconds(by_memory[i].duration));
+		add_built_in(config, "migration.downtime.reported", NULL, upto,
+		             seconds(by_memory[i].downtime));
+		add_built_in(config, "migration.stun.observed", NULL, upto,
+		             seconds(by_memory[i].downtime));
+		add_built_in(config, "migration.rate", NULL, upto, rate);
+	}
+	for (size_t i = 0; i < NOVA_COUNT(built_in_overhead); i++)
+		add_built_in_overhead(config, built_in_overhead[i].metric,
+		                      built_in_overhead[i].pass, built_in_overhead[i].acceptable);
+}
+
 static bool metric_valid(const char *metric)
 {
 	return strlen(metric) <= 128 && strchr(metric, '.') && metric[0] != '.' &&
@@ -156,6 +230,7 @@ static int read_entry(struct nova_config *config, const struct goal_entry *entry
 	        "\" is not a limit; write a value with the metric's unit, such as \"10s\", "
 	        "\"100MB/s\", \"16GiB\", \"5%\" or \"0.5\"";
 	struct nova_goal out = {0};
+	char *param = NULL;
 	uint32_t unit = 0;
 
 	if (!entry->metric)
@@ -176,10 +251,16 @@ static int read_entry(struct nova_config *config, const struct goal_entry *entry
 		return fail(entry, no_limit, entry->acceptable, error);
 	if (entry->acceptable && unit != out.unit)
 		return fail(entry, "pass and acceptable must have the same unit", NULL, error);
+	if (entry->upto && read_upto(entry->upto, &param, &out.most) != 0)
+		return fail(entry,
+		            "\" is not a parameter and the most it may be (as in \"memory=1GiB\")",
+		            entry->upto, error);
 	add(config, (struct goal){
 	                    .out = out,
 	                    .metric = nova_strdup(entry->metric),
 	                    .plugin = nova_strdup(entry->plugin),
+	                    .upto = nova_strdup(entry->upto),
+	                    .param = param,
 	                    .shown = entry->acceptable
 	                                     ? nova_format("%s,%s", entry->pass, entry->acceptable)
 	                                     : nova_strdup(entry->pass),
@@ -193,16 +274,7 @@ static int read_entry(struct nova_config *config, const struct goal_entry *entry
 int goals_read(struct nova_config *config, struct nova_error *error)
 {
 	goals_clear(config);
-	for (size_t i = 0; i < NOVA_COUNT(built_in); i++) {
-		const char *plugin = built_in[i].plugin;
-		add_built_in(config, "lifecycle.create.api", plugin, built_in[i].create);
-		add_built_in(config, "lifecycle.start.running", plugin, built_in[i].start);
-		add_built_in(config, "lifecycle.stop.gone", plugin, built_in[i].stop);
-		add_built_in(config, "lifecycle.snapshot.done", plugin, built_in[i].snapshot);
-	}
-	for (size_t i = 0; i < NOVA_COUNT(built_in_overhead); i++)
-		add_built_in_overhead(config, built_in_overhead[i].metric,
-		                      built_in_overhead[i].pass, built_in_overhead[i].acceptable);
+	add_all_built_in(config);
 	for (enum nova_layer layer = NOVA_LAYER_PROFILE; layer <= NOVA_LAYER_COMMAND; layer++)
 		for (size_t i = 0; i < config->goal_entry_count; i++) {
 			if (config->goal_entries[i].layer != layer)
@@ -221,7 +293,7 @@ const struct nova_goal *nova_config_goal(const struct nova_config *config, const
 
 	for (size_t i = 0; i < config->goal_count; i++) {
 		const struct goal *goal = &config->goals[i];
-		if (!same(goal->metric, metric))
+		if (!same(goal->metric, metric) || goal->param)
 			continue;
 		if (plugin && same(goal->plugin, plugin))
 			return &goal->out;

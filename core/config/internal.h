@@ -48,6 +48,7 @@ struct key {
 struct goal {
 	struct nova_goal out;
 	char *metric, *plugin, *shown, *origin;
+	char *upto, *param; /* as written, and the name in it; or NULL */
 	enum nova_layer layer;
 	unsigned text; /* running number of the text it is from */
 };
@@ -56,7 +57,7 @@ struct goal {
 struct goal_entry {
 	enum nova_layer layer;
 	unsigned text;
-	char *origin, *metric, *plugin, *pass, *acceptable;
+	char *origin, *metric, *plugin, *upto, *pass, *acceptable;
 };
 
 struct names {

@@ -51,6 +51,7 @@ void goal_entry_clear(struct goal_entry *entry)
 	free(entry->origin);
 	free(entry->metric);
 	free(entry->plugin);
+	free(entry->upto);
 	free(entry->pass);
 	free(entry->acceptable);
 }
@@ -121,9 +122,10 @@ static int read_goal(struct reader *reader, config_setting_t *group)
 		char **value;
 	} fields[] = {{"metric", &entry->metric},
 	              {"plugin", &entry->plugin},
+	              {"upto", &entry->upto},
 	              {"pass", &entry->pass},
 	              {"acceptable", &entry->acceptable}};
-	static const char *const names[] = {"metric", "plugin", "pass", "acceptable", NULL};
+	static const char *const names[] = {"metric", "plugin", "upto", "pass", "acceptable", NULL};
 
 	for (unsigned i = 0; i < (unsigned)config_setting_length(group); i++) {
 		config_setting_t *member = config_setting_get_elem(group, i);
@@ -133,14 +135,14 @@ static int read_goal(struct reader *reader, config_setting_t *group)
 			at++;
 		if (at == NOVA_COUNT(fields)) {
 			const char *nearest = nova_nearest(name, names);
-			NOVA_AUTOFREE char *text =
-			        nova_format("a goal has no \"%.60s\"; %s%s%s", name,
-			                    nearest ? "did you mean \""
-			                            : "it has metric, plugin, pass and acceptable",
-			                    nearest ? nearest : "", nearest ? "\"?" : "");
+			NOVA_AUTOFREE char *text = nova_format(
+			        "a goal has no \"%.60s\"; %s%s%s", name,
+			        nearest ? "did you mean \""
+			                : "it has metric, plugin, upto, pass and acceptable",
+			        nearest ? nearest : "", nearest ? "\"?" : "");
 			return fail(reader, member, "goals", text);
 		}
-		if (config_setting_is_number(member) && at >= 2) {
+		if (config_setting_is_number(member) && at >= 3) {
 			struct assignment number = {.key = (char *)"goals"};
 			int code = add_scalar(reader, &number, member);
 			if (code == 0)

@@ -142,6 +142,25 @@ int nova_lead_check_memory(struct lead *lead, struct nova_error *error)
 	        (unsigned long long)at_once, one, need, have, share * 100);
 }
 
+char *nova_lead_lacks_memory(const struct lead *lead, const json_t *step)
+{
+	double share = nova_config_f64(lead->config, "limits.memory_share", 0);
+	uint64_t available = nova_machine_memory_available();
+	uint64_t each = (uint64_t)number_of(json_object_get(step, "params"), "memory");
+	uint64_t places = json_array_size(json_object_get(step, "targets"));
+	char need[32], have[32], one[32];
+
+	if (!each || !wants_guest(lead) || !available ||
+	    (double)(each * places) <= share * (double)available)
+		return NULL;
+	nova_value_format((double)(each * places), NOVA_UNIT_BYTE, need);
+	nova_value_format(share * (double)available, NOVA_UNIT_BYTE, have);
+	nova_value_format((double)each, NOVA_UNIT_BYTE, one);
+	return nova_format("a VM of %s on %llu targets of this host wants %s; limits.memory_share "
+	                   "allows %s (%.0f %% of what is available)",
+	                   one, (unsigned long long)places, need, have, share * 100);
+}
+
 /* As check_memory: more virtual CPUs than the host can give time to disturb its other users. */
 int nova_lead_check_cpus(struct lead *lead, struct nova_error *error)
 {

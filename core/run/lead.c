@@ -226,7 +226,7 @@ static int open_step(struct lead *lead, const struct nova_guest *guest, json_t *
 {
 	json_t *targets = nova_lead_step_targets(lead, lead->step, guest, error);
 	NOVA_AUTOJSON json_t *benchmark =
-	        targets ? nova_lead_benchmark(lead, lead->step, error) : NULL;
+	        targets ? nova_lead_benchmark(lead, lead->step, guest, error) : NULL;
 	NOVA_AUTOJSON json_t *shape = nova_lead_shape(lead, guest);
 	int code;
 
@@ -399,8 +399,14 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 	json_object_set_new(lead->step, "ended", json_integer(0));
 	if (put_step(lead, lead->step, "running", NULL))
 		return lead->store_code;
-	code = work_step(lead, guest, &lacks, &error);
+	lacks = nova_lead_lacks_memory(lead, lead->step);
+	code = lacks ? 0 : work_step(lead, guest, &lacks, &error);
 	nova_talk_close(lead);
+	/* The benchmark looked, and the target cannot: as if it had been among its needs. */
+	if (code == NOVA_E_UNSUPPORTED && !lacks && !lead->attempted) {
+		lacks = nova_strdup(error.text);
+		code = 0;
+	}
 	sweep_step(lead, exit_code);
 	if (lead->lost)
 		empty_directory(lead);

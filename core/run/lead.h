@@ -215,6 +215,10 @@ int nova_lead_find_guest(struct lead *lead, struct nova_guest *guest, struct nov
 json_t *nova_lead_shape(const struct lead *lead, const struct nova_guest *guest);
 /* NOVA_E_REFUSED with arithmetic if the plan's VMs are too large for this host. */
 int nova_lead_check_memory(struct lead *lead, struct nova_error *error);
+/* Why this host has no memory for the VMs of a step whose parameter `memory` says how large they
+ * are (each on all of its targets at once: that is where a migration has it); NULL: it has. Owned.
+ */
+char *nova_lead_lacks_memory(const struct lead *lead, const json_t *step);
 int nova_lead_check_cpus(struct lead *lead, struct nova_error *error);
 
 /* --- targets.c
@@ -224,7 +228,11 @@ int nova_lead_check_cpus(struct lead *lead, struct nova_error *error);
 json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
                                const struct nova_guest *guest, struct nova_error *error);
 /* The benchmark of a step, likewise. */
-json_t *nova_lead_benchmark(struct lead *lead, const json_t *step, struct nova_error *error);
+json_t *nova_lead_benchmark(struct lead *lead, const json_t *step, const struct nova_guest *guest,
+                            struct nova_error *error);
+/* True if somebody has said what this parameter of a target is: it is not the driver's default. */
+bool nova_lead_configured(const struct nova_config *config, const char *plugin, const char *name,
+                          const char *parameter);
 /*
  * Keeps what the targets said in "opened"; notes in *where* what must match (accelerator), in
  * *what* what is compared (versions).

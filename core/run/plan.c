@@ -114,6 +114,20 @@ static bool has_op(const struct nova_plan_request *request, const char *plugin, 
 	return ops && *ops;
 }
 
+/* A driver whose usual target cannot have a twin says which can, with the parameter pair_uri. */
+static void use_pair_uri(const struct nova_plan_request *request, json_t *first)
+{
+	json_t *params = json_object_get(first, "params"),
+	       *uri = json_object_get(params, "pair_uri");
+	const char *plugin = nova_json_text(first, "plugin"), *name = nova_json_text(first, "name");
+	bool named = request->targets && strchr(request->targets[0], '=');
+
+	if (!uri || (request->plugin ? request->uri != NULL : named) ||
+	    nova_lead_configured(request->config, plugin, name, "uri"))
+		return;
+	json_object_set(params, "uri", uri);
+}
+
 /* Where it is, its driver says when it starts it: in the worker of each step that needs it. */
 static void add_twin(json_t *plan, const struct nova_plan_request *request)
 {
@@ -130,6 +144,7 @@ static void add_twin(json_t *plan, const struct nova_plan_request *request)
 		                     nova_json_text(first, "plugin")));
 		return;
 	}
+	use_pair_uri(request, first);
 	twin = json_deep_copy(first);
 	json_object_set_new(twin, "name", json_sprintf("%s-twin", nova_json_text(first, "name")));
 	json_object_del(json_object_get(twin, "params"), "uri");
@@ -253,6 +268,22 @@ static void add_goals(json_t *plan, const struct nova_plan_request *request)
 			add_goal(plan, request, overhead, plugin);
 		}
 	}
+}
+
+/* Those that hold up to a parameter's value: each step has the one that fits it. */
+static void add_conditional_goals(json_t *plan, const struct nova_plan_request *request)
+{
+	const struct nova_goal *goal;
+
+	for (size_t i = 0; (goal = nova_config_goal_at(request->config, i)); i++)
+		if (goal->param && json_object_get(json_object_get(plan, "metrics"), goal->metric))
+			json_array_append_new(
+			        json_object_get(plan, "goals"),
+			        json_pack("{ss ss? sf so ss sf}", "metric", goal->metric, "plugin",
+			                  goal->plugin, "pass", goal->pass, "acceptable",
+			                  goal->has_acceptable ? json_real(goal->acceptable)
+			                                       : json_null(),
+			                  "param", goal->param, "most", goal->most));
 }
 
 /* --- which targets a benchmark gets
@@ -489,6 +520,7 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 	if (code)
 		return code;
 	add_goals(made, request);
+	add_conditional_goals(made, request);
 	shape = make_shape(request->config, error);
 	if (!shape)
 		return error->code;

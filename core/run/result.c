@@ -45,6 +45,7 @@ struct build {
 	struct nova_run_record run;
 	json_t *result, *targets, *steps, *skipped, *notes;
 	/* of the step that is being built */
+	const json_t *params;
 	json_t *replicates, *rows;
 	uint32_t counts[4];
 	struct attempt *attempts;
@@ -289,10 +290,25 @@ static int take_sample(void *context, const struct nova_sample_record *sample)
 
 /* --- judging --------------------------------------------------------------------------------- */
 
-/* The goal for this metric and this driver; one without a driver is for all. */
+/* Whether a goal holds for these parameters of a step; `*most`: up to which value. */
+static bool goal_holds(const json_t *goal, const json_t *params, double *most)
+{
+	const char *param = json_string_value(json_object_get(goal, "param"));
+	const json_t *value = param ? json_object_get(params, param) : NULL;
+
+	*most = param ? json_number_value(json_object_get(goal, "most")) : INFINITY;
+	return !param || (json_is_number(value) && json_number_value(value) <= *most);
+}
+
+/*
+ * The goal for this metric, this driver and the step's parameters. One without a driver is for all;
+ * of several that hold, the one with the tightest bound counts.
+ */
 static const json_t *goal_for(const struct build *build, const char *metric, const char *plugin)
 {
 	const json_t *goals = json_object_get(build->run.plan, "goals"), *found = NULL;
+	double most, tightest = 0;
+	bool own = false;
 	size_t i;
 	json_t *goal;
 
@@ -304,10 +320,14 @@ static const json_t *goal_for(const struct build *build, const char *metric, con
 		if (!of || strcmp(of, metric) != 0 ||
 		    !json_is_number(json_object_get(goal, "pass")))
 			continue;
-		if (only && plugin && !strcmp(only, plugin))
-			return goal;
-		if (!only)
-			found = goal;
+		if ((only && (!plugin || strcmp(only, plugin))) || (own && !only) ||
+		    !goal_holds(goal, build->params, &most))
+			continue;
+		if (found && own == (only != NULL) && most >= tightest)
+			continue;
+		found = goal;
+		own = only != NULL;
+		tightest = most;
 	}
 	return found;
 }
@@ -659,6 +679,7 @@ static int take_step(void *context, const struct nova_step_record *step)
 	if (build->only >= 0 && build->only != step->index)
 		return 0;
 	begin_step(build);
+	build->params = step->params;
 	build->replicates = json_array();
 	build->rows = json_array();
 	build->code = nova_store_replicate_each(build->store, build->run.id, step->index,

@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-struct seed_search {
+struct search {
 	const char *key, *over;
 	bool configured;
 };
 
-static void look_for_seed(void *context, const struct nova_config_entry *entry)
+static void look_for(void *context, const struct nova_config_entry *entry)
 {
-	struct seed_search *search = context;
+	struct search *search = context;
 
 	if (strcmp(entry->key, search->key) && strcmp(entry->key, search->over))
 		return;
@@ -22,17 +22,25 @@ static void look_for_seed(void *context, const struct nova_config_entry *entry)
 	        search->configured || (entry->origin && strcmp(entry->origin, "default"));
 }
 
+bool nova_lead_configured(const struct nova_config *config, const char *plugin, const char *name,
+                          const char *parameter)
+{
+	NOVA_AUTOFREE char *key = nova_format("hypervisor.%s.%s", plugin, parameter);
+	NOVA_AUTOFREE char *over = nova_format("target.%s.%s", name, parameter);
+	struct search search = {key, over, false};
+
+	nova_config_each(config, look_for, &search);
+	return search.configured;
+}
+
 /* A driver with the parameter `seed` (a simulator) gets the run's, unless one is configured. */
 static void set_seed(const struct nova_config *config, const struct nova_manifest *manifest,
                      const char *name, uint64_t seed, json_t *params)
 {
-	NOVA_AUTOFREE char *key = nova_format("hypervisor.%s.seed", manifest->name);
-	NOVA_AUTOFREE char *over = nova_format("target.%s.seed", name);
-	struct seed_search search = {key, over, false};
+	bool configured = nova_lead_configured(config, manifest->name, name, "seed");
 
-	nova_config_each(config, look_for_seed, &search);
 	for (size_t i = 0; i < manifest->spec_count; i++)
-		if (!strcmp(manifest->specs[i].name, "seed") && !search.configured)
+		if (!strcmp(manifest->specs[i].name, "seed") && !configured)
 			json_object_set_new(params, "seed", json_integer((json_int_t)seed));
 }
 
@@ -119,15 +127,23 @@ json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
 	return made;
 }
 
-json_t *nova_lead_benchmark(struct lead *lead, const json_t *step, struct nova_error *error)
+json_t *nova_lead_benchmark(struct lead *lead, const json_t *step, const struct nova_guest *guest,
+                            struct nova_error *error)
 {
 	const struct nova_manifest *manifest = nova_registry_find(
 	        lead->registry, NOVA_KIND_BENCHMARK, nova_json_text(step, "benchmark"), error);
+	json_t *params;
 
 	if (!manifest)
 		return NULL;
-	return json_pack("{ss ss ss sO}", "plugin", manifest->name, "path", manifest->path,
-	                 "sha256", manifest->sha256, "params", json_object_get(step, "params"));
+	params = json_copy(json_object_get(step, "params"));
+	/* One that works on the image itself gets what the run boots. */
+	for (size_t i = 0; guest && guest->image && i < manifest->spec_count; i++)
+		if (!strcmp(manifest->specs[i].name, "guest_image") &&
+		    !json_object_get(params, "guest_image"))
+			json_object_set_new(params, "guest_image", json_string(guest->image));
+	return json_pack("{ss ss ss so}", "plugin", manifest->name, "path", manifest->path,
+	                 "sha256", manifest->sha256, "params", params);
 }
 
 /* What the targets said of themselves, in the form of the result document. */

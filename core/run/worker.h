@@ -7,6 +7,7 @@
  *   op.c        one call in flight: deadline, cancellation, results
  *   lab.c       nova_lab, the façade that benchmarks call
  *   beat.c      receives the heartbeats of guests
+ *   beat_window.c  what came of them in a window
  *   trace.c     tells of all of this, if asked to
  *
  * One lock, `nova_worker.lock`, guards every field of ops, VMs and instances that more than one
@@ -140,6 +141,7 @@ struct vm {
 	int beat_fd;
 	uint16_t beat_port;
 	uint64_t beats;
+	struct beat_window *beat_window; /* beat.c's; NULL: nobody has asked yet */
 	pthread_cond_t changed;
 };
 
@@ -256,7 +258,28 @@ int nova_lab_delete(struct instance *instance, const char *kind, const char *nam
 /* beat.c */
 int nova_beat_open(struct vm *vm, struct nova_error *error);
 void nova_beat_close(struct vm *vm);
-/* nova_lab's `beats`. */
+/* nova_lab's `beats`: ends the VM's window and begins the next. NOVA_E_UNSUPPORTED: no heartbeat.
+ */
 int nova_beat_window(struct vm *vm, struct nova_beats *seen);
+
+/* beat_window.c: memory that does not grow with the beats. All zero: a window that has just begun.
+ */
+#define NOVA_BEAT_BUCKETS 640 /* up to 2^43 ns, two hours */
+struct beat_window {
+	struct nova_beats seen;
+	int64_t previous_ns; /* the last beat, also if it came before the window; 0: none yet */
+	int64_t previous_error_ns;
+	uint16_t previous_port;
+	uint32_t drops, drops_before; /* by the kernel: so far, and when the window began */
+	uint64_t distances;
+	uint32_t buckets[NOVA_BEAT_BUCKETS];
+};
+/* Starts anew; the last beat is kept, so that a gap across the border is seen whole. */
+void nova_beat_window_begin(struct beat_window *window);
+/* A beat at `t_ns` ± `error_ns` from a process that sends from `port`. */
+void nova_beat_window_add(struct beat_window *window, int64_t t_ns, uint16_t port,
+                          int64_t error_ns);
+/* What came of it; a silence that goes on until `now_ns` counts as a gap so far. */
+void nova_beat_window_end(struct beat_window *window, int64_t now_ns, struct nova_beats *seen);
 
 #endif

@@ -473,10 +473,7 @@ int th_lab_migrate(nova_run run, nova_vm number, uint32_t target, const struct n
 
 	if (status != NOVA_DONE)
 		return status;
-	if (!how)
-		return th_go(&doing,
-		             th_broken(&doing, "not said how: a struct nova_migrate is wanted"));
-	if (th_sized(&doing, "migrate", how->struct_size, sizeof(*how)) != NOVA_DONE)
+	if (how && th_sized(&doing, "migrate", how->struct_size, sizeof(*how)) != NOVA_DONE)
 		return th_go(&doing, NOVA_E_INVALID);
 	if (target >= doing.lab->table.targets)
 		return th_go(&doing, th_broken(&doing, "there is no target %u", target));

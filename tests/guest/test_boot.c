@@ -129,7 +129,7 @@ static void fills_a_larger_disk_and_starts_the_agent_again_when_it_dies(void **s
 static void powers_off_at_the_press_of_the_button(void **state)
 {
 	(void)state;
-	vm_start(&vm, &guest, NULL, "novacore.net=nonsense novacore.beat=x");
+	vm_start(&vm, &guest, NULL, "novacore.net=nonsense novacore.beat=x novacore.dirty=1,x");
 	vm_pulse(&vm, 'A');
 	vm_agent_ready(&vm);
 	/* the button's driver is loaded a moment after the agent */
@@ -142,6 +142,45 @@ static void powers_off_at_the_press_of_the_button(void **state)
 	NOVA_AUTOFREE char *console = nova_file_read(path, 1 << 20, NULL, NULL);
 	assert_non_null(strstr(console, "novacore.net=nonsense is neither"));
 	assert_non_null(strstr(console, "novacore.beat=x is not a number"));
+	assert_non_null(strstr(console, "novacore.dirty=1,x is not"));
+}
+
+/* What the load on memory has written so far, and the guest's clock then. */
+static void read_progress(unsigned long long *pages, unsigned long long *ns)
+{
+	static const char *const argv[] = {"cat", "/run/novacore-dirty", NULL};
+	int status;
+	NOVA_AUTOFREE char *text = vm_exec(&vm, argv, &status);
+
+	assert_int_equal(0, status);
+	assert_int_equal(2, sscanf(text, "%llu %llu", pages, ns));
+}
+
+static void loads_its_memory_at_the_rate_it_was_told(void **state)
+{
+	unsigned long long pages[2], ns[2];
+
+	(void)state;
+	/* a thousand pages a second through 32 MiB */
+	vm_start(&vm, &guest, NULL, "novacore.dirty=4096000,33554432");
+	vm_agent_ready(&vm);
+	read_progress(&pages[0], &ns[0]);
+	sleep(2);
+	read_progress(&pages[1], &ns[1]);
+	double rate = (double)(pages[1] - pages[0]) / ((double)(ns[1] - ns[0]) / 1e9);
+	/* a loaded machine makes it slower; nothing makes it faster, but the 10 ms in which it
+	 * says where it is */
+	assert_true(rate > 10 && rate < 1020);
+}
+
+static void refuses_a_load_that_does_not_fit(void **state)
+{
+	(void)state;
+	vm_start(&vm, &guest, NULL, "novacore.dirty=4096000,1099511627776");
+	vm_agent_ready(&vm);
+	NOVA_AUTOFREE char *path = nova_format("%s/console", vm.directory);
+	NOVA_AUTOFREE char *console = nova_file_read(path, 1 << 20, NULL, NULL);
+	assert_non_null(strstr(console, "1099511627776 bytes does not fit"));
 }
 
 static void goes_on_without_a_disk(void **state)
@@ -184,6 +223,8 @@ int main(void)
 	        cmocka_unit_test_teardown(
 	                fills_a_larger_disk_and_starts_the_agent_again_when_it_dies, end_vm),
 	        cmocka_unit_test_teardown(powers_off_at_the_press_of_the_button, end_vm),
+	        cmocka_unit_test_teardown(loads_its_memory_at_the_rate_it_was_told, end_vm),
+	        cmocka_unit_test_teardown(refuses_a_load_that_does_not_fit, end_vm),
 	        cmocka_unit_test_teardown(goes_on_without_a_disk, end_vm),
 	};
 	NOVA_AUTOFREE char *reason = reason_to_skip();

@@ -347,6 +347,21 @@ static void serve(int signals, int uevents)
 	}
 }
 
+static void load_memory(const char *cmdline)
+{
+	char value[64];
+	struct dirty dirty;
+
+	if (!cmdline_value(cmdline, "novacore.dirty", 0, value, sizeof(value)))
+		return;
+	if (dirty_parse(value, &dirty))
+		dirty_start(&dirty);
+	else
+		complain("novacore.dirty=%s is not BYTES_PER_S,WORKING_SET, each from 4096 to "
+		         "1099511627776",
+		         value);
+}
+
 static void boot(void)
 {
 	char cmdline[4096], value[32];
@@ -375,6 +390,7 @@ static void boot(void)
 	prepare(cmdline);
 	modules_load(PHASE_DEVICE);
 	network_start(cmdline);
+	load_memory(cmdline);
 	serve(signals, uevents);
 }
 

@@ -10,6 +10,8 @@
  *   novacore.net=IF:ADDRESS/BITS[:GATEWAY]  static IPv4 on one interface; may be repeated
  *   novacore.beat=MICROSECONDS       writes '.' to the pulse port at that interval (10 …
  * 10,000,000)
+ *   novacore.dirty=BYTES_PER_S,WORKING_SET  writes to memory at that rate, round and round through
+ *                                    that many bytes
  *
  * The pulse port is the second serial port (COM2, 0x2f8). Bytes written there, in this order:
  *   'U' user space runs · 'A' the agent has been started · '.' one beat · 'D' going down
@@ -19,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define PULSE_UP    'U'
 #define PULSE_AGENT 'A'
@@ -42,6 +45,18 @@ bool cmdline_number(const char *text, long low, long high, long *number);
 void pulse(char byte);
 /* Forks the process that beats every `microseconds`; it dies with the system. */
 void pulse_beat(long microseconds);
+
+/* --- dirty.c --- */
+struct dirty {
+	uint64_t bytes_per_s, working_set; /* 4096 … 2^40 each */
+};
+/* "100000000,268435456"; false if it is anything else, or out of range. */
+bool dirty_parse(const char *text, struct dirty *dirty);
+/*
+ * Forks the process that loads the memory. It dies with the system; how far it is stands in
+ * /run/novacore-dirty: "PAGES NS", pages written so far and the guest's monotonic clock.
+ */
+void dirty_start(const struct dirty *dirty);
 
 /* --- modules.c --- */
 enum phase {

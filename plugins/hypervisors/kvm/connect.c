@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opens a target. By default libvirt's QEMU driver runs inside this process ("embed"), with its own
- * directory below the state directory; any libvirt URI works too.
+ * directory below the state directory; "daemon" and "twin" are daemons of our own (daemon.c); any
+ * libvirt URI works too.
  */
 #include "kvm.h"
 
@@ -28,13 +29,19 @@ static bool executable(const char *name)
 
 static bool embedded(const char *uri)
 {
-	return !uri || !*uri || strcmp(uri, "embed") == 0;
+	return !uri || !*uri || strcmp(uri, KVM_URI_EMBED) == 0;
+}
+
+static bool own_daemon(const char *uri)
+{
+	return uri && (strcmp(uri, KVM_URI_DAEMON) == 0 || strcmp(uri, KVM_URI_TWIN) == 0);
 }
 
 int kvm_probe(const struct nova_host *host, nova_op op)
 {
 	struct kvm self = {.host = host, .local = true, .privileged = geteuid() == 0};
-	if (!embedded(host->param_text(op, "uri", 0)))
+	const char *uri = host->param_text(op, "uri", 0);
+	if (!embedded(uri) && !own_daemon(uri))
 		return NOVA_DONE; /* QEMU is wherever that URI leads */
 	if (!executable("qemu-system-x86_64") && !executable("qemu-kvm"))
 		return host->error(op, NOVA_E_UNAVAILABLE,
@@ -62,17 +69,16 @@ static int make_directory(struct kvm *self, nova_op op, const char *path)
  * No daemon for log files, no sVirt; and no relabelling: the driver hands QEMU's user the files it
  * writes, and a shared image keeps its owner.
  */
-static const char settings[] = "# Written by novacore at each start\n"
-                               "stdio_handler = \"file\"\n"
-                               "security_driver = \"none\"\n"
-                               "dynamic_ownership = 0\n"
-                               "remember_owner = 0\n"
-                               "namespaces = [ ]\n"
-                               "max_queued = 0\n";
+const char kvm_settings[] = "# Written by novacore at each start\n"
+                            "stdio_handler = \"file\"\n"
+                            "security_driver = \"none\"\n"
+                            "dynamic_ownership = 0\n"
+                            "remember_owner = 0\n"
+                            "namespaces = [ ]\n"
+                            "max_queued = 0\n";
 
 static int write_settings(struct kvm *self, nova_op op)
 {
-	const char *state = self->host->directory(self->instance, NOVA_DIRECTORY_STATE);
 	char *folder = kvm_format("%s/etc", self->root);
 	char *path = kvm_format("%s/etc/qemu.conf", self->root);
 	char *fresh = kvm_format("%s/etc/qemu.conf.%d", self->root, (int)getpid());
@@ -80,15 +86,13 @@ static int write_settings(struct kvm *self, nova_op op)
 	FILE *file = NULL;
 	if (!folder || !path || !fresh)
 		goto done;
-	status = make_directory(self, op, state);
-	if (status == NOVA_DONE)
-		status = make_directory(self, op, self->root);
+	status = make_directory(self, op, self->root);
 	if (status == NOVA_DONE)
 		status = make_directory(self, op, folder);
 	if (status != NOVA_DONE)
 		goto done;
 	file = fopen(fresh, "we");
-	if (!file || fputs(settings, file) < 0 || fclose(file) != 0 || rename(fresh, path) != 0)
+	if (!file || fputs(kvm_settings, file) < 0 || fclose(file) != 0 || rename(fresh, path) != 0)
 		status = self->host->errorf(op, NOVA_E_IO, "cannot write %s: %s", path,
 		                            strerror(errno));
 done:
@@ -145,7 +149,9 @@ static int choose_uri(struct kvm *self, nova_op op)
 	const char *uri = self->host->param_text(self->instance, "uri", 0);
 	const char *state = self->host->directory(self->instance, NOVA_DIRECTORY_STATE);
 	self->embedded = embedded(uri);
-	if (!self->embedded) {
+	self->daemon = own_daemon(uri);
+	self->twin = self->daemon && strcmp(uri, KVM_URI_TWIN) == 0;
+	if (!self->embedded && !self->daemon) {
 		const char *server = strstr(uri, "://");
 		self->local = server && server[3] == '/';
 		self->uri = strdup(uri);
@@ -154,9 +160,13 @@ static int choose_uri(struct kvm *self, nova_op op)
 	if (!state)
 		return self->host->error(op, NOVA_E_INTERNAL, "the host gave no state directory");
 	self->local = true;
-	self->root = kvm_format("%s/libvirt", state);
+	self->root = kvm_format("%s/%s", state, self->daemon ? uri : "libvirt");
 	self->alias = self->root ? alias_of(self->root) : NULL;
-	self->uri = self->alias ? kvm_format("qemu:///embed?root=%s", self->alias) : NULL;
+	if (self->alias)
+		self->uri = self->embedded
+		                    ? kvm_format("qemu:///embed?root=%s", self->alias)
+		                    : kvm_format("qemu+unix:///session?socket=%s/libvirt-sock",
+		                                 self->alias);
 	return self->uri ? NOVA_DONE : NOVA_E_MEMORY;
 }
 
@@ -196,6 +206,9 @@ int kvm_connect(void *instance, nova_op op)
 		status = kvm_access_user(self, op);
 	self->run = strdup(run);
 	self->images = kvm_format("%s/images", run);
+	if (status == NOVA_DONE && self->root)
+		status = make_directory(
+		        self, op, self->host->directory(self->instance, NOVA_DIRECTORY_STATE));
 	if (status == NOVA_DONE && self->embedded)
 		status = write_settings(self, op);
 	if (status == NOVA_DONE)
@@ -206,8 +219,10 @@ int kvm_connect(void *instance, nova_op op)
 		status = kvm_access_path(self, op, self->run);
 	if (status != NOVA_DONE)
 		return status;
-	if (self->embedded)
+	if (self->alias)
 		status = make_alias(self, op);
+	if (status == NOVA_DONE && self->daemon)
+		status = kvm_daemon_start(self, op);
 	if (status == NOVA_DONE)
 		status = open_uri(self, op);
 	if (status == NOVA_DONE && self->embedded) /* one that just left may have removed it */
@@ -223,11 +238,12 @@ void kvm_disconnect(struct kvm *self)
 {
 	if (self->connection) {
 		kvm_watch_stop(self);
-		if (self->alias)
+		if (self->embedded)
 			unlink(self->alias);
 		virConnectClose(self->connection);
 		/* What the connection left in the event loop is freed by the loop alone. */
 		kvm_pump(self, 0);
 	}
 	self->connection = NULL;
+	kvm_daemon_stop(self);
 }

@@ -60,6 +60,20 @@ static int put_qemu(struct kvm *self, nova_op op)
 	return status;
 }
 
+static void put_migration(struct kvm *self, nova_op op)
+{
+	static const char *const ways[] = {NOVA_CAN_MIGRATE, NOVA_CAN_CONVERGE, NOVA_CAN_COMPRESS,
+	                                   NOVA_CAN_PARALLEL, NULL};
+	const char *why =
+	        self->embedded ? "libvirt's embedded driver cannot migrate: use --pair local, or "
+	                         "two targets with URIs of two libvirt daemons"
+	                       : NULL;
+	for (int i = 0; ways[i]; i++)
+		self->host->put_fact(op, NOVA_FIELD_CAPABILITY, ways[i], why);
+	self->host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_POST_COPY,
+	                     why ? why : kvm_no_post_copy(self));
+}
+
 int kvm_describe(void *instance, nova_op op)
 {
 	struct kvm *self = instance;
@@ -84,13 +98,9 @@ int kvm_describe(void *instance, nova_op op)
 		                       ? NULL
 		                       : "needs files and sockets of the hypervisor's host, which "
 		                         "a libvirt URI of another machine does not give");
-	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_MIGRATE,
-	               self->embedded ? "libvirt's embedded driver cannot migrate: use two libvirt "
-	                                "daemons and their URIs"
-	                              : NULL);
+	put_migration(self, op);
 	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_TEMPLATE,
 	               "libvirt has no templates: boot a disk image, or clone a VM");
-	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_TWIN,
-	               "starting a second local libvirt is not built yet");
+	host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_TWIN, kvm_no_twin(self));
 	return NOVA_DONE;
 }

@@ -21,7 +21,11 @@ static const char *const switches[] = {"on", "off", NULL};
 
 static const struct nova_parameter
         uri = PARAMETER(.type = NOVA_PARAM_TEXT, .name = "uri", .fallback = "embed",
-                        .doc = "libvirt URI, or embed: libvirt's QEMU driver inside this process"),
+                        .doc = "libvirt URI; or embed: libvirt's QEMU driver inside this process; "
+                               "daemon: a libvirt daemon of novacore's own, twin: a second one"),
+        pair_uri =
+                PARAMETER(.type = NOVA_PARAM_TEXT, .name = "pair_uri", .fallback = KVM_URI_DAEMON,
+                          .doc = "the uri with --pair local, where none is configured"),
         accel = PARAMETER(.type = NOVA_PARAM_CHOICE, .name = "accel", .fallback = "auto",
                           .choices = accels,
                           .doc = "KVM, emulation (tcg), or auto: KVM if it boots a kernel here"),
@@ -74,12 +78,28 @@ static const struct nova_parameter
                                       .doc = "how long the agent's shutdown may take before the "
                                              "power button is pressed too");
 
-static const struct nova_parameter *const parameters[] = {
-        &uri,       &accel,         &trial_kernel,  &trial_timeout, &machine,
-        &emulator,  &cpu,           &pin,           &disk_bus,      &disk_cache,
-        &disk_io,   &disk_discard,  &disk_queues,   &iothreads,     &net_queues,
-        &hugepages, &memory_locked, &agent_timeout, &exec_poll,     &shutdown_fallback,
-        NULL};
+static const struct nova_parameter *const parameters[] = {&uri,
+                                                          &pair_uri,
+                                                          &accel,
+                                                          &trial_kernel,
+                                                          &trial_timeout,
+                                                          &machine,
+                                                          &emulator,
+                                                          &cpu,
+                                                          &pin,
+                                                          &disk_bus,
+                                                          &disk_cache,
+                                                          &disk_io,
+                                                          &disk_discard,
+                                                          &disk_queues,
+                                                          &iothreads,
+                                                          &net_queues,
+                                                          &hugepages,
+                                                          &memory_locked,
+                                                          &agent_timeout,
+                                                          &exec_poll,
+                                                          &shutdown_fallback,
+                                                          NULL};
 
 static int create(const struct nova_host *host, nova_op instance, void **out)
 {
@@ -96,6 +116,7 @@ static int create(const struct nova_host *host, nova_op instance, void **out)
 		return host->error(instance, NOVA_E_MEMORY, "out of memory");
 	self->host = host;
 	self->instance = instance;
+	self->daemon_lock = -1;
 	self->monitor_callback = self->life_callback = self->agent_callback = -1;
 	pthread_mutex_init(&self->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -131,7 +152,7 @@ static void destroy(void *instance)
 static int cancel(void *instance, nova_op op)
 {
 	struct kvm *self = instance;
-	(void)op;
+	kvm_migrate_cancel(self, op);
 	pthread_mutex_lock(&self->lock);
 	pthread_cond_broadcast(&self->changed);
 	pthread_mutex_unlock(&self->lock);
@@ -166,6 +187,7 @@ static const struct nova_hypervisor ops = {
         .knob_list = kvm_knob_list,
         .knob_get = kvm_knob_get,
         .knob_set = kvm_knob_set,
+        .twin = kvm_twin,
 };
 
 static const struct nova_plugin plugin = {

@@ -21,6 +21,10 @@
 #define KVM_SECOND     INT64_C(1000000000)
 #define KVM_MS         INT64_C(1000000)
 #define KVM_NAME_BYTES 128
+/* Of the parameter `uri`, beside libvirt's own */
+#define KVM_URI_EMBED  "embed"
+#define KVM_URI_DAEMON "daemon"
+#define KVM_URI_TWIN   "twin"
 
 /* What the driver remembers of a VM between events; watch.c owns it. */
 struct kvm_track {
@@ -47,10 +51,12 @@ struct kvm {
 	const struct nova_host *host;
 	nova_op instance;
 	bool embedded, local, privileged;
-	char *uri;   /* what libvirt opens */
-	char *root;  /* embedded: libvirt's own directory */
-	char *alias; /* a short link to it, for libvirt's sockets */
-	char *run;   /* overlays and consoles */
+	bool daemon, twin; /* a libvirt daemon of our own; the second one */
+	int daemon_lock;   /* -1: not held */
+	char *uri;         /* what libvirt opens */
+	char *root;        /* embedded, daemon: libvirt's own directory */
+	char *alias;       /* a short link to it, for libvirt's sockets */
+	char *run;         /* overlays and consoles */
 	char *images;
 	char *emulator; /* NULL: libvirt's choice */
 	uid_t qemu_uid; /* as root: whose QEMU will be */
@@ -66,6 +72,7 @@ struct kvm {
 	struct kvm_track *tracks;
 	struct kvm_net *nets;
 	uint64_t counter;
+	struct kvm_moving *moving; /* migrations in flight */
 };
 
 /* text.c */
@@ -92,9 +99,16 @@ int kvm_pump(void *instance, int64_t until_ns);
 int kvm_wake(void *instance);
 
 /* connect.c */
+extern const char kvm_settings[]; /* qemu.conf */
 int kvm_probe(const struct nova_host *host, nova_op op);
 int kvm_connect(void *instance, nova_op op);
 void kvm_disconnect(struct kvm *self);
+
+/* daemon.c: a libvirt daemon of our own, in `root` */
+int kvm_daemon_start(struct kvm *self, nova_op op);
+void kvm_daemon_stop(struct kvm *self);
+const char *kvm_no_twin(struct kvm *self); /* why it has none, or NULL */
+int kvm_twin(void *instance, nova_op op);
 
 /* access.c: what QEMU's own user may reach */
 int kvm_access_user(struct kvm *self, nova_op op);
@@ -169,6 +183,10 @@ int kvm_migrate(void *instance, nova_op op, const struct nova_ref *ref,
                 const struct nova_migrate *how);
 int kvm_migrate_finish(void *instance, nova_op op, const struct nova_ref *ref, const char *ticket,
                        int32_t outcome);
+/* Stops the op's migration, if it is one: the VM goes on where it was. */
+void kvm_migrate_cancel(struct kvm *self, nova_op op);
+/* Why VMs cannot arrive by post-copy, or NULL. */
+const char *kvm_no_post_copy(struct kvm *self);
 
 /* knobs.c */
 int kvm_knob_list(void *instance, nova_op op, const struct nova_ref *ref);

@@ -431,7 +431,8 @@ static int forbidden(struct kvm *self, nova_op op, const char *accel)
 
 static int choose(struct kvm *self, nova_op op, const char *accel)
 {
-	if (self->embedded && access("/dev/kvm", F_OK) == 0 && !kvm_access_device(self))
+	if ((self->embedded || self->daemon) && access("/dev/kvm", F_OK) == 0 &&
+	    !kvm_access_device(self))
 		return forbidden(self, op, accel);
 	if (strcmp(accel, "tcg") == 0)
 		return decide(self, op, false, "configured");

@@ -134,6 +134,8 @@ pid_t kvm_pid(struct kvm *self, const char *name)
 	int pid = 0;
 	if (self->embedded)
 		path = kvm_format("%s/run/qemu/%s.pid", self->root, name);
+	else if (self->daemon)
+		path = kvm_format("%s/run/libvirt/qemu/run/%s.pid", self->root, name);
 	else if (self->local && self->privileged)
 		path = kvm_format("/run/libvirt/qemu/%s.pid", name);
 	FILE *file = path ? fopen(path, "re") : NULL;

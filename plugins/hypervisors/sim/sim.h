@@ -116,7 +116,7 @@ struct task {
 	char *text;              /* a snapshot's name, a program's output, a ticket */
 	uint64_t text_bytes;
 	int64_t pid, exit_status;
-	int to_stderr;
+	int to_stderr, tells_progress;
 	int64_t stage_ns[3];   /* of a boot: first, userspace, ready, each after the one before */
 	uint32_t stage_end[3]; /* STAGE_* */
 	double downtime_limit_ns;

@@ -80,6 +80,56 @@ static void reads_every_unit(void **state)
 	assert_int_equal(goal(config, "a.often", "x")->unit, NOVA_UNIT_PER_SECOND);
 }
 
+/* The one that is shown for "metric" and "upto". */
+static const struct nova_goal *conditioned(const struct nova_config *config, const char *metric,
+                                           double most)
+{
+	const struct nova_goal *goal;
+
+	for (size_t i = 0; (goal = nova_config_goal_at(config, i)); i++)
+		if (!strcmp(goal->metric, metric) && goal->param && goal->most == most)
+			return goal;
+	return NULL;
+}
+
+static void judges_migrations_by_memory_size(void **state)
+{
+	const struct nova_goal *found;
+
+	(void)state;
+	NOVA_AUTOCONFIG struct nova_config *config = takes("");
+	assert_null(nova_config_goal(config, "migration.duration", "kvm"));
+	found = conditioned(config, "migration.duration", 4294967296.0);
+	assert_non_null(found);
+	assert_string_equal(found->param, "memory");
+	check_double(found->pass, 60);
+	check_double(conditioned(config, "migration.downtime.reported", 17179869184.0)->pass, 0.5);
+	check_double(conditioned(config, "migration.rate", 1073741824)->pass, 5e7);
+	assert_int_equal(conditioned(config, "migration.rate", 1073741824)->unit,
+	                 NOVA_UNIT_BYTE_PER_SECOND);
+}
+
+static void a_goal_for_every_parameter_replaces_earlier_ones_for_some(void **state)
+{
+	(void)state;
+	NOVA_AUTOCONFIG struct nova_config *config =
+	        takes("goals = ( { metric = \"migration.duration\"; upto = \"memory=1GiB\"; "
+	              "pass = \"9s\"; }, { metric = \"migration.rate\"; pass = \"1MB/s\"; }, "
+	              "{ metric = \"a.b\"; upto = \"time=2s\"; pass = 1; }, "
+	              "{ metric = \"a.b\"; pass = 2; }, "
+	              "{ metric = \"a.b\"; upto = \"count=20\"; pass = 3; } );");
+	check_double(conditioned(config, "migration.duration", 1073741824)->pass, 9);
+	check_double(conditioned(config, "migration.duration", 4294967296.0)->pass, 60);
+	assert_null(conditioned(config, "migration.rate", 1073741824));
+	check_double(goal(config, "migration.rate", "kvm")->pass, 1e6);
+	check_double(goal(config, "a.b", "kvm")->pass, 2);
+	check_double(conditioned(config, "a.b", 2e9)->pass, 1); /* durations in ns */
+	check_double(conditioned(config, "a.b", 20)->pass, 3);
+	assert_int_equal(nova_config_add_setting(config, "goal.a.b=5", NULL), 0);
+	assert_int_equal(nova_config_finish(config, NULL), 0);
+	assert_null(conditioned(config, "a.b", 20));
+}
+
 static void refuses_goals_that_say_nothing(void **state)
 {
 	(void)state;
@@ -95,6 +145,12 @@ static void refuses_goals_that_say_nothing(void **state)
 	refuses("goals = ( { metric = \"a.b\"; plugin = \"K V\"; pass = \"1s\"; } );",
 	        "not the name of a hypervisor plugin");
 	refuses("goals = ( { metric = \"a.b\"; pas = \"1s\"; } );", "did you mean \"pass\"?");
+	refuses("goals = ( { metric = \"a.b\"; upto = \"memory\"; pass = \"1s\"; } );",
+	        "a.b: \"memory\" is not a parameter and the most it may be");
+	refuses("goals = ( { metric = \"a.b\"; upto = \"memory=much\"; pass = \"1s\"; } );",
+	        "\"memory=much\" is not a parameter");
+	refuses("goals = ( { metric = \"a.b\"; upto = 4; pass = \"1s\"; } );",
+	        "each part of a goal is a text");
 	refuses("goals = ( { metric = [1]; } );", "each part of a goal is a text");
 	refuses("goals = ( { metric = \"a.b\"; pass = true; } );", "each part of a goal is a text");
 	refuses_setting("goal.a.b=soon", "--set: goals: a.b: \"soon\" is not a limit");
@@ -108,6 +164,8 @@ int main(void)
 	        cmocka_unit_test(merges_by_metric_and_driver),
 	        cmocka_unit_test(one_for_all_drivers_replaces_those_of_earlier_texts),
 	        cmocka_unit_test(reads_every_unit),
+	        cmocka_unit_test(judges_migrations_by_memory_size),
+	        cmocka_unit_test(a_goal_for_every_parameter_replaces_earlier_ones_for_some),
 	        cmocka_unit_test(refuses_goals_that_say_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,35 @@ static void refuses_malformed_addresses(void **state)
 	assert_false(network_parse(longer, &address));
 }
 
+static void reads_a_load_on_memory(void **state)
+{
+	static const char *const wrong[] = {"",
+	                                    ",",
+	                                    "4096",
+	                                    "4096,",
+	                                    ",4096",
+	                                    "4095,4096",
+	                                    "4096,4095",
+	                                    "4096,4096,",
+	                                    "-1,4096",
+	                                    " 4096,4096",
+	                                    "4096, 4096",
+	                                    "1e9,4096",
+	                                    "4096,0x99",
+	                                    "4096,1099511627777",
+	                                    "99999999999999999999,4096"};
+	struct dirty dirty;
+
+	(void)state;
+	assert_true(dirty_parse("100000000,1099511627776", &dirty));
+	assert_int_equal(100000000, dirty.bytes_per_s);
+	assert_int_equal(1099511627776, dirty.working_set);
+	assert_true(dirty_parse("4096,4096", &dirty));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		if (dirty_parse(wrong[i], &dirty))
+			fail_msg("took \"%s\"", wrong[i]);
+}
+
 static void matches_devices_by_their_alias(void **state)
 {
 	(void)state;
@@ -148,6 +177,7 @@ int main(void)
 	        cmocka_unit_test(takes_numbers_in_range_only),
 	        cmocka_unit_test(reads_addresses),
 	        cmocka_unit_test(refuses_malformed_addresses),
+	        cmocka_unit_test(reads_a_load_on_memory),
 	        cmocka_unit_test(matches_devices_by_their_alias),
 	        cmocka_unit_test(understands_the_power_commands),
 	};
