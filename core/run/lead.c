@@ -290,12 +290,12 @@ static int work_step(struct lead *lead, const struct nova_guest *guest, char **l
 
 /*
  * What a step's failure means for the exit code: while it was being opened, what the host, the
- * configuration or the hypervisor said; later, a step that failed.
+ * configuration or the hypervisor said, or a refusal for safety; later, a step that failed.
  */
 static void blame(const struct lead *lead, int code, int *exit_code)
 {
 	static const int order[] = {5, 2, 3, 4};
-	int of_step = lead->opening ? nova_code_exit(code) : 4;
+	int of_step = lead->opening || code == NOVA_E_REFUSED ? nova_code_exit(code) : 4;
 
 	for (size_t i = 0; i < NOVA_COUNT(order); i++)
 		if (*exit_code == order[i] || of_step == order[i]) {
