@@ -224,8 +224,9 @@ bool nova_limits_needs_warmup(const struct nova_manifest *benchmark,
  */
 int nova_limits_check(json_t *plan, const struct nova_registry *registry,
                       const struct nova_config *config, struct nova_error *error);
-/* What a worker's `room` holds VMs of the step against: limits.memory_share, and limits.cpu_share
- * by the same rule. Owned by the caller. */
+/* What a worker's `room` holds VMs of the step against: limits.memory_share and limits.cpu_share
+ * by the same rule, so that of a profile's shares only novacore's own defaults are left where the
+ * number of VMs is the user's word. Owned by the caller. */
 json_t *nova_limits_of_room(const json_t *step, const struct nova_config *config);
 
 /* --- appliance.c

@@ -5,6 +5,7 @@
  */
 #include "core/run/lead.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The value is novacore's or the profile's, and nobody's who runs this host. */
@@ -93,16 +94,43 @@ static int refuse(const json_t *step, int64_t vms, int64_t most, struct nova_err
 	        (long long)vms);
 }
 
+struct search {
+	const char *key;
+	double value;
+};
+
+static void look_for_default(void *context, const struct nova_config_entry *entry)
+{
+	struct search *search = context;
+
+	if (!strcmp(entry->key, search->key) && entry->spec->fallback)
+		search->value = strtod(entry->spec->fallback, NULL);
+}
+
+/* What novacore itself says, whatever the profile says. */
+static double core_default(const char *key)
+{
+	struct search search = {key, 0};
+
+	nova_config_each_core(look_for_default, &search);
+	return search.value;
+}
+
 json_t *nova_limits_of_room(const json_t *step, const struct nova_config *config)
 {
-	json_t *limits = json_pack("{sf}", "memory_share",
-	                           nova_config_f64(config, "limits.memory_share", 0));
+	static const char *const shares[] = {"memory_share", "cpu_share"};
 	bool told = json_is_true(json_object_get(step, "told"));
+	json_t *limits = json_object();
 
-	if (nova_config_has(config, "limits.cpu_share") &&
-	    !(told && is_mere_default(config, "limits.cpu_share")))
-		json_object_set_new(limits, "cpu_share",
-		                    json_real(nova_config_f64(config, "limits.cpu_share", 0)));
+	for (size_t i = 0; i < NOVA_COUNT(shares); i++) {
+		NOVA_AUTOFREE char *key = nova_format("limits.%s", shares[i]);
+		double share = told && is_mere_default(config, key)
+		                       ? core_default(key)
+		                       : nova_config_f64(config, key, 0);
+
+		if (share > 0)
+			json_object_set_new(limits, shares[i], json_real(share));
+	}
 	return limits;
 }
 

@@ -18,8 +18,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Page tables, sockets and stacks in the kernel, which no process is charged with. */
-#define KERNEL_SHARE 0.1
+/* Sockets, stacks and the like in the kernel, which no process is charged with. */
+#define KERNEL_SHARE 0.05
 /* Descriptors and threads for all else that a worker does meanwhile. */
 #define SPARE 64
 

@@ -36,6 +36,7 @@ struct fleet_vm {
 	nova_vm vm;
 	uint32_t target;
 	uint32_t outcome;   /* NOVA_SAMPLE_*, 0 while it is on its way */
+	const char *lacks;  /* what it has not come to, if the outcome is not OK */
 	int64_t from_ns;    /* the intended start; where nothing was intended, the create call's */
 	int64_t up_ns;      /* its end point, if the outcome is OK */
 	double api_s[2];    /* create, start; INFINITY: failed; < 0: not called */
