@@ -171,6 +171,9 @@ int goals_read(struct nova_config *config, struct nova_error *error)
 		add_built_in(config, "lifecycle.stop.gone", plugin, built_in[i].stop);
 		add_built_in(config, "lifecycle.snapshot.done", plugin, built_in[i].snapshot);
 	}
+	/* of any driver: a control plane answers 99 of 100 calls within a second */
+	add_built_in(config, "density.api.p99", NULL, 1);
+	add_built_in(config, "density.control-plane.api.p99", NULL, 1);
 	for (enum nova_layer layer = NOVA_LAYER_PROFILE; layer <= NOVA_LAYER_COMMAND; layer++)
 		for (size_t i = 0; i < config->goal_entry_count; i++) {
 			if (config->goal_entries[i].layer != layer)
