@@ -264,7 +264,12 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
 	*lacks = nova_strdup(nova_wire_text(opened, "lacks"));
 	if (*lacks)
 		return 0;
-	return nova_lead_repeat(lead, opened, !replacement, tainted, error);
+	lead->unsupported = false;
+	code = nova_lead_repeat(lead, opened, !replacement, tainted, error);
+	if (!code || !lead->unsupported)
+		return code;
+	*lacks = nova_strdup(error->text);
+	return 0;
 }
 
 /* Runs one step to its end, replacing a tainted worker. 0, or why the step is not done. */
@@ -436,10 +441,13 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 		const json_t *planned = first_target(lead, step);
 		json_t *concurrency =
 		        json_object_get(json_object_get(step, "params"), "concurrency");
+		bool asks = json_is_true(json_object_get(step, "asks_for_room"));
 
 		if (code || step_is_done(done, index))
 			continue;
-		if (concurrency)
+		if (asks)
+			params = nova_format("%lld VMs", (long long)number_of(step, "vms"));
+		else if (concurrency)
 			params = nova_format("concurrency %lld",
 			                     (long long)json_integer_value(concurrency));
 		lead->step = step;

@@ -118,8 +118,9 @@ struct lead {
 	json_t *targets;      /* that the last "open" named, borrowed: for the journal */
 	struct nova_replicate at;
 	bool in_replicate;
-	bool in_step; /* the worker is a benchmark's, not a sweep's */
-	bool lost;    /* the step's worker died */
+	bool in_step;     /* the worker is a benchmark's, not a sweep's */
+	bool lost;        /* the step's worker died */
+	bool unsupported; /* the benchmark found that the targets cannot do what is asked for */
 	uint32_t counts[4];
 	uint64_t samples;              /* that came in this replicate */
 	uint32_t attempted, succeeded; /* VMs of the step, in this process */

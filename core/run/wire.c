@@ -87,7 +87,12 @@ static const struct kind kinds[] = {
           {"duration_ns", INTEGER},
           {"text", TEXT | OPTIONAL}}},
         {"say", {{"level", INTEGER}, {"text", TEXT}}},
-        {"replicated", {{"code", INTEGER}, {"text", TEXT}, {"tainted", FLAG}}},
+        {"replicated",
+         {{"code", INTEGER},
+          {"text", TEXT},
+          {"tainted", FLAG},
+          /* setup says that the targets cannot do what is asked for */
+          {"unsupported", FLAG | OPTIONAL}}},
         {"swept", {{"code", INTEGER}, {"text", TEXT}, {"left", INTEGER}}},
 };
 

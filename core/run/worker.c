@@ -372,6 +372,7 @@ static int replicate(uint32_t index)
 static void do_replicate(const json_t *packet)
 {
 	struct nova_error error = {0};
+	json_t *answer;
 	uint32_t left;
 	int code = NOVA_E_INVALID;
 
@@ -392,8 +393,11 @@ static void do_replicate(const json_t *packet)
 	if (left)
 		nova_tellf(NOVA_LOG_WARNING,
 		           "%u objects could not be deleted; novacore clean tries again", left);
-	nova_tell(json_pack("{ss sI ss sb}", "is", "replicated", "code", (json_int_t)code, "text",
-	                    error.text, "tainted", tainted()));
+	answer = json_pack("{ss sI ss sb}", "is", "replicated", "code", (json_int_t)code, "text",
+	                   error.text, "tainted", tainted());
+	if (code == NOVA_E_UNSUPPORTED && !set_up)
+		json_object_set_new(answer, "unsupported", json_true());
+	nova_tell(answer);
 }
 
 /* "novacore-<installation>-<run>-<n>": does its run stand in `busy`? */

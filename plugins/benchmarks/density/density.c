@@ -93,13 +93,15 @@ static const struct nova_metric GUEST_METRICS[METRIC_COUNT] = METRIC_SET("densit
 static const struct nova_metric STUB_METRICS[METRIC_COUNT] =
         METRIC_SET("density.control-plane.", "Control-plane test, no guest runs: ");
 
-#define SET(set)                                                                                   \
-	&(set)[RUNNING], &(set)[FIRST], &(set)[API], &(set)[API_P99], &(set)[RATE], &(set)[BURST], \
-	        &(set)[DELETE], &(set)[DELETE_RATE], &(set)[HOST_CPU], &(set)[HOST_MEMORY],        \
-	        &(set)[CHURN_UP], &(set)[CHURN_RATE]
-/* A boot sector has no agent. */
-static const struct nova_metric *const METRICS[] = {&GUEST_METRICS[READY], SET(GUEST_METRICS),
-                                                    SET(STUB_METRICS), NULL};
+#define REST(set)                                                                                  \
+	&(set)[API], &(set)[API_P99], &(set)[RATE], &(set)[BURST], &(set)[DELETE],                 \
+	        &(set)[DELETE_RATE], &(set)[HOST_CPU], &(set)[HOST_MEMORY], &(set)[CHURN_UP],      \
+	        &(set)[CHURN_RATE]
+static const struct nova_metric *const METRICS[] = {
+        &GUEST_METRICS[RUNNING], &GUEST_METRICS[FIRST],
+        &GUEST_METRICS[READY],   REST(GUEST_METRICS),
+        &STUB_METRICS[RUNNING],  &STUB_METRICS[FIRST], /* a boot sector has no agent */
+        REST(STUB_METRICS),      NULL};
 
 /* --- parameters --------------------------------------------------------------------------- */
 
