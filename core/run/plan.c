@@ -155,17 +155,16 @@ static void add_step(json_t *plan, const struct nova_plan_request *request,
                      const struct nova_manifest *benchmark, json_t *targets, json_t *params)
 {
 	json_t *steps = json_object_get(plan, "steps");
-	json_t *step =
-	        json_pack("{sI ss ss ss sO so so sI sI sf}", "index",
-	                  (json_int_t)json_array_size(steps), "benchmark", benchmark->name,
-	                  "version", benchmark->version, "sha256", benchmark->sha256, "targets",
-	                  targets, "params", params, "sides", sides_of(request, benchmark),
-	                  "samples", (json_int_t)nova_config_i64(request->config, "run.samples", 0),
-	                  "warmup",
-	                  nova_limits_needs_warmup(benchmark, request->config)
-	                          ? (json_int_t)nova_config_i64(request->config, "run.warmup", 0)
-	                          : (json_int_t)0,
-	                  "precision", nova_config_f64(request->config, "run.precision", 0));
+	json_t *step = json_pack(
+	        "{sI ss ss ss sO so so sI sI sf}", "index", (json_int_t)json_array_size(steps),
+	        "benchmark", benchmark->name, "version", benchmark->version, "sha256",
+	        benchmark->sha256, "targets", targets, "params", params, "sides",
+	        sides_of(request, benchmark), "samples",
+	        (json_int_t)nova_config_i64(request->config, "run.samples", 0), "warmup",
+	        nova_limits_needs_warmup(benchmark, request->config)
+	                ? (json_int_t)nova_config_i64(request->config, "run.warmup", 0)
+	                : (json_int_t)0,
+	        "precision", nova_config_f64(request->config, "run.precision", 0));
 
 	nova_limits_note(step, benchmark);
 	json_object_set_new(
