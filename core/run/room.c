@@ -12,10 +12,13 @@
 #include "core/machine/machine.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Sockets, stacks and the like in the kernel, which no process is charged with. */
@@ -78,6 +81,25 @@ static uint64_t memory_of(pid_t pid)
 	        status_of(pid, "RssAnon") + status_of(pid, "RssShmem") + status_of(pid, "VmPTE");
 
 	return (uint64_t)((double)own * 1024 * (1 + KERNEL_SHARE));
+}
+
+/* What its files in the run's directory take: an overlay, a console. Disks that lie elsewhere
+ * (vm.NAME.place) are not seen. */
+static uint64_t disk_of(const struct vm *vm, const char *folder)
+{
+	DIR *entries = opendir(folder);
+	size_t length = strlen(vm->name);
+	struct dirent *entry;
+	struct stat status;
+	uint64_t bytes = 0;
+
+	while (entries && (entry = readdir(entries)))
+		if (!strncmp(entry->d_name, vm->name, length) && entry->d_name[length] == '.' &&
+		    !fstatat(dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW))
+			bytes += (uint64_t)status.st_blocks * 512;
+	if (entries)
+		closedir(entries);
+	return bytes;
 }
 
 /* 0: the VM has no process on this host, or its driver does not say which. */
@@ -177,6 +199,27 @@ static int check_memory(uint32_t count, pid_t pid, struct nova_error *error)
 	        count, need, one, allowed, share * 100, floor(have / each));
 }
 
+static int check_disk(const struct vm *vm, uint32_t count, struct nova_error *error)
+{
+	const char *folder = vm->instance->directories[NOVA_DIRECTORY_RUN];
+	double each = (double)disk_of(vm, folder), have;
+	char one[32], need[32], left[32];
+	struct statvfs disk;
+
+	if (statvfs(folder, &disk))
+		return 0;
+	have = (double)disk.f_bavail * (double)disk.f_frsize;
+	if (each * count <= have)
+		return 0;
+	nova_value_format(each, NOVA_UNIT_BYTE, one);
+	nova_value_format(each * count, NOVA_UNIT_BYTE, need);
+	nova_value_format(have, NOVA_UNIT_BYTE, left);
+	return nova_error_set(error, NOVA_E_REFUSED,
+	                      "the files of %u VMs take %s (%s each, as one took that was tried), "
+	                      "and %s are left on the disk of %s; make room, or ask for fewer VMs",
+	                      count, need, one, left, folder);
+}
+
 static int check_cpus(const struct vm *vm, uint32_t count, struct nova_error *error)
 {
 	unsigned cpus = nova_machine_cpus();
@@ -216,6 +259,8 @@ int nova_room_check(struct vm *vm, uint32_t count, struct nova_error *error)
 	if (code || pid <= 0)
 		return code;
 	code = check_memory(count, pid, error);
+	if (!code)
+		code = check_disk(vm, count, error);
 	if (!code)
 		code = check_cpus(vm, count, error);
 	if (!code)

@@ -116,7 +116,7 @@ struct nova_lab {
 	int (*beats)(nova_run run, nova_vm vm, struct nova_beats *beats);
 	/*
 	 * Is there room for `count` more VMs like this one, which runs and has come as far as they
-	 * are to come? Holds what it takes of this host (memory, virtual CPUs, descriptors,
+	 * are to come? Holds what it takes of this host (memory, disk, virtual CPUs, descriptors,
 	 * threads) against what is free and the limits of the configuration. NOVA_DONE, also for a
 	 * VM on another host, of which nothing is known; NOVA_E_REFUSED, with the arithmetic.
 	 */
