@@ -97,11 +97,12 @@ static json_t *parameters_json(const struct nova_manifest *plugin)
 		const struct nova_spec *spec = &plugin->specs[i];
 		json_array_append_new(
 		        array,
-		        json_pack("{s:s,s:s,s:b,s:b,s:b,s:s?,s:s?,s:s?,s:o,s:s}", "name",
+		        json_pack("{s:s,s:s,s:b,s:b,s:b,s:b,s:s?,s:s?,s:s?,s:o,s:s}", "name",
 		                  spec->name, "type", nova_param_type_name(spec->type), "list",
 		                  (spec->flags & NOVA_PARAM_LIST) != 0, "required",
 		                  (spec->flags & NOVA_PARAM_REQUIRED) != 0, "each",
-		                  (spec->flags & NOVA_PARAM_EACH) != 0, "default", spec->fallback,
+		                  (spec->flags & NOVA_PARAM_EACH) != 0, "vms",
+		                  (spec->flags & NOVA_PARAM_VMS) != 0, "default", spec->fallback,
 		                  "minimum", spec->minimum, "maximum", spec->maximum, "choices",
 		                  spec->choices ? strings_json(spec->choices) : json_null(), "doc",
 		                  spec->doc));

@@ -205,6 +205,9 @@ static void add_all_built_in(struct nova_config *config)
 	for (size_t i = 0; i < NOVA_COUNT(built_in_overhead); i++)
 		add_built_in_overhead(config, built_in_overhead[i].metric,
 		                      built_in_overhead[i].pass, built_in_overhead[i].acceptable);
+	/* of any driver: a control plane answers 99 of 100 calls within a second */
+	add_built_in(config, "density.api.p99", NULL, NULL, seconds(1));
+	add_built_in(config, "density.control-plane.api.p99", NULL, NULL, seconds(1));
 }
 
 static bool metric_valid(const char *metric)

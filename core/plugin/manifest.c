@@ -139,6 +139,7 @@ static int read_spec(struct reader *reader, const config_setting_t *group, struc
 	    read_flag(reader, group, "list", NOVA_PARAM_LIST, &spec->flags) ||
 	    read_flag(reader, group, "required", NOVA_PARAM_REQUIRED, &spec->flags) ||
 	    read_flag(reader, group, "each", NOVA_PARAM_EACH, &spec->flags) ||
+	    read_flag(reader, group, "vms", NOVA_PARAM_VMS, &spec->flags) ||
 	    read_text(reader, group, "fallback", false, &spec->fallback) ||
 	    read_text(reader, group, "minimum", false, &spec->minimum) ||
 	    read_text(reader, group, "maximum", false, &spec->maximum) ||

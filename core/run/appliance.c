@@ -126,7 +126,7 @@ int nova_lead_check_memory(struct lead *lead, struct nova_error *error)
 	double share = nova_config_f64(lead->config, "limits.memory_share", 0);
 	uint64_t available = nova_machine_memory_available();
 	uint64_t each = (uint64_t)number_of(shape, "memory_bytes");
-	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "at_once");
+	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "shaped_at_once");
 	char need[32], have[32], one[32];
 
 	if (!wants_guest(lead) || !available ||
@@ -169,7 +169,7 @@ int nova_lead_check_cpus(struct lead *lead, struct nova_error *error)
 	json_t *shape = json_object_get(lead->run.plan, "shape");
 	double share = nova_config_f64(lead->config, "limits.cpu_share", 0);
 	uint64_t each = (uint64_t)number_of(shape, "vcpus");
-	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "at_once");
+	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "shaped_at_once");
 	unsigned cpus = nova_machine_cpus();
 
 	if ((double)(each * at_once) <= share * cpus)

@@ -123,9 +123,7 @@ static int64_t assumed_ns(const json_t *plan, const json_t *step, int64_t width)
 
 static void estimate(const json_t *plan, json_t *step, const struct found *found)
 {
-	int64_t width = found->width > 0
-	                        ? found->width
-	                        : number_of(json_object_get(step, "params"), "concurrency");
+	int64_t width = found->width > 0 ? found->width : number_of(step, "vms");
 	int64_t each = found->replicate_ns, blocks;
 
 	width = width > 0 ? width : 1;

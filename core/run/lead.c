@@ -290,12 +290,12 @@ static int work_step(struct lead *lead, const struct nova_guest *guest, char **l
 
 /*
  * What a step's failure means for the exit code: while it was being opened, what the host, the
- * configuration or the hypervisor said; later, a step that failed.
+ * configuration or the hypervisor said, or a refusal for safety; later, a step that failed.
  */
 static void blame(const struct lead *lead, int code, int *exit_code)
 {
 	static const int order[] = {5, 2, 3, 4};
-	int of_step = lead->opening ? nova_code_exit(code) : 4;
+	int of_step = lead->opening || code == NOVA_E_REFUSED ? nova_code_exit(code) : 4;
 
 	for (size_t i = 0; i < NOVA_COUNT(order); i++)
 		if (*exit_code == order[i] || of_step == order[i]) {
@@ -403,7 +403,7 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 	code = lacks ? 0 : work_step(lead, guest, &lacks, &error);
 	nova_talk_close(lead);
 	/* The benchmark looked, and the target cannot: as if it had been among its needs. */
-	if (code == NOVA_E_UNSUPPORTED && !lacks && !lead->attempted) {
+	if (code == NOVA_E_UNSUPPORTED && !lacks && !lead->opening && !lead->attempted) {
 		lacks = nova_strdup(error.text);
 		code = 0;
 	}
@@ -464,10 +464,13 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 		const json_t *planned = first_target(lead, step);
 		json_t *concurrency =
 		        json_object_get(json_object_get(step, "params"), "concurrency");
+		bool asks = json_is_true(json_object_get(step, "asks_for_room"));
 
 		if (code || step_is_done(done, index))
 			continue;
-		if (concurrency)
+		if (asks)
+			params = nova_format("%lld VMs", (long long)number_of(step, "vms"));
+		else if (concurrency)
 			params = nova_format("concurrency %lld",
 			                     (long long)json_integer_value(concurrency));
 		lead->step = step;

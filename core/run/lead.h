@@ -8,6 +8,7 @@
  *   talk.c   one conversation with a worker: store what it says, until the awaited packet comes
  *   lead.c   the steps of a run, in order; resume, outcome
  *   repeat.c  the replicates of a step: sides, order, budget, precision
+ *   limits.c how many VMs at once, and whether that many may be
  *   targets.c, appliance.c, locks.c  what these steps need, and who else uses it
  *   sweep.c  deletes what dead runs left
  */
@@ -203,6 +204,30 @@ const char *nova_lead_short(const char *run_id);
 /* The run's and its targets' locks; descriptors of the latter are added to `locks`. */
 int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error);
 void nova_locks_release(int run_lock, json_t *locks);
+
+/* --- limits.c
+ * ---------------------------------------------------------------------------------------- */
+
+/* Sets "vms", how many VMs a planned step has at once, and "asks_for_room", whether its benchmark
+ * asks itself if this host has room for them. */
+void nova_limits_note(json_t *step, const struct nova_manifest *benchmark);
+/* Whether a step of it is warmed up by replicates: a benchmark that asks for room has made a VM of
+ * the same kind by then, and a warm-up of hundreds would only double the run. What the user or a
+ * configuration file says of run.warmup holds in any case. */
+bool nova_limits_needs_warmup(const struct nova_manifest *benchmark,
+                              const struct nova_config *config);
+/*
+ * NOVA_E_REFUSED if a step has more VMs at once than limits.max_vms. A number of VMs that stands on
+ * the command line is the user's word, and raises a limit that is only novacore's or the profile's
+ * default; one of a configuration file or of --max-vms holds. Sets "max_vms", which is in force for
+ * the run, "at_once" and "shaped_at_once"; in each step "told", whether it is the user's word.
+ */
+int nova_limits_check(json_t *plan, const struct nova_registry *registry,
+                      const struct nova_config *config, struct nova_error *error);
+/* What a worker's `room` holds VMs of the step against: limits.memory_share and limits.cpu_share
+ * by the same rule, so that of a profile's shares only novacore's own defaults are left where the
+ * number of VMs is the user's word. Owned by the caller. */
+json_t *nova_limits_of_room(const json_t *step, const struct nova_config *config);
 
 /* --- appliance.c
  * ------------------------------------------------------------------------------------ */

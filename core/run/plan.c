@@ -170,15 +170,18 @@ static void add_step(json_t *plan, const struct nova_plan_request *request,
                      const struct nova_manifest *benchmark, json_t *targets, json_t *params)
 {
 	json_t *steps = json_object_get(plan, "steps");
-	json_t *step =
-	        json_pack("{sI ss ss ss sO so so sI sI sf}", "index",
-	                  (json_int_t)json_array_size(steps), "benchmark", benchmark->name,
-	                  "version", benchmark->version, "sha256", benchmark->sha256, "targets",
-	                  targets, "params", params, "sides", sides_of(request, benchmark),
-	                  "samples", (json_int_t)nova_config_i64(request->config, "run.samples", 0),
-	                  "warmup", (json_int_t)nova_config_i64(request->config, "run.warmup", 0),
-	                  "precision", nova_config_f64(request->config, "run.precision", 0));
+	json_t *step = json_pack(
+	        "{sI ss ss ss sO so so sI sI sf}", "index", (json_int_t)json_array_size(steps),
+	        "benchmark", benchmark->name, "version", benchmark->version, "sha256",
+	        benchmark->sha256, "targets", targets, "params", params, "sides",
+	        sides_of(request, benchmark), "samples",
+	        (json_int_t)nova_config_i64(request->config, "run.samples", 0), "warmup",
+	        nova_limits_needs_warmup(benchmark, request->config)
+	                ? (json_int_t)nova_config_i64(request->config, "run.warmup", 0)
+	                : (json_int_t)0,
+	        "precision", nova_config_f64(request->config, "run.precision", 0));
 
+	nova_limits_note(step, benchmark);
 	json_object_set_new(
 	        step, "order_seed",
 	        json_integer((json_int_t)(nova_seed_derive(request->seed, json_array_size(steps)) >>
@@ -418,8 +421,8 @@ static int add_suite(json_t *plan, const struct nova_plan_request *request,
 	return 0;
 }
 
-/* --- shape and limits
- * ------------------------------------------------------------------------------- */
+/* --- shape
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *const boot_names[] = {"direct", "disk", "stub", "template", NULL};
 
@@ -451,37 +454,6 @@ static json_t *make_shape(const struct nova_config *config, struct nova_error *e
 	                 json_object_get(values, "disk"), "image", json_object_get(values, "image"),
 	                 "place", json_object_get(values, "place"), "knobs",
 	                 json_object_get(values, "knobs"));
-}
-
-static int64_t widest(const json_t *plan)
-{
-	json_t *steps = json_object_get(plan, "steps"), *step;
-	int64_t width = 1;
-	size_t index;
-
-	json_array_foreach(steps, index, step)
-	{
-		int64_t c = json_integer_value(
-		        json_object_get(json_object_get(step, "params"), "concurrency"));
-
-		if (c > width)
-			width = c;
-	}
-	return width;
-}
-
-static int check_limits(json_t *plan, const struct nova_config *config, struct nova_error *error)
-{
-	int64_t at_once = widest(plan), max_vms = nova_config_i64(config, "limits.max_vms", 0);
-
-	if (at_once > max_vms)
-		return nova_error_set(
-		        error, NOVA_E_REFUSED,
-		        "the plan has up to %lld VMs at once and limits.max_vms is %lld; lower "
-		        "the concurrency, or raise the limit with --max-vms %lld",
-		        (long long)at_once, (long long)max_vms, (long long)at_once);
-	json_object_set_new(plan, "at_once", json_integer(at_once));
-	return 0;
 }
 
 /* --- the whole
@@ -525,7 +497,7 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 	if (!shape)
 		return error->code;
 	json_object_set_new(made, "shape", shape);
-	code = check_limits(made, request->config, error);
+	code = nova_limits_check(made, request->registry, request->config, error);
 	if (code)
 		return code;
 	*plan = json_incref(made);

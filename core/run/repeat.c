@@ -12,6 +12,7 @@
 
 #define WARMUP_BASE  1000000 /* warm-up replicates are numbered from here */
 #define CALLS_PER_VM 12      /* of a replicate, for its deadline */
+#define VMS_IN_TIME  100     /* so many VMs at once add as much again */
 #define LEAST_BLOCKS 6       /* fewer give no interval at 95 % (core/stats) */
 
 struct repeat {
@@ -120,7 +121,8 @@ static int64_t replicate_timeout(const struct lead *lead)
 	if (nova_config_has(lead->config, "run.replicate_timeout"))
 		return nova_config_i64(lead->config, "run.replicate_timeout", 0);
 	return CALLS_PER_VM *
-	       (nova_config_i64(lead->config, "run.op_timeout", 0) + 6 * NOVA_SECOND_NS);
+	       (nova_config_i64(lead->config, "run.op_timeout", 0) + 6 * NOVA_SECOND_NS) *
+	       (1 + number_of(lead->step, "width") / VMS_IN_TIME);
 }
 
 static int store_failed(struct lead *lead, int code, const struct nova_error *error)

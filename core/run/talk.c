@@ -577,6 +577,15 @@ static json_int_t duration(const struct lead *lead, const char *key)
 	return (json_int_t)nova_config_i64(lead->config, key, 0);
 }
 
+/* The plan's, which the user's word may have raised; a sweep has none, and creates nothing. */
+static json_int_t max_vms(const struct lead *lead)
+{
+	json_t *planned = json_object_get(lead->run.plan, "max_vms");
+
+	return planned ? json_integer_value(planned)
+	               : (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0);
+}
+
 /* NULL and `error` if the store does not say which names are free: a name must not come twice. */
 static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets,
                            const json_t *shape, struct nova_error *error)
@@ -593,8 +602,8 @@ static json_t *open_packet(struct lead *lead, json_t *benchmark, json_t *targets
 	                   "prefix", lead->prefix, "number", (json_int_t)number, "targets", targets,
 	                   "shape", shape, "directory", lead->directory, "op_timeout_ns",
 	                   duration(lead, "run.op_timeout"), "ready_timeout_ns",
-	                   duration(lead, "run.ready_timeout"), "max_vms",
-	                   (json_int_t)nova_config_i64(lead->config, "limits.max_vms", 0));
+	                   duration(lead, "run.ready_timeout"), "max_vms", max_vms(lead));
+	json_object_set_new(packet, "limits", nova_limits_of_room(lead->step, lead->config));
 	if (benchmark) {
 		json_object_set(packet, "benchmark", benchmark);
 		json_object_set(packet, "step", json_object_get(lead->step, "index"));

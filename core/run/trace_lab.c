@@ -259,6 +259,14 @@ static int trace_beats(nova_run run, nova_vm vm, struct nova_beats *beats)
 	return code;
 }
 
+static int trace_room(nova_run run, nova_vm vm, uint32_t count)
+{
+	struct span span =
+	        begin("room", 0, json_pack("{sI sI}", "vm", number(vm), "count", number(count)));
+
+	return end(&span, real->room(run, vm, count), NULL);
+}
+
 static const struct nova_lab traced = {
         .struct_size = sizeof(struct nova_lab),
         .can = trace_can,
@@ -276,6 +284,7 @@ static const struct nova_lab traced = {
         .sample = trace_sample,
         .attempt = trace_attempt,
         .beats = trace_beats,
+        .room = trace_room,
 };
 
 const struct nova_lab *nova_trace_lab(const struct nova_lab *table)

@@ -15,7 +15,7 @@ struct field {
 
 struct kind {
 	const char *name;
-	struct field fields[13];
+	struct field fields[14];
 };
 
 /* Parent to worker, then worker to parent. A name stands once: both directions share the table. */
@@ -32,6 +32,7 @@ static const struct kind kinds[] = {
           {"op_timeout_ns", INTEGER},
           {"ready_timeout_ns", INTEGER},
           {"max_vms", INTEGER},
+          {"limits", OBJECT | OPTIONAL},
           {"step", INTEGER | OPTIONAL},
           {"trace", FLAG | OPTIONAL}}},
         {"replicate", {{"index", INTEGER}, {"side", INTEGER}}},

@@ -316,6 +316,7 @@ static void do_open(const json_t *packet)
 	nova_worker.ready_timeout_ns = nova_wire_i64(packet, "ready_timeout_ns");
 	nova_worker.max_vms = (uint64_t)nova_wire_i64(packet, "max_vms");
 	nova_worker.shape = json_incref(json_object_get(packet, "shape"));
+	nova_worker.limits = json_incref(json_object_get(packet, "limits"));
 	learn_secrets(packet);
 	nova_trace_start(packet);
 	code = open_targets(packet, &lack, &error);
@@ -323,6 +324,7 @@ static void do_open(const json_t *packet)
 		code = open_benchmark(packet, &width, &error);
 	if (!code && !lack)
 		lack = find_lack();
+	nova_room_begin();
 	for (uint32_t t = 0; t < nova_worker.target_count; t++)
 		json_array_append_new(
 		        targets, json_pack("{sO sO sO*}", "facts", nova_worker.targets[t]->facts,

@@ -6,6 +6,7 @@
  *   instance.c  a created plugin, its host table, its pump thread
  *   op.c        one call in flight: deadline, cancellation, results
  *   lab.c       nova_lab, the façade that benchmarks call
+ *   room.c      whether this host has room for more VMs
  *   beat.c      receives the heartbeats of guests
  *   beat_window.c  what came of them in a window
  *   trace.c     tells of all of this, if asked to
@@ -135,6 +136,7 @@ struct vm {
 	struct instance *instance;
 	struct instance *maybe; /* a migration may have left it there as well, or NULL */
 	char *name, *id;
+	uint32_t vcpus;
 	struct stamp *stamps; /* since the last op that changes its state */
 	size_t stamp_count;
 	bool exists; /* from the intention until deletion was confirmed */
@@ -170,7 +172,8 @@ struct nova_worker {
 	int64_t op_timeout_ns, ready_timeout_ns;
 	uint64_t next_number;
 	uint64_t max_vms, live_vms;
-	json_t *shape; /* the configured one */
+	json_t *shape;  /* the configured one */
+	json_t *limits; /* "memory_share", and "cpu_share" if there is one */
 	struct instance **targets;
 	uint32_t target_count;
 	/* the benchmark */
@@ -254,6 +257,12 @@ uint32_t nova_lab_clean(void);
  * target as well, so it is not gone yet. */
 int nova_lab_delete(struct instance *instance, const char *kind, const char *name, const char *id,
                     bool moving, struct nova_error *error);
+
+/* room.c */
+/* Looks at what this process holds before it has VMs. */
+void nova_room_begin(void);
+/* nova_lab's `room`. */
+int nova_room_check(struct vm *vm, uint32_t count, struct nova_error *error);
 
 /* beat.c */
 int nova_beat_open(struct vm *vm, struct nova_error *error);

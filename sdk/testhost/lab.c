@@ -235,6 +235,22 @@ static int lab_beats(nova_run run, nova_vm vm, struct nova_beats *beats)
 	return status;
 }
 
+/* Nothing runs here, so there always is; unless the test scripts "room" otherwise. */
+static int lab_room(nova_run run, nova_vm vm, uint32_t count)
+{
+	struct doing doing;
+	int status = th_begin(&doing, run, "room", vm, 0);
+
+	if (status != NOVA_DONE)
+		return status;
+	status = th_find(&doing, vm);
+	if (status == NOVA_DONE && count == 0)
+		status = th_broken(&doing, "room for no VM");
+	if (status == NOVA_DONE)
+		status = th_pass(&doing);
+	return th_go(&doing, status);
+}
+
 /* --- time and results --------------------------------------------------------------------- */
 
 void th_put_i64(struct doing *doing, uint32_t field, int64_t value)
@@ -415,6 +431,7 @@ void th_lab_new(struct nova_testhost *host)
 	        .sample = th_record_sample,
 	        .attempt = th_record_attempt,
 	        .beats = lab_beats,
+	        .room = lab_room,
 	};
 	host->lab = lab;
 }

@@ -7,11 +7,13 @@
 #include <string.h>
 
 static const char *const CALLS[] = {
-        "vm_create",        "vm_power",       "vm_power.start",  "vm_power.shutdown",
-        "vm_power.off",     "vm_power.reset", "vm_power.pause",  "vm_power.resume",
-        "vm_delete",        "vm_query",       "vm_query.state",  "vm_query.stats",
-        "vm_query.address", "snapshot",       "snapshot.create", "snapshot.restore",
-        "snapshot.delete",  "exec",           "migrate",         "net_create",
+        "vm_create",         "vm_power",        "vm_power.start",
+        "vm_power.shutdown", "vm_power.off",    "vm_power.reset",
+        "vm_power.pause",    "vm_power.resume", "vm_delete",
+        "vm_query",          "vm_query.state",  "vm_query.stats",
+        "vm_query.address",  "snapshot",        "snapshot.create",
+        "snapshot.restore",  "snapshot.delete", "exec",
+        "migrate",           "net_create",      "room",
 };
 
 #define EVENT(name, word)                                                                          \

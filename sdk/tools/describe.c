@@ -182,7 +182,8 @@ static int add_names(struct describer *describer, config_setting_t *group, const
 static int add_parameter(struct describer *describer, config_setting_t *list,
                          const struct nova_parameter *parameter)
 {
-	const uint32_t known = NOVA_PARAM_LIST | NOVA_PARAM_REQUIRED | NOVA_PARAM_EACH;
+	const uint32_t known =
+	        NOVA_PARAM_LIST | NOVA_PARAM_REQUIRED | NOVA_PARAM_EACH | NOVA_PARAM_VMS;
 
 	if (check_size(describer, "a parameter", parameter->struct_size, sizeof(*parameter)))
 		return -1;
@@ -218,6 +219,7 @@ static int add_parameter(struct describer *describer, config_setting_t *list,
 	add_flag(group, "list", parameter->flags & NOVA_PARAM_LIST);
 	add_flag(group, "required", parameter->flags & NOVA_PARAM_REQUIRED);
 	add_flag(group, "each", parameter->flags & NOVA_PARAM_EACH);
+	add_flag(group, "vms", parameter->flags & NOVA_PARAM_VMS);
 	add_text(group, "fallback", parameter->fallback);
 	add_text(group, "minimum", parameter->minimum);
 	add_text(group, "maximum", parameter->maximum);

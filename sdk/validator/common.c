@@ -73,6 +73,10 @@ static void judge_parameter(struct validator *v, const struct nova_parameter *p)
 	    (!(p->flags & NOVA_PARAM_LIST) || v->plugin->kind != NOVA_KIND_BENCHMARK))
 		fail(v, "parameter %s: NOVA_PARAM_EACH goes with NOVA_PARAM_LIST, in a benchmark",
 		     p->name);
+	if ((p->flags & NOVA_PARAM_VMS) &&
+	    (p->type != NOVA_PARAM_INTEGER || v->plugin->kind != NOVA_KIND_BENCHMARK))
+		fail(v, "parameter %s: NOVA_PARAM_VMS goes with an integer, in a benchmark",
+		     p->name);
 	if (p->type == NOVA_PARAM_SECRET && p->fallback)
 		fail(v, "parameter %s is a secret with a default, which is no secret", p->name);
 }

@@ -4,44 +4,16 @@
 # foreign VM and one of another installation on the same libvirt stay untouched, and a resume
 # completes the run.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/kvm.sh"
 
-root="$NOVACORE_HOME/state/plugins/kvm/libvirt"
-uri="qemu:///embed?root=$root"
 run=("$novacore" --profile dev --plugin kvm --set vm.standard.memory=256MiB --set run.samples=6
   --set run.warmup=0 --set lifecycle.concurrency=2 --set lifecycle.snapshot=false
   --set lifecycle.restore=false --full --format json --output r.json)
 
-# Our QEMUs, by the name on their command line.
-ours() { pgrep -f "guest=novacore-$installation-" || true; }
-# A VM that is not of this run, on the same libvirt.
-make_foreign() {
-  cat >"$1.xml" <<XML
-<domain type='qemu'><name>$1</name><memory unit='MiB'>16</memory><vcpu>1</vcpu>
-<os><type arch='x86_64' machine='pc'>hvm</type></os>
-<devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices></domain>
-XML
-  virsh -q -c "$uri" define "$1.xml" >virsh.log 2>&1 || { cat virsh.log >&2; fail "cannot define $1"; }
-  virsh -q -c "$uri" start "$1" >virsh.log 2>&1 || { cat virsh.log >&2; fail "cannot start $1"; }
-}
-# By its files, too: this test may run elsewhere on the machine at the same time.
-foreign_alive() { [ "$(pgrep -fc "guest=$1,.*$scratch/")" = 1 ] || fail "$1 is gone"; }
-drop_foreign() { virsh -q -c "$uri" destroy "$1" >/dev/null 2>&1 || true; }
-
 expect 0 "${run[@]}" --set run.samples=2
-installation=$(expect 0 "$novacore" doctor; grep -o 'installation [0-9a-f]*' out | cut -d' ' -f2)
-[ -n "$installation" ] || fail "no installation id"
+find_installation
 [ -z "$(ours)" ] || fail "a finished run leaves QEMUs"
-make_foreign not-ours
-make_foreign novacore-00000000-000000000000-1
-trap 'status=$?; drop_foreign not-ours; drop_foreign novacore-00000000-000000000000-1; (exit $status); leave' EXIT
-
-wait_for_qemu() {
-  for ((tenths = 0; tenths < 600; tenths++)); do
-    [ -n "$(ours)" ] && return
-    sleep 0.1
-  done
-  fail "no QEMU of ours came up"
-}
+make_foreigners
 
 note "kill -9 of the parent"
 "${run[@]}" >out 2>err </dev/null &
@@ -51,8 +23,7 @@ sleep "$((RANDOM % 3)).$((RANDOM % 10))"
 kill -9 "$parent"
 wait "$parent" 2>/dev/null || true
 sleep 0.5
-foreign_alive not-ours
-foreign_alive novacore-00000000-000000000000-1
+foreigners_alive
 expect 0 "$novacore" run --resume last --format json --output r.json
 check r.json 'r["run"]["state"] == "complete"'
 check r.json 'sorted(x["replicate"] for s in r["steps"] for x in s["replicates"] if x["state"] == "done") == [0, 1, 2]'
@@ -87,5 +58,4 @@ grep -q '^0 objects' out && fail "clean --dry-run finds nothing"
 expect 0 "$novacore" clean --plugin kvm
 [ -z "$(ours)" ] || fail "clean left QEMUs"
 nothing_left
-foreign_alive not-ours
-foreign_alive novacore-00000000-000000000000-1
+foreigners_alive

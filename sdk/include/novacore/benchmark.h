@@ -114,6 +114,13 @@ struct nova_lab {
 	 * window; the first call only begins one. Does not wait. NOVA_E_UNSUPPORTED: this VM has no
 	 * heartbeat (NOVA_CAN_BEAT). */
 	int (*beats)(nova_run run, nova_vm vm, struct nova_beats *beats);
+	/*
+	 * Is there room for `count` more VMs like this one, which runs and has come as far as they
+	 * are to come? Holds what it takes of this host (memory, disk, virtual CPUs, descriptors,
+	 * threads) against what is free and the limits of the configuration. NOVA_DONE, also for a
+	 * VM on another host, of which nothing is known; NOVA_E_REFUSED, with the arithmetic.
+	 */
+	int (*room)(nova_run run, nova_vm vm, uint32_t count);
 };
 
 #define NOVA_BENCHMARK_NATIVE 1u /* it has a native side, too: see `replicate` */
@@ -132,7 +139,9 @@ struct nova_benchmark {
 	const struct nova_metric *const *metrics; /* NULL-terminated */
 	int (*create)(const struct nova_host *host, const struct nova_lab *lab, nova_run run,
 	              void **self);
-	/* Once before the first replicate, in each worker. NULL: nothing to set up. */
+	/* Once before the first replicate, in each worker; VMs that it leaves stay for the first
+	 * replicate. NOVA_E_UNSUPPORTED: the targets cannot do what the parameters ask for, the
+	 * step is skipped with the reason. NULL: nothing to set up. */
 	int (*setup)(void *self, nova_run run);
 	/* One replicate on one side. VMs it leaves are deleted by the host. A failure of a VM is a
 	 * sample, not a failure of the replicate: return NOVA_DONE. With NOVA_BENCHMARK_NATIVE each

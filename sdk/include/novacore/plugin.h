@@ -41,12 +41,16 @@
 /* flag, with LIST, benchmarks only: the host makes one step for each value and gives the plugin
  * that single value, not the list */
 #define NOVA_PARAM_EACH 4u
+/* flag, of an integer, benchmarks only: so many VMs a replicate has at once, the sum where several
+ * parameters say so. The host holds it against limits.max_vms before anything runs. Whether there
+ * is room for them on the hypervisor's host the benchmark asks itself: nova_lab's `room` */
+#define NOVA_PARAM_VMS 8u
 
 /* One parameter. All text in the configuration's notation; NULL: none. Must live for ever. */
 struct nova_parameter {
 	uint32_t struct_size;
 	uint32_t type;  /* NOVA_PARAM_* */
-	uint32_t flags; /* NOVA_PARAM_LIST, NOVA_PARAM_REQUIRED */
+	uint32_t flags; /* NOVA_PARAM_LIST, …_REQUIRED, …_EACH, …_VMS */
 	uint32_t reserved;
 	const char *name;              /* ^[a-z][a-z0-9_]*$ */
 	const char *doc;               /* one line, no full stop */

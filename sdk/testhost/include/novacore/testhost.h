@@ -158,8 +158,9 @@ int nova_testhost_logged(struct nova_testhost *host, const char *part);
 /*
  * How calls of a lab function go from now on: "vm_create", "vm_power" (or only "vm_power.start",
  * ".shutdown", ".off", ".reset", ".pause", ".resume"), "vm_delete", "vm_query" (".state", ".stats",
- * ".address"), "snapshot" (".create", ".restore", ".delete"), "exec", "migrate", "net_create"; or
- * events: "event.running", ".first", ".userspace", ".ready", ".address", ".unready", ".paused",
+ * ".address"), "snapshot" (".create", ".restore", ".delete"), "exec", "migrate", "net_create",
+ * "room"; or events: "event.running", ".first", ".userspace", ".ready", ".address", ".unready",
+ * ".paused",
  * ".resumed", ".migrated", ".shutdown", ".stopped".
  *
  * `status` and `latency_ns` are those of the next `times` calls, 0: of all. Scripts of one name are
