@@ -18,7 +18,7 @@ struct nova_earlier {
 	char run[37], benchmark[65], plugin[65]; /* run is "" if none was asked for */
 	int64_t started_utc_ns;
 	bool simulated;
-	int64_t replicate_ns; /* of the step's time, warm-ups included */
+	int64_t replicate_ns; /* of the step's time, warm-ups and native sides included */
 	uint32_t at_once;     /* VMs in a replicate */
 	double *values;       /* one a VM of the side vm or a: the median of its samples */
 	size_t count;

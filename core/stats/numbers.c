@@ -95,10 +95,10 @@ double nova_mid_ranks(const double *values, size_t count, double *ranks)
 	return ties;
 }
 
+/* --- selection ------------------------------------------------------------------------------- */
+
 /* So long the next place to look at is interpolated; what is not found then is bisected. */
 #define SMOOTH_ROUNDS 40
-
-/* --- selection ------------------------------------------------------------------------------- */
 
 /* Doubles in ascending order as unsigned numbers: the sign's bit flipped, or all of a negative. */
 static uint64_t position_of(double value)
