@@ -214,22 +214,26 @@ struct nova_change_options {
 	size_t minimum_segment; /* points of a regime, ≥ 2; 0: 5, what the rates are for */
 	double minimum_effect;  /* |shift| below it is no change; 0: none */
 };
-struct nova_change {
+struct nova_change_point {
 	size_t index;         /* first point of the new regime, 0-based */
 	size_t low, high;     /* where else it may have been: holds the truth in 95 % */
 	double before, after; /* medians of the segments on either side */
 	double shift;         /* (after - before) / |before|; NaN if only before is 0 */
-	double p;             /* that a series without a change shows as much, over all looks */
+	double p; /* that a series without a change shows as much, over all looks; ≥ 1e-6 */
 };
+/* With fewer values there is no change that could be told. */
+#define NOVA_STATS_CHANGES_NEED 20
+/* With more they are looked for among medians of blocks, then located among the values. */
+#define NOVA_STATS_CHANGES_BLOCKED 100000
 /*
  * Where the level of a series changes; several changes, ascending. `values` in order of time, all
- * finite, or there is none; nor is there with fewer than 20. At most `room` are stored in `changes`
- * (may be NULL if 0); returns how many there are. Deterministic. O(n log n) time where changes are
- * few, O(n · changes) at worst; O(n) memory. Beyond 100,000 points a regime must last a 20,000th of
- * the series. Method: core/stats/change.c.
+ * finite, or there is none; nor is there with fewer than NOVA_STATS_CHANGES_NEED. At most `room`
+ * are stored in `changes` (may be NULL if 0); returns how many there are. Deterministic. O(n log n)
+ * time where changes are few, O(n · changes) at worst; O(n) memory. Beyond 100,000 points a regime
+ * must last a 20,000th of the series. Method: core/stats/change.c.
  */
 size_t nova_stats_changes(const double *values, size_t count,
-                          const struct nova_change_options *options, struct nova_change *changes,
-                          size_t room);
+                          const struct nova_change_options *options,
+                          struct nova_change_point *changes, size_t room);
 
 #endif
