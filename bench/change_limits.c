@@ -18,9 +18,9 @@
 #include <string.h>
 
 #define LONGEST 100
-#define LOOKS   (LONGEST - NOVA_CHANGE_SHORTEST + 1)
+#define LOOKS   (LONGEST - NOVA_STATS_CHANGES_NEED + 1)
 #define APART   5 /* between the nodes of the table */
-#define NODES   ((LONGEST - NOVA_CHANGE_SHORTEST) / APART + 1)
+#define NODES   ((LONGEST - NOVA_STATS_CHANGES_NEED) / APART + 1)
 #define AROUND  6 /* looks on either side that a node is the mean of */
 #define NOISES  4
 /* Of what is promised: the rest is for the intervals within a series, and for error here. */
@@ -57,7 +57,7 @@ static void simulate(struct looks *looks, size_t noise)
 		for (size_t look = 0; look < LOOKS; look++) {
 			struct nova_scan scan;
 
-			nova_change_scan(values, NOVA_CHANGE_SHORTEST + look, 5, room, &scan);
+			nova_change_scan(values, NOVA_STATS_CHANGES_NEED + look, 5, room, &scan);
 			looks->evidence[noise][look][at] = (float)scan.evidence;
 		}
 	}
@@ -94,7 +94,7 @@ static void make_nodes(const struct looks *looks, double alpha, double nodes[NOD
 	double highest[LOOKS];
 
 	for (size_t look = 0; look < LOOKS; look++) {
-		double n = (double)(NOVA_CHANGE_SHORTEST + look);
+		double n = (double)(NOVA_STATS_CHANGES_NEED + look);
 
 		highest[look] = 0;
 		for (size_t noise = 0; noise < NOISES; noise++)

@@ -82,7 +82,7 @@ static int place(char **argv)
 	struct series_random random = {.state = 42 + before};
 
 	for (size_t i = 0; i < series; i++) {
-		struct nova_change change;
+		struct nova_change_point change;
 
 		series_make(&random, SERIES_NORMAL, 0, values, before + after);
 		series_step(values, before + after, CV, before, step);

@@ -179,6 +179,32 @@ enum nova_place {
 };
 char *nova_place(enum nova_place place, const char *below); /* `below` may be NULL */
 
+/* --- CSV ------------------------------------------------------------------------------------- */
+
+/*
+ * A reader of CSV (RFC 4180; LF and CRLF, a byte order mark is skipped). The separator is the
+ * comma, the semicolon or the tab, whichever stands first in the first record. Set `file` and
+ * `name`, the rest zero. Memory: one record, of at most 1 MiB and 4096 fields.
+ */
+struct nova_csv {
+	FILE *file;       /* the caller's */
+	const char *name; /* of it, for errors */
+	char separator;   /* 0: by the first record */
+	/* of the record that was read last */
+	size_t line;  /* where it begins, from 1 */
+	size_t count; /* of its fields, ≥ 1 */
+	bool blank;   /* an empty line */
+	/* the reader's own */
+	size_t at, *starts;
+	struct nova_text text;
+};
+/* 1: there is a record; 0: the file has ended; NOVA_E_INVALID with the line, or what reading gave.
+ */
+int nova_csv_read(struct nova_csv *csv, struct nova_error *error);
+/* Field `i` < count, NUL-terminated; until the next record is read. */
+const char *nova_csv_field(const struct nova_csv *csv, size_t i);
+void nova_csv_free(struct nova_csv *csv);
+
 /* --- child processes ------------------------------------------------------------------------- */
 
 struct nova_child {

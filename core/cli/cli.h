@@ -81,6 +81,7 @@ int nova_command_profile(int argc, char **argv);
 int nova_command_results(int argc, char **argv);
 int nova_command_plan_samples(int argc, char **argv);
 int nova_command_report(int argc, char **argv);
+int nova_command_analyze(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);
 int nova_command_complete(int argc, char **argv);

@@ -437,7 +437,7 @@ static const struct {
 
 #define MANY SIZE_MAX
 
-/* What the arguments after an action are; the first is number 0. */
+/* What the arguments after an action, or of a command without one, are; the first is number 0. */
 static const struct {
 	const char *command, *action;
 	void (*offer)(const struct completion *completion);
@@ -461,6 +461,7 @@ static const struct {
         {"config", "check", offer_files, 0, 0},
         {"guest", "info", offer_guests, 0, 0},
         {"report", NULL, offer_runs_and_files, 0, 0}, /* has no actions */
+        {"analyze", NULL, offer_files, 0, 0}, /* neither */
 };
 
 /* The line "  --NAME …" of the help; NULL if there is none. */

@@ -18,6 +18,7 @@ static const struct {
         {"plan-samples", nova_command_plan_samples,
          "how many VMs a comparison needs, and how long they take"},
         {"report", nova_command_report, "a run as a page to read: HTML or Markdown"},
+        {"analyze", nova_command_analyze, "find where the level of any CSV series changes"},
         {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
         {"doctor", nova_command_doctor, "check this host and name each fix"},
         {"plugin", nova_command_plugin, "list, write, check and sign plugins"},

@@ -13,7 +13,8 @@
  *
  * The error rates, and what the series may be, stand in stats.h. Time: O(n log n) for the intervals
  * and O(n) for each level of the segmentation, O(n · changes) at worst. Memory: O(n). Series of
- * more than BLOCKED points are reduced to medians of blocks, and changes located among the points.
+ * more than NOVA_STATS_CHANGES_BLOCKED points are reduced to medians of blocks, and changes located
+ * among the points.
  */
 #include "core/stats/change.h"
 
@@ -22,7 +23,6 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCKED 100000
 /* A regime of fewer points is not told from a few odd ones. */
 #define MINIMUM_SEGMENT 5
 /* Lengths of the intervals within a series. */
@@ -49,7 +49,7 @@ struct search {
 	double *room; /* 2 · count */
 	struct interval *intervals;
 	size_t interval_count;
-	struct nova_change *found;
+	struct nova_change_point *found;
 	double *strength; /* evidence beyond what is needed between the neighbours; ≤ 0: too little
 	                   */
 	size_t found_count;
@@ -64,7 +64,7 @@ static bool test(const struct search *search, size_t start, size_t end, double e
 	size_t count = end - start;
 	struct nova_scan scan;
 
-	if (count < NOVA_CHANGE_SHORTEST)
+	if (count < NOVA_STATS_CHANGES_NEED)
 		return false;
 	nova_change_scan(search->values + start, count, search->edge, search->room, &scan);
 	if (!scan.split)
@@ -119,8 +119,8 @@ static bool find_one(const struct search *search, size_t start, size_t end, stru
 
 static int compare_changes(const void *a, const void *b)
 {
-	size_t left = ((const struct nova_change *)a)->index;
-	size_t right = ((const struct nova_change *)b)->index;
+	size_t left = ((const struct nova_change_point *)a)->index;
+	size_t right = ((const struct nova_change_point *)b)->index;
 
 	return (left > right) - (left < right);
 }
@@ -143,7 +143,7 @@ static void find_all(struct search *search)
 		search->found =
 		        nova_grow(search->found, search->found_count, sizeof(*search->found));
 		search->found[search->found_count++] =
-		        (struct nova_change){.index = one.split, .p = one.p};
+		        (struct nova_change_point){.index = one.split, .p = one.p};
 		for (int side = 0; side < 2; side++) {
 			todo = nova_grow(todo, todo_count, sizeof(*todo));
 			todo[todo_count].start = side ? one.split : now.start;
@@ -197,7 +197,7 @@ static bool is_level(const struct search *search, size_t start, size_t split, si
 static void locate(struct search *search, size_t i)
 {
 	size_t start = start_of(search, i), end = end_of(search, i), count = end - start;
-	struct nova_change *change = &search->found[i];
+	struct nova_change_point *change = &search->found[i];
 	struct nova_place_of_change place;
 	struct nova_scan scan;
 
@@ -254,7 +254,7 @@ static void settle(struct search *search)
 
 static void measure(struct search *search, size_t i)
 {
-	struct nova_change *change = &search->found[i];
+	struct nova_change_point *change = &search->found[i];
 
 	change->before = level(search, start_of(search, i), change->index);
 	change->after = level(search, change->index, end_of(search, i));
@@ -302,7 +302,7 @@ static void make_blocks(const double *values, size_t count, size_t size, double 
 static void refine(struct search *search, const double *values, size_t count, size_t size)
 {
 	for (size_t i = 0; i < search->found_count; i++) {
-		struct nova_change *change = &search->found[i];
+		struct nova_change_point *change = &search->found[i];
 		size_t low = change->low > BLOCKS_AROUND ? change->low - BLOCKS_AROUND : 0;
 		size_t start = low * size;
 		size_t end = (change->high + 1 + BLOCKS_AROUND) * size;
@@ -330,10 +330,10 @@ static bool all_finite(const double *values, size_t count)
 }
 
 size_t nova_stats_changes(const double *values, size_t count,
-                          const struct nova_change_options *options, struct nova_change *changes,
-                          size_t room)
+                          const struct nova_change_options *options,
+                          struct nova_change_point *changes, size_t room)
 {
-	size_t size = (count + BLOCKED - 1) / BLOCKED, found;
+	size_t size = (count + NOVA_STATS_CHANGES_BLOCKED - 1) / NOVA_STATS_CHANGES_BLOCKED, found;
 	size_t points = size > 1 ? (count + size - 1) / size : count;
 	NOVA_AUTOFREE double *blocks = NULL;
 	struct search search = {.values = values,
@@ -343,7 +343,7 @@ size_t nova_stats_changes(const double *values, size_t count,
 	                        .sensitivity = options->sensitivity ? options->sensitivity
 	                                                            : NOVA_SENSITIVITY_DEFAULT};
 
-	if (count < NOVA_CHANGE_SHORTEST || !all_finite(values, count))
+	if (count < NOVA_STATS_CHANGES_NEED || !all_finite(values, count))
 		return 0;
 	if (size > 1) {
 		search.values = blocks = nova_alloc(points * sizeof(*blocks));

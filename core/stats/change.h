@@ -9,9 +9,6 @@
 
 #include "core/stats/stats.h"
 
-/* No shorter interval is tested for a change. */
-#define NOVA_CHANGE_SHORTEST 20
-
 /* The best place for one change of level in an interval. */
 struct nova_scan {
 	size_t split;    /* first point of the new level, 0: there cannot be one */
@@ -41,7 +38,7 @@ void nova_change_locate(const double *values, size_t count, size_t minimum_segme
                         double *room, struct nova_place_of_change *place);
 
 /* The evidence above which a change is reported in a series that is `count` points long, having
- * been looked at from NOVA_CHANGE_SHORTEST points on. */
+ * been looked at from NOVA_STATS_CHANGES_NEED points on. */
 double nova_change_limit(size_t count, enum nova_sensitivity sensitivity);
 /* The chance that a series without a change shows so much evidence at any look. */
 double nova_change_p(size_t count, double evidence);

@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-#define FIRST 20
+#define FIRST NOVA_STATS_CHANGES_NEED
 #define APART 5
 #define NODES 17
 #define LAST  (FIRST + APART * (NODES - 1))
@@ -47,6 +47,9 @@ double nova_change_limit(size_t count, enum nova_sensitivity sensitivity)
 	return limit(count, (size_t)sensitivity - 1);
 }
 
+/* What is rarer was not simulated. */
+#define LEAST_P 1e-6
+
 /* log p falls linearly with evidence: on the line through the two limits next to it. */
 double nova_change_p(size_t count, double evidence)
 {
@@ -59,5 +62,5 @@ double nova_change_p(size_t count, double evidence)
 	x1 = limit(count, high + 1);
 	y0 = log(promised[high]);
 	y1 = log(promised[high + 1]);
-	return fmin(1, exp(y0 + (evidence - x0) * (y1 - y0) / (x1 - x0)));
+	return fmax(LEAST_P, fmin(1, exp(y0 + (evidence - x0) * (y1 - y0) / (x1 - x0))));
 }

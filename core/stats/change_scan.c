@@ -33,7 +33,7 @@
  */
 #define SLOPE   5.0
 #define MARGIN  0.5
-#define HIGHEST 0.9
+#define HIGHEST 0.99
 /* Evidence of a split that leaves nothing unexplained: finite, and beyond every limit. */
 #define LEAST_REST 1e-12
 /*

@@ -200,9 +200,9 @@ double nova_stats_rank_autocorrelation(const double *y, size_t count);
  * after every point. Simulated (./dev bench changes prints the rates): they hold for normal noise
  * with autocorrelation up to 0.5, and without autocorrelation for noise of every shape that was
  * tried, spikes among them. They do not hold for noise that is both skewed or spiky and
- * autocorrelated (1 to 4 % instead of 1 %), beyond an autocorrelation of 0.5 (2 % at 0.7), and for
- * what has no level: a trend and a random walk are reported as changes. With more points they grow
- * slowly: see change_limit.c.
+ * autocorrelated (1 to 4 % instead of 1 %), nor beyond an autocorrelation of 0.5 (1 to 3 %). A
+ * random walk is seldom reported; a steady trend is, as several changes. With more points the rates
+ * grow slowly: see change_limit.c.
  */
 enum nova_sensitivity {
 	NOVA_SENSITIVITY_LOW = 1, /* ≤ 0.1 % */
@@ -214,22 +214,26 @@ struct nova_change_options {
 	size_t minimum_segment; /* points of a regime, ≥ 2; 0: 5, what the rates are for */
 	double minimum_effect;  /* |shift| below it is no change; 0: none */
 };
-struct nova_change {
+struct nova_change_point {
 	size_t index;         /* first point of the new regime, 0-based */
 	size_t low, high;     /* where else it may have been: holds the truth in 95 % */
 	double before, after; /* medians of the segments on either side */
 	double shift;         /* (after - before) / |before|; NaN if only before is 0 */
-	double p;             /* that a series without a change shows as much, over all looks */
+	double p; /* that a series without a change shows as much, over all looks; ≥ 1e-6 */
 };
+/* With fewer values there is no change that could be told. */
+#define NOVA_STATS_CHANGES_NEED 20
+/* With more they are looked for among medians of blocks, then located among the values. */
+#define NOVA_STATS_CHANGES_BLOCKED 100000
 /*
  * Where the level of a series changes; several changes, ascending. `values` in order of time, all
- * finite, or there is none; nor is there with fewer than 20. At most `room` are stored in `changes`
- * (may be NULL if 0); returns how many there are. Deterministic. O(n log n) time where changes are
- * few, O(n · changes) at worst; O(n) memory. Beyond 100,000 points a regime must last a 20,000th of
- * the series. Method: core/stats/change.c.
+ * finite, or there is none; nor is there with fewer than NOVA_STATS_CHANGES_NEED. At most `room`
+ * are stored in `changes` (may be NULL if 0); returns how many there are. Deterministic. O(n log n)
+ * time where changes are few, O(n · changes) at worst; O(n) memory. Beyond 100,000 points a regime
+ * must last a 20,000th of the series. Method: core/stats/change.c.
  */
 size_t nova_stats_changes(const double *values, size_t count,
-                          const struct nova_change_options *options, struct nova_change *changes,
-                          size_t room);
+                          const struct nova_change_options *options,
+                          struct nova_change_point *changes, size_t room);
 
 #endif

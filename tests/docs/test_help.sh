@@ -81,6 +81,7 @@ mkdir run
 cd run
 expect 0 novacore --profile dev --plugin sim --set hypervisor.sim.clock=virtual --quiet --format json --output r.json
 echo 'run = { samples = 7; };' >novacore.conf
+{ echo time,p50,p99,value && for i in {1..40}; do echo "$i,$i,7,$((i % 3))"; done; } >requests.csv
 mkdir -p "$NOVACORE_HOME/config" # a target that examples speak of
 echo 'target = { lab = { plugin = "kvm"; uri = "qemu+ssh://lab/system"; }; };' |
   tee "$NOVACORE_HOME/config/novacore.conf" >lab.conf

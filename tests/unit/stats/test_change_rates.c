@@ -91,7 +91,7 @@ static void a_step_that_is_found_is_located(void **state)
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
-		struct nova_change change;
+		struct nova_change_point change;
 		size_t at = 30 + (size_t)(i % 41);
 
 		series_make(&random, SERIES_NORMAL, 0, values, POINTS);
