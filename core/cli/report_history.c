@@ -4,13 +4,14 @@
 
 #include "core/stats/stats.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MOST_RUNS   60
 #define MOST_SERIES 24
-/* With fewer points no change of level could be told from noise at the default sensitivity. */
-#define LEAST_POINTS 12
+/* nova_stats_changes finds none in fewer. */
+#define LEAST_POINTS 20
 
 struct past {
 	char id[37], started[32];
@@ -136,6 +137,33 @@ static int take_step(void *context, const struct nova_step_record *step)
 	return 1;
 }
 
+/* Where the level of a series changed, or why nobody looked. */
+static void add_changes(struct series *series)
+{
+	const struct nova_change_options options = {.sensitivity = NOVA_SENSITIVITY_DEFAULT};
+	struct nova_change changes[8];
+	size_t count = json_array_size(series->points), found, i;
+	NOVA_AUTOFREE double *values = nova_alloc((count + 1) * sizeof(*values));
+	json_t *list = json_array(), *point;
+
+	json_array_foreach(series->points, i, point) values[i] =
+	        json_number_value(json_object_get(point, "value"));
+	json_object_set_new(series->entry, "changes", list);
+	if (count < LEAST_POINTS) {
+		json_object_set_new(
+		        series->entry, "changes_why",
+		        json_string("Too few for changes of level to be told from noise"));
+		return;
+	}
+	found = nova_stats_changes(values, count, &options, changes, NOVA_COUNT(changes));
+	for (i = 0; i < found && i < NOVA_COUNT(changes); i++)
+		json_array_append_new(
+		        list, json_pack("{sI sf sf sf sf}", "index", (json_int_t)changes[i].index,
+		                        "before", changes[i].before, "after", changes[i].after,
+		                        "shift", isfinite(changes[i].shift) ? changes[i].shift : 0,
+		                        "p", changes[i].p));
+}
+
 static void end_series(struct history *history, json_t *all)
 {
 	const json_t *run = json_object_get(history->result, "run");
@@ -145,6 +173,7 @@ static void end_series(struct history *history, json_t *all)
 
 		add_point(series, nova_json_text(run, "id"), nova_json_text(run, "started"),
 		          json_number_value(json_object_get(series->metric, "value")));
+		add_changes(series);
 		json_array_append_new(all, series->entry);
 		free(series->values);
 	}

@@ -95,24 +95,12 @@ size_t nova_scale_ticks(const struct nova_scale *scale, uint32_t unit, double *t
 	return count;
 }
 
-/* A tick is exact: "10 s", not "10.0 s". */
 static void label(double value, uint32_t unit, char out[32])
 {
-	char *point;
-
-	if (value == 0) {
+	if (value == 0)
 		snprintf(out, 32, "0");
-		return;
-	}
-	nova_value_format(value, unit, out);
-	point = strchr(out, '.');
-	if (!point)
-		return;
-	char *end = point + strspn(point + 1, "0123456789") + 1, *last = end;
-	while (last[-1] == '0')
-		last--;
-	last -= last[-1] == '.';
-	memmove(last, end, strlen(end) + 1);
+	else
+		nova_report_limit(value, unit, out);
 }
 
 void nova_plot_axis_x(struct nova_text *out, const struct nova_scale *scale, double y, double top,

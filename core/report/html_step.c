@@ -221,21 +221,32 @@ static void add_tail(struct nova_text *out, const json_t *metric, uint32_t unit)
 	nova_text_add(out, "</td>");
 }
 
+static void add_limit(struct nova_text *out, const json_t *limit, bool lower, uint32_t unit)
+{
+	char digits[32], value[32];
+
+	nova_report_digits(limit, digits);
+	nova_report_limit(json_number_value(limit), unit, value);
+	nova_text_addf(out, "%s <data value=\"%s\">", lower ? "≤" : "≥", digits);
+	nova_html_text(out, value);
+	nova_text_add(out, "</data>");
+}
+
 static void add_goal(struct nova_text *out, const json_t *metric, uint32_t unit)
 {
 	const json_t *goal = json_object_get(metric, "goal");
-	const char *sign = strcmp(nova_report_text(metric, "better"), "lower") ? "≥ " : "≤ ";
+	const json_t *acceptable = json_object_get(goal, "acceptable");
+	bool lower = !strcmp(nova_report_text(metric, "better"), "lower");
 
-	nova_text_add(out, "<td role=\"cell\" class=\"limit\" data-label=\"goal\">");
-	if (!json_is_object(goal)) {
-		nova_text_add(out, "none</td>");
-		return;
-	}
-	nova_text_add(out, sign);
-	nova_html_value(out, json_object_get(goal, "pass"), unit);
-	if (json_is_number(json_object_get(goal, "acceptable"))) {
-		nova_text_addf(out, "<small>acceptable %s", sign);
-		nova_html_value(out, json_object_get(goal, "acceptable"), unit);
+	nova_text_add(out, "<td role=\"cell\" class=\"limit\" data-label=\"goal\"><span>");
+	if (json_is_object(goal))
+		add_limit(out, json_object_get(goal, "pass"), lower, unit);
+	else
+		nova_text_add(out, "none");
+	nova_text_add(out, "</span>");
+	if (json_is_number(acceptable)) {
+		nova_text_add(out, "<small>acceptable ");
+		add_limit(out, acceptable, lower, unit);
 		nova_text_add(out, "</small>");
 	}
 	nova_text_add(out, "</td>");

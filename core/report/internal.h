@@ -25,6 +25,8 @@ uint32_t nova_report_unit(const char *name);
 void nova_report_digits(const json_t *number, char out[32]);
 /* "lifecycle on local": what a step's heading and names of test cases say. */
 char *nova_report_step_title(const json_t *result, const json_t *step);
+/* A limit, or a tick of an axis, is exact: "10 s", not "10.0 s". */
+void nova_report_limit(double value, uint32_t unit, char out[32]);
 /* "≤ 10 s (≤ 12 s acceptable)" or NULL without a goal; owned by the caller. */
 char *nova_report_goal(const json_t *metric);
 /* "260 ms [250 ms, 290 ms], n = 10 of 10": one number never without the others. */

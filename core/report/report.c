@@ -73,8 +73,7 @@ char *nova_report_step_title(const json_t *result, const json_t *step)
 	return title.data;
 }
 
-/* A limit is exact: "10 s", not "10.0 s". */
-static void format_limit(double value, uint32_t unit, char out[32])
+void nova_report_limit(double value, uint32_t unit, char out[32])
 {
 	char *point, *end;
 
@@ -101,10 +100,10 @@ char *nova_report_goal(const json_t *metric)
 
 	if (!json_is_object(goal))
 		return NULL;
-	format_limit(nova_report_number(goal, "pass"), unit, number);
+	nova_report_limit(nova_report_number(goal, "pass"), unit, number);
 	nova_text_addf(&text, "%s %s", sign, number);
 	if (json_is_number(json_object_get(goal, "acceptable"))) {
-		format_limit(nova_report_number(goal, "acceptable"), unit, number);
+		nova_report_limit(nova_report_number(goal, "acceptable"), unit, number);
 		nova_text_addf(&text, " (%s %s acceptable)", sign, number);
 	}
 	return text.data;

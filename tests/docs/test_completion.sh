@@ -45,7 +45,7 @@ for command in "${commands[@]}"; do
   only "novacore $command --" "${options[@]}"
 done
 only 'novacore report last --format ' html markdown json csv junit table
-only 'novacore report la' last
+offers 'novacore report la' last
 only 'novacore results ' list show export import delete
 only 'novacore plugin ' list info new check keygen sign verify
 for action in new check keygen sign verify; do

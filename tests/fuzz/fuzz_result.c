@@ -6,6 +6,7 @@
 #include "core/run/result_build.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,6 +32,36 @@ static struct nova_store *open_store(void)
 	return store;
 }
 
+/* Every element that is opened is closed, in order, whatever the document says: if a text of it
+ * could become markup, libFuzzer would find one that does not balance. */
+static void check_balance(const char *page)
+{
+	const char *open[64];
+	size_t depth = 0;
+
+	for (const char *at = strchr(page, '<'); at; at = strchr(at + 1, '<')) {
+		const char *end = strchr(at, '>');
+		size_t length;
+
+		if (!end)
+			abort();
+		if (at[1] == '!' || end[-1] == '/')
+			continue;
+		if (at[1] != '/') {
+			if (depth == sizeof(open) / sizeof(open[0]))
+				abort();
+			open[depth++] = at + 1;
+			continue;
+		}
+		length = (size_t)(end - at) - 2;
+		if (!depth-- || strncmp(open[depth], at + 2, length) != 0 ||
+		    !strchr(" >", open[depth][length]))
+			abort();
+	}
+	if (depth || strstr(page, "<script") || strstr(page, "nan\"") || strstr(page, "inf\""))
+		abort();
+}
+
 static void print_all(const json_t *result)
 {
 	const struct nova_report_options options = {.colour = true, .verbose = true, .width = 40};
@@ -43,6 +74,8 @@ static void print_all(const json_t *result)
 		if (!out || nova_report_write(result, nova_report_formats[i], out, &options, NULL))
 			abort();
 		fclose(out);
+		if (!strcmp(nova_report_formats[i], "html"))
+			check_balance(text);
 		free(text);
 	}
 }

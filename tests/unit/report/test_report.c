@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the four formats print of a result (result.json beside this file), and what is refused.
+ * What the formats print of a result (result.json beside this file), and what is refused.
  * schema.py beside it compares with the published schema and with an XML parser.
  */
 #include "core/report/internal.h"
@@ -389,6 +389,183 @@ static void xml_escapes_everything_that_xml_cannot_hold(void **state)
 	}
 }
 
+/* --- HTML and Markdown ----------------------------------------------------------------------- */
+
+/* As render(), of a document that nova_report_check may not know all members of yet. */
+static char *render_page(const json_t *result, const struct nova_report_options *options)
+{
+	static const struct nova_report_options plain;
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	nova_report_html(result, out, options ? options : &plain);
+	fclose(out);
+	return text;
+}
+
+static void html_says_verdict_value_interval_and_count(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *page = render(result, "html", NULL);
+
+	(void)state;
+	assert_contains(page, "<h1>hpc on local (kvm)</h1>");
+	assert_contains(page, "<b><data value=\"0.26\">260 ms</data></b>");
+	assert_contains(page, "<data value=\"0.25\">250 ms</data> … <data value=\"0.29\">");
+	assert_contains(page, "10 of 10");
+	assert_contains(page, "n too small (3 &lt; 6)");
+	assert_contains(page, "</svg>pass</span>");
+	assert_contains(page, "Emulated (TCG).");
+	assert_lacks(page, "Simulated.");
+	assert_lacks(page, "Control-plane");
+}
+
+static void html_loads_and_runs_nothing(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *page = render(result, "html", NULL);
+
+	(void)state;
+	assert_contains(page, "default-src 'none'");
+	assert_lacks(page, "<script");
+	assert_lacks(page, "src=");
+	assert_lacks(page, "url(");
+	assert_lacks(page, "http://");
+	assert_lacks(page, "https://");
+}
+
+static void nothing_of_a_document_becomes_markup(void **state)
+{
+	static const char bad[] = "</td><script>x</script>\"' onload=\"x|\n# y\033[1m\xe2\x80\xae";
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *step = json_array_get(json_object_get(result, "steps"), 0);
+
+	(void)state;
+	json_object_set_new(json_object_get(result, "run"), "profile", json_string(bad));
+	json_object_set_new(step, "benchmark", json_string(bad));
+	json_object_set_new(json_object_get(step, "params"), bad, json_string(bad));
+	json_object_set_new(first_metric(result), "name", json_string(bad));
+	json_object_set_new(first_metric(result), "advice", json_string(bad));
+	json_array_append_new(json_object_get(result, "notes"), json_string(bad));
+	NOVA_AUTOFREE char *page = render(result, "html", NULL);
+	NOVA_AUTOFREE char *text = render(result, "markdown", NULL);
+
+	assert_lacks(page, "<script");
+	assert_lacks(page, "\" onload");
+	assert_lacks(page, "\033");
+	assert_lacks(page, "\xe2\x80\xae");
+	assert_lacks(page, "novacore run --profile");
+	assert_lacks(text, "<script");
+	assert_lacks(text, "\n# y");
+	assert_lacks(text, "x|");
+	assert_lacks(text, "\033");
+}
+
+static void long_texts_are_cut_between_characters(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOTEXT struct nova_text note = {0};
+
+	(void)state;
+	nova_text_add(&note, "x");
+	while (note.length < 100000)
+		nova_text_add(&note, "ü");
+	json_array_append_new(json_object_get(result, "notes"), json_string(note.data));
+	NOVA_AUTOFREE char *page = render(result, "html", NULL);
+
+	assert_true(strlen(page) < 60000);
+	assert_contains(page, "ü…</li>");
+}
+
+static void comparisons_say_difference_interval_and_goal(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *step = json_array_get(json_object_get(result, "steps"), 0);
+
+	(void)state;
+	json_object_set_new(
+	        step, "comparisons",
+	        json_pack("[{ss ss ss ss ss ss ss ss si sf s[ff] sn sf sf s{sf sf} ss sn}]", "name",
+	                  "cpu.rate.overhead", "metric", "cpu.rate", "a", "native", "b", "vm", "of",
+	                  "overhead", "unit", "1", "better", "lower", "method", "pairs", "n", 12,
+	                  "value", 0.125, "interval", 0.0625, 0.25, "interval_why", "level", 0.95,
+	                  "p", 0.003, "goal", "pass", 0.03, "acceptable", 0.05, "verdict",
+	                  "needs optimization", "verdict_why"));
+	NOVA_AUTOFREE char *page = render_page(result, NULL);
+
+	assert_contains(page, "<b><data value=\"0.125\">+12.5 %</data></b>");
+	assert_contains(page,
+	                "<data value=\"0.0625\">+6.25 %</data> … <data value=\"0.25\">+25.0 %");
+	assert_contains(page, "aria-label=\"+12.5 %, interval +6.25 % to +25.0 %\"");
+	assert_contains(page, "≤ 3 %");
+	assert_contains(page, "vm against native; pairs");
+	/* What was missed stands in the summary, too. */
+	assert_contains(page, "<code>cpu.rate.overhead</code></a> <data value=\"0.125\">");
+}
+
+static void regressions_come_first_with_their_baseline(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+
+	(void)state;
+	json_object_set_new(first_metric(result), "verdict", json_string("regressed"));
+	json_object_set_new(first_metric(result), "baseline",
+	                    json_pack("{ss sf}", "name", "monday", "value", 0.125));
+	NOVA_AUTOFREE char *page = render_page(result, NULL);
+
+	assert_contains(page, "got worse than its baseline.");
+	assert_contains(page, "baseline monday: <data value=\"0.125\">125 ms</data>");
+}
+
+static void stub_guests_are_labelled_everywhere(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *step = json_array_get(json_object_get(result, "steps"), 0);
+
+	(void)state;
+	json_object_set_new(json_object_get(step, "params"), "guest", json_string("stub"));
+	NOVA_AUTOFREE char *page = render(result, "html", NULL);
+	NOVA_AUTOFREE char *text = render(result, "markdown", NULL);
+
+	assert_contains(page, "Control-plane test.");
+	assert_contains(text, "**Control-plane test**");
+}
+
+static void history_needs_two_points_and_tells_changes(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOJSON json_t *history = json_pack(
+	        "[{ss ss ss s[{ss sf}]}, {ss ss ss s[{ss sf} {ss sf}] s[{si sf sf sf sf}]}]",
+	        "metric", "lonely", "side", "vm", "unit", "s", "points", "started", "2026-01-01",
+	        "value", 1.0, "metric", "pair", "side", "vm", "unit", "s", "points", "started",
+	        "2026-01-01", "value", 1.0, "started", "2026-01-02", "value", 2.0, "changes",
+	        "index", 1, "before", 1.0, "after", 2.0, "shift", 1.0, "p", 0.001);
+	struct nova_report_options options = {.history = history};
+
+	(void)state;
+	assert_non_null(history);
+	NOVA_AUTOFREE char *page = render_page(result, &options);
+
+	assert_lacks(page, "lonely");
+	assert_contains(page, "2 runs from 2026-01-01 to 2026-01-02; this one 2.00 s. Changed at "
+	                      "2026-01-02 (point 2): 1.00 s before, 2.00 s after (+100.0 %)");
+}
+
+static void markdown_has_a_table_for_each_step(void **state)
+{
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *text = render(result, "markdown", NULL);
+
+	(void)state;
+	assert_contains(text, "# novacore: hpc\n");
+	assert_contains(text, "## lifecycle on local\n");
+	assert_contains(text, "| metric | median | goal | verdict |\n|---|---|---|---|\n");
+	assert_contains(text,
+	                "| lifecycle.start.running | 260 ms \\[250 ms, 290 ms\\], n = 10 of 10 | "
+	                "≤ 10 s (≤ 12.5 s acceptable) | pass |\n");
+}
+
 /* --- refusals -------------------------------------------------------------------------------- */
 
 static int write_code(const json_t *result, const char *format, struct nova_error *error)
@@ -490,6 +667,15 @@ int main(void)
 	        cmocka_unit_test(csv_quotes_only_what_must_be),
 	        cmocka_unit_test(junit_maps_verdicts_to_outcomes),
 	        cmocka_unit_test(xml_escapes_everything_that_xml_cannot_hold),
+	        cmocka_unit_test(html_says_verdict_value_interval_and_count),
+	        cmocka_unit_test(html_loads_and_runs_nothing),
+	        cmocka_unit_test(nothing_of_a_document_becomes_markup),
+	        cmocka_unit_test(long_texts_are_cut_between_characters),
+	        cmocka_unit_test(comparisons_say_difference_interval_and_goal),
+	        cmocka_unit_test(regressions_come_first_with_their_baseline),
+	        cmocka_unit_test(stub_guests_are_labelled_everywhere),
+	        cmocka_unit_test(history_needs_two_points_and_tells_changes),
+	        cmocka_unit_test(markdown_has_a_table_for_each_step),
 	        cmocka_unit_test(refuses_unknown_format_with_nearest),
 	        cmocka_unit_test(refuses_what_is_no_result_with_its_place),
 	        cmocka_unit_test(refuses_other_schema_versions),
