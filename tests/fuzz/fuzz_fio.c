@@ -1,7 +1,7 @@
 // rooms: workload
 // sources: plugins/benchmarks/storage/fio.c
-// packages: jansson
 // SPDX-License-Identifier: MIT
+// packages: jansson
 /* fio's JSON of any content gives figures above 0, or none and a reason. */
 #include <math.h>
 #include <stdint.h>

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -402,6 +403,101 @@ static void knows_formats_by_their_first_bytes(void **state)
 	assert_null(kvm_disk_format("/no/such/file"));
 }
 
+/* --- places -------------------------------------------------------------------------------------
+ */
+
+static char state_folder[64];
+
+static const char *give_directory(uint64_t instance, uint32_t which)
+{
+	(void)instance;
+	(void)which;
+	return state_folder;
+}
+
+static int fail_quietly(nova_op op, int32_t code, const char *format, ...)
+{
+	(void)op;
+	(void)format;
+	return code;
+}
+
+static const struct nova_host place_host = {
+        .struct_size = sizeof(place_host), .errorf = fail_quietly, .directory = give_directory};
+
+static int make_state(void **state)
+{
+	(void)state;
+	strcpy(state_folder, "/tmp/novacore-place-XXXXXX");
+	return mkdtemp(state_folder) ? 0 : -1;
+}
+
+static int remove_state(void **state)
+{
+	char *disks = kvm_format("%s/disks", state_folder);
+	(void)state;
+	remove(disks);
+	free(disks);
+	return remove(state_folder); /* fails if anything is left in it */
+}
+
+static void touch(const char *path)
+{
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fclose(file);
+}
+
+static void a_disk_in_a_place_is_found_by_its_vms_name_alone(void **state)
+{
+	struct kvm self = {.host = &place_host, .local = true, .run = state_folder};
+	char *disk = NULL, *other;
+	(void)state;
+	/* as if killed after the disk was made, and before libvirt knew of the VM */
+	assert_int_equal(kvm_place_disk(&self, 1, "novacore-a-b-0", state_folder, &disk), 0);
+	assert_non_null(strstr(disk, "/novacore-a-b-0.qcow2"));
+	touch(disk);
+	kvm_place_forget(&self, "novacore-a-b-1"); /* another's */
+	assert_int_equal(access(disk, F_OK), 0);
+	kvm_place_forget(&self, "novacore-a-b-0");
+	assert_int_equal(access(disk, F_OK), -1);
+	kvm_place_forget(&self, "novacore-a-b-0"); /* there is nothing any more */
+	free(disk);
+	/* what does not bear the VM's name is not ours */
+	other = kvm_format("%s/somebody.qcow2", state_folder);
+	touch(other);
+	char *link = kvm_format("%s/disks/novacore-a-b-0", state_folder);
+	assert_int_equal(symlink(other, link), 0);
+	kvm_place_forget(&self, "novacore-a-b-0");
+	assert_int_equal(access(other, F_OK), 0);
+	remove(other);
+	free(link);
+	free(other);
+}
+
+static void without_a_place_disks_lie_in_the_runs_directory(void **state)
+{
+	struct kvm self = {.host = &place_host, .local = false, .run = state_folder};
+	char *disk = NULL;
+	(void)state;
+	assert_int_equal(kvm_place_disk(&self, 1, "novacore-a-b-0", NULL, &disk), 0);
+	assert_int_equal(strncmp(disk, state_folder, strlen(state_folder)), 0);
+	free(disk);
+}
+
+static void refuses_places_that_cannot_hold_disks(void **state)
+{
+	struct kvm self = {.host = &place_host, .local = true, .run = state_folder};
+	char *disk = NULL;
+	(void)state;
+	assert_int_equal(kvm_place_disk(&self, 1, "n", "relative", &disk), NOVA_E_INVALID);
+	assert_int_equal(kvm_place_disk(&self, 1, "n", "/none/at/all", &disk), NOVA_E_NOT_FOUND);
+	assert_int_equal(kvm_place_disk(&self, 1, "n", "/etc/passwd", &disk), NOVA_E_INVALID);
+	self.local = false;
+	assert_int_equal(kvm_place_disk(&self, 1, "n", "/tmp", &disk), NOVA_E_UNSUPPORTED);
+	assert_null(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +518,12 @@ int main(void)
 	        cmocka_unit_test(stamps_turn_by_the_middle_of_the_bracket),
 	        cmocka_unit_test(a_stamp_of_now_is_now),
 	        cmocka_unit_test(knows_formats_by_their_first_bytes),
+	        cmocka_unit_test_setup_teardown(a_disk_in_a_place_is_found_by_its_vms_name_alone,
+	                                        make_state, remove_state),
+	        cmocka_unit_test_setup_teardown(without_a_place_disks_lie_in_the_runs_directory,
+	                                        make_state, remove_state),
+	        cmocka_unit_test_setup_teardown(refuses_places_that_cannot_hold_disks, make_state,
+	                                        remove_state),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,31 @@ static void has_the_built_in_goals_of_each_driver(void **state)
 	assert_null(nova_config_goal(config, RUNNING, NULL));
 }
 
+static void has_the_built_in_goals_of_overhead_for_all_drivers(void **state)
+{
+	static const struct {
+		const char *metric;
+		double pass, acceptable;
+	} goals[] = {{"cpu.rate.overhead", 0.03, 0.05},
+	             {"memory.write.seq.overhead", 0.05, 0.08},
+	             {"storage.read.rand.iops.overhead", 0.02, 0.05}};
+
+	(void)state;
+	NOVA_AUTOCONFIG struct nova_config *config =
+	        takes("goals = ( { metric = \"memory.read.seq.overhead\"; pass = \"1%\"; } );");
+	for (size_t i = 0; i < NOVA_COUNT(goals); i++) {
+		const struct nova_goal *found = goal(config, goals[i].metric, "proxmox");
+
+		check_double(found->pass, goals[i].pass);
+		assert_true(found->has_acceptable);
+		check_double(found->acceptable, goals[i].acceptable);
+		assert_int_equal(found->unit, NOVA_UNIT_ONE);
+		assert_string_equal(found->origin, "default");
+	}
+	check_double(goal(config, "memory.read.seq.overhead", "kvm")->pass, 0.01);
+	assert_false(goal(config, "memory.read.seq.overhead", "kvm")->has_acceptable);
+}
+
 static void merges_by_metric_and_driver(void **state)
 {
 	(void)state;
@@ -161,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(has_the_built_in_goals_of_each_driver),
+	        cmocka_unit_test(has_the_built_in_goals_of_overhead_for_all_drivers),
 	        cmocka_unit_test(merges_by_metric_and_driver),
 	        cmocka_unit_test(one_for_all_drivers_replaces_those_of_earlier_texts),
 	        cmocka_unit_test(reads_every_unit),
