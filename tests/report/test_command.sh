@@ -51,7 +51,23 @@ grep -q '^# novacore' r.txt || fail "--format was not heard"
 expect 0 "$novacore" "${sim[@]}" --seed 4 --format html --output run.html
 grep -q "</html>" run.html || fail "run --format html wrote no page"
 
+note "a change of level between runs is found where it was made, and only there"
+export NOVACORE_HOME=$scratch/shifted
+for i in $(seq 1 26); do
+  expect 0 "$novacore" "${sim[@]}" --seed "$i" --set hypervisor.sim.stop=lognormal:$([ "$i" -le 14 ] && echo 60 || echo 90)ms:0.05
+done
+expect 0 "$novacore" report last --output shifted.html
+grep -q '26 runs from .* Changed at [^ ]* (point 15):' shifted.html || fail "the change was not told"
+python3 - shifted.html <<'PYTHON' || fail "it is not told of stop.gone alone (and the total that contains it)"
+import re, sys
+figures = re.findall(r"<title id=\"t\d+\">([^<]*)</title><desc[^>]*>(\d+ runs [^<]*)", open(sys.argv[1]).read())
+changed = {name for name, text in figures if "Changed" in text}
+print(changed)
+sys.exit(not ({"lifecycle.stop.gone, vm"} <= changed <= {"lifecycle.stop.gone, vm", "lifecycle.total, vm"}))
+PYTHON
+
 note "wrong input, and what to do"
+export NOVACORE_HOME=$scratch/home
 expect 2 "$novacore" report last --format htlm
 says 'has no format "htlm"; did you mean html?'
 expect 2 "$novacore" report ffffffff
