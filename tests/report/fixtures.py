@@ -33,6 +33,8 @@ class Maker:
         step.update(index=index, benchmark=benchmark, params=params, state=state, why=why, targets=[0],
                     metrics=[], replicates=[], counts=counts(0, 0, 0))
         step["samples"]["rows"] = []
+        if "comparisons" in step:
+            step["comparisons"] = []
         return step
 
     def row(self, step, metric, value, *, replicate=0, side="vm", vm=None, status="ok", t=0, seq=0,
