@@ -77,7 +77,7 @@ def compare(document, seen):
 EXPECTED = {  # besides what all have
     "density": ["H4 Distributions", "H4 VM by VM", "H4 Over time", "H4 What failed, and why"],
     "migration": ["H4 Migrations", "H4 Distributions", "H4 What failed, and why"],
-    "native": ["H4 Distributions"],
+    "native": ["H4 Comparisons", "H4 Distributions"],
     "failed": ["H4 What failed, and why", "H2 Left out, and why"],
     "empty": [],
     "hostile": ["H2 Notes", "H2 Proposals"],
