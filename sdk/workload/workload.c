@@ -205,9 +205,14 @@ static const char *const *knobs_of(struct nova_workload *work, const char *knobs
 static void look_where(struct nova_workload *work)
 {
 	struct nova_result pid = {.struct_size = sizeof(pid)};
+	int status;
 
-	if ((work->said & SAID_ELSEWHERE) ||
-	    work->lab->vm_query(work->run, work->vm, NOVA_QUERY_STATE, 0) != NOVA_DONE)
+	if (work->said & SAID_ELSEWHERE)
+		return;
+	status = work->lab->vm_query(work->run, work->vm, NOVA_QUERY_STATE, 0);
+	if (ends_the_run(status))
+		work->stop = status;
+	if (status != NOVA_DONE)
 		return;
 	if (work->lab->result(work->run, work->vm, NOVA_FIELD_PID, 0, &pid) == NOVA_DONE) {
 		work->said |= SAID_ELSEWHERE;
@@ -386,7 +391,7 @@ static void read_guest(struct nova_workload *work, struct nova_workload_reading 
 	int status;
 
 	reading->stolen = reading->all = -1;
-	if (!work->vm || !work->kind->guest_steal)
+	if (!work->vm || !work->kind->guest_steal || work->stop != NOVA_DONE)
 		return;
 	status = run(work, argv, 0, reason);
 	if (ends_the_run(status))

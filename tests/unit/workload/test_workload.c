@@ -348,7 +348,8 @@ static void output_that_the_hypervisor_cut_off_is_not_used(void **state)
 
 static void returns_at_once_when_interrupted_or_refused(void **state)
 {
-	static const char *const points[] = {"vm_create", "vm_power.start", "event.ready", "exec"};
+	static const char *const points[] = {"vm_create", "vm_power.start", "event.ready",
+	                                     "vm_query", "exec"};
 	static const int statuses[] = {NOVA_E_INTERRUPTED, NOVA_E_REFUSED};
 
 	(void)state;
