@@ -19,10 +19,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Sockets, stacks and the like in the kernel, which no process is charged with. */
 #define KERNEL_SHARE 0.05
+#define SETTLE_NS    500000000 /* between two looks at a VM's memory */
+#define LOOKS_MAX    6
 /* Descriptors and threads for all else that a worker does meanwhile. */
 #define SPARE 64
 
@@ -81,6 +84,22 @@ static uint64_t memory_of(pid_t pid)
 	        status_of(pid, "RssAnon") + status_of(pid, "RssShmem") + status_of(pid, "VmPTE");
 
 	return (uint64_t)((double)own * 1024 * (1 + KERNEL_SHARE));
+}
+
+/* A hypervisor that has just started a VM frees what it needed for that a little later (QEMU: a
+ * fifth of a stub's memory within a second), and a guest may go on taking: until two looks are
+ * alike. */
+static uint64_t settled_memory(pid_t pid)
+{
+	uint64_t now = memory_of(pid), last;
+	unsigned looks = 0;
+
+	do {
+		last = now;
+		nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);
+		now = memory_of(pid);
+	} while ((now > last ? now - last : last - now) > last / 100 && ++looks < LOOKS_MAX);
+	return now;
 }
 
 /* What its files in the run's directory take: an overlay, a console. Disks that lie elsewhere
@@ -182,7 +201,7 @@ static double limit(const char *name)
 
 static int check_memory(uint32_t count, pid_t pid, struct nova_error *error)
 {
-	double each = (double)memory_of(pid), share = limit("memory_share");
+	double each = (double)settled_memory(pid), share = limit("memory_share");
 	double have = (double)nova_machine_memory_available() * share;
 	char one[32], need[32], allowed[32];
 

@@ -28,6 +28,7 @@ static int is_value(const struct validator *v, const struct nova_parameter *para
 	struct nova_testhost *host;
 
 	free_one.fallback = NULL;
+	free_one.flags &= ~NOVA_PARAM_EACH; /* a default may be several steps */
 	plugin.parameters = list;
 	snprintf(assignment, sizeof(assignment), "%s=%s", parameter->name, text);
 	host = nova_testhost_new(&plugin, given);

@@ -119,7 +119,7 @@ PARAMETER(P_COUNT, "count", NOVA_PARAM_INTEGER, "100", "VMs of a burst, one step
 PARAMETER(P_RATE, "rate", NOVA_PARAM_RATE, NULL,
           "Open loop: so many VMs are ordered each second, whatever becomes of them; without it, "
           "as fast as concurrency allows",
-          .minimum = "0.001/s", .maximum = "1000/s");
+          .minimum = "0.01/s", .maximum = "1000/s");
 PARAMETER(P_CONCURRENCY, "concurrency", NOVA_PARAM_INTEGER, "0",
           "VMs on their way to the end point at the same time; 0: two for each CPU of this host, "
           "at least 4, and with a rate as many as it takes",
