@@ -430,6 +430,7 @@ static const struct {
 } values[] = {{"profile", offer_profiles},     {"from", offer_profiles},
               {"plugin", offer_drivers},       {"target", offer_targets},
               {"benchmark", offer_benchmarks}, {"set", offer_settings},
+              {"a", offer_settings},           {"b", offer_settings},
               {"kind", offer_kinds},           {"format", offer_formats},
               {"resume", offer_runs},          {"workload", offer_workloads},
               {"fail-on", offer_goal},         {"worker-wrapper", offer_wrappers},

@@ -5,7 +5,7 @@
  */
 #include "core/run/result_build.h"
 
-#include "core/run/verdict.h"
+#include "core/run/ab.h"
 #include "core/stats/stats.h"
 
 #include <math.h>
@@ -640,6 +640,27 @@ static json_t *comparisons_of(struct build *build, const struct nova_step_record
 	return comparisons;
 }
 
+/* What the test of A against B has decided; null in a run of anything else. */
+static json_t *ab_of(const struct build *build)
+{
+	const json_t *ab = json_object_get(build->run.plan, "ab");
+	const char *metric = nova_json_text(ab, "metric");
+	const json_t *declared =
+	        json_object_get(json_object_get(build->run.plan, "metrics"), metric);
+	const struct series *a = find_series(build, metric, NOVA_SIDE_A);
+	const struct series *b = find_series(build, metric, NOVA_SIDE_B);
+	struct nova_side_values none = {0}, left = none, right = none;
+
+	if (!ab)
+		return json_null();
+	if (a)
+		left = (struct nova_side_values){"a", a->values, a->blocks, a->counts[1]};
+	if (b)
+		right = (struct nova_side_values){"b", b->values, b->blocks, b->counts[1]};
+	return nova_ab_said(ab, strcmp(nova_json_text(declared, "better"), "higher") != 0, &left,
+	                    &right);
+}
+
 /* An overhead of what is emulated, or nested, is not that of virtualisation. */
 static void note_emulation(struct build *build, const struct nova_step_record *step,
                            const json_t *comparisons)
@@ -674,7 +695,7 @@ static void note_emulation(struct build *build, const struct nova_step_record *s
 static int take_step(void *context, const struct nova_step_record *step)
 {
 	struct build *build = context;
-	json_t *object, *comparisons;
+	json_t *object, *comparisons, *ab;
 
 	if (build->only >= 0 && build->only != step->index)
 		return 0;
@@ -688,8 +709,9 @@ static int take_step(void *context, const struct nova_step_record *step)
 		build->code = nova_store_sample_each(build->store, build->run.id, step->index, true,
 		                                     take_sample, build, build->error);
 	comparisons = comparisons_of(build, step);
+	ab = ab_of(build);
 	object = json_pack(
-	        "{sI ss ss so so sI ss so so so so so so so so so so}", "index",
+	        "{sI ss ss so so sI ss so so so so so so so so so so so}", "index",
 	        (json_int_t)step->index, "hash", step->hash, "benchmark", step->benchmark,
 	        "targets", array_or_empty(step->targets), "params",
 	        json_is_object(step->params) ? json_deep_copy(step->params) : json_object(),
@@ -698,7 +720,7 @@ static int take_step(void *context, const struct nova_step_record *step)
 	        time_or_null(step->ended_utc_ns), "stopped", text_or_null(step->stopped),
 	        "estimate_s", real_if(step->estimate_ns > 0, (double)step->estimate_ns / 1e9),
 	        "counts", counts_of(build->counts), "metrics", metrics_of(build, step),
-	        "comparisons", comparisons, "replicates", build->replicates, "samples",
+	        "comparisons", comparisons, "ab", ab, "replicates", build->replicates, "samples",
 	        samples_of(build->rows));
 	json_array_append_new(build->steps, object);
 	note_emulation(build, step, comparisons);
