@@ -405,7 +405,10 @@ static void offer_workloads(const struct completion *completion)
 
 static void offer_goal(const struct completion *completion)
 {
-	offer(completion, "goal", "", "exit 1 if a goal was missed");
+	if (!strcmp(completion->command, "ab"))
+		offer(completion, "worse", "", "exit 1 if B is worse than A");
+	else
+		offer(completion, "goal", "", "exit 1 if a goal was missed");
 }
 
 static void offer_wrappers(const struct completion *completion)

@@ -153,6 +153,15 @@ static json_t *side_of(const json_t *plan, json_t *targets, const char *const *s
 	                 json_object_get(plan, "shape"));
 }
 
+/* What this host must have room for is what the larger side wants. */
+static void take_greater(json_t *joined, const json_t *other, const char *name)
+{
+	json_t *theirs = json_object_get(other, name);
+
+	if (json_integer_value(theirs) > json_integer_value(json_object_get(joined, name)))
+		json_object_set(joined, name, theirs);
+}
+
 int nova_ab_plan(const struct nova_ab_request *request, json_t **plan, struct nova_error *error)
 {
 	int code = check_alike(request, error);
@@ -167,6 +176,8 @@ int nova_ab_plan(const struct nova_ab_request *request, json_t **plan, struct no
 	if (!metric)
 		return error->code;
 	joined = json_deep_copy(request->a);
+	take_greater(joined, request->b, "at_once");
+	take_greater(joined, request->b, "shaped_at_once");
 	step = only_step(joined);
 	of_a = json_deep_copy(json_object_get(step, "targets"));
 	of_b = join_targets(joined, request);

@@ -290,6 +290,7 @@ int nova_lead_open_side(struct lead *lead, size_t side, struct nova_error *error
 	code = open_step(lead, step, &lead->guests[side], &opened, error);
 	if (!code) {
 		nova_lead_learn(lead, step, opened);
+		json_object_set(lead->step, "width", json_object_get(opened, "width"));
 		lacks = nova_wire_text(opened, "lacks");
 		if (lacks)
 			code = nova_error_set(error, NOVA_E_UNSUPPORTED, "%s", lacks);
@@ -524,7 +525,7 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 			continue;
 		if (asks)
 			params = nova_format("%lld VMs", (long long)number_of(step, "vms"));
-		else if (concurrency)
+		else if (json_is_integer(concurrency))
 			params = nova_format("concurrency %lld",
 			                     (long long)json_integer_value(concurrency));
 		lead->step = step;

@@ -59,6 +59,8 @@ uint32_t nova_step_blocks(const json_t *step, int64_t width)
 {
 	int64_t samples = number_of(step, "samples");
 
+	if (nova_step_sides(step).side[0] >= NOVA_SIDE_A)
+		width = 1; /* of A and B, pairs are counted */
 	return (uint32_t)(width > 1 ? (samples + width - 1) / width : samples);
 }
 
@@ -458,8 +460,8 @@ int nova_lead_repeat(struct lead *lead, const json_t *opened, bool warm_up, bool
 	int64_t width = nova_wire_i64(opened, "width");
 	int code;
 
-	if (repeat.sides.side[0] == NOVA_SIDE_NATIVE || !opened)
-		width = 1; /* no VMs: a replicate is one sample; of A and B, blocks are counted */
+	if (repeat.sides.side[0] == NOVA_SIDE_NATIVE)
+		width = 1; /* no VMs: a replicate is one sample */
 	json_object_set_new(lead->step, "width", json_integer(width > 0 ? width : 1));
 	repeat.blocks = decided > 0 ? (uint32_t)decided : nova_step_blocks(lead->step, width);
 	repeat.warmup = warm_up ? (uint32_t)number_of(lead->step, "warmup") : 0;
