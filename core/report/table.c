@@ -16,6 +16,7 @@ struct table {
 	struct nova_report_options options;
 	unsigned verdicts[5]; /* as in verdict_names */
 	bool small;           /* a value without an interval was printed */
+	bool ab;              /* A was compared with B: how many pairs it takes, the test says */
 };
 
 static const char *const verdict_names[] = {"pass", "acceptable", "needs optimization",
@@ -560,6 +561,7 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 	json_array_foreach(json_object_get(step, "comparisons"), i, comparison)
 	        print_comparison(table, step, comparison);
 	says = nova_report_text(json_object_get(step, "ab"), "says");
+	table->ab |= says != NULL;
 	if (says)
 		print_wrapped(table, INDENT, INDENT + 2, says);
 	print_remarks(table, step);
@@ -642,7 +644,7 @@ static void print_next(const struct table *table, const json_t *result)
 		        nova_format("Finish what is left: novacore run --resume %s", id);
 		print_wrapped(table, INDENT, INDENT + 2, line);
 	}
-	if (table->verdicts[3] || table->small)
+	if ((table->verdicts[3] || table->small) && !table->ab)
 		print_wrapped(table, INDENT, INDENT + 2,
 		              table->verdicts[3]
 		                      ? "More samples decide what is inconclusive: run again with "

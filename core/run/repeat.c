@@ -241,9 +241,9 @@ static bool is_full(const struct lead *lead)
 	return json_is_true(json_object_get(lead->run.plan, "full"));
 }
 
-/* Blocks that fit into this step's share of what is left, given what a replicate has taken; at
- * least one. */
-static uint32_t fit(struct repeat *repeat)
+/* Blocks that fit into this step's share of what is left, given what a replicate has taken; with
+ * those that are done, at least one. */
+static uint32_t fit(struct repeat *repeat, uint32_t done)
 {
 	struct lead *lead = repeat->lead;
 	int64_t share_ns = budget_left(lead) / (int64_t)steps_left(lead);
@@ -253,7 +253,8 @@ static uint32_t fit(struct repeat *repeat)
 
 	if (is_full(lead) || each_ns <= 0)
 		return repeat->blocks;
-	fitting = share_ns <= each_ns ? 1 : (uint32_t)(share_ns / each_ns);
+	fitting = done + (share_ns > 0 ? (uint32_t)(share_ns / each_ns) : 0);
+	fitting = fitting ? fitting : 1;
 	if (fitting >= repeat->blocks)
 		return repeat->blocks;
 	text = nova_format("step %lld (%s): %u of %u replicates%s fit into run.budget (%.1f s "
@@ -267,12 +268,12 @@ static uint32_t fit(struct repeat *repeat)
 }
 
 /* The first block has shown what one takes. */
-static void decide(struct repeat *repeat)
+static void decide(struct repeat *repeat, uint32_t done)
 {
 	struct lead *lead = repeat->lead;
 	uint32_t wanted = repeat->blocks;
 
-	repeat->blocks = fit(repeat);
+	repeat->blocks = fit(repeat, done);
 	if (repeat->blocks < wanted)
 		json_object_set_new(lead->step, "stopped", json_string("budget"));
 	json_object_set_new(lead->step, "replicates", json_integer(repeat->blocks));
@@ -444,7 +445,7 @@ static int run_blocks(struct repeat *repeat, bool *tainted, struct nova_error *e
 		if (code || *tainted)
 			return code;
 		if (!decided)
-			decide(repeat);
+			decide(repeat, warm_up ? 0 : number + 1);
 		decided = true;
 	}
 	if (!code && !json_object_get(lead->step, "stopped"))

@@ -621,6 +621,14 @@ static json_t *compare(const struct build *build, const struct nova_step_record 
 	                       step->order_seed, goal_for(build, name, plugin_of(build, step)));
 }
 
+/* "cpu.host.frequency", "cpu.guest.steal": under which conditions it was measured, not what. */
+static bool is_circumstance(const char *metric)
+{
+	const char *dot = strchr(metric, '.');
+
+	return dot && (!strncmp(dot, ".host.", 6) || !strncmp(dot, ".guest.", 7));
+}
+
 /* Of each metric that both sides have; before the values are sorted for their own sake. */
 static json_t *comparisons_of(struct build *build, const struct nova_step_record *step)
 {
@@ -634,7 +642,7 @@ static json_t *comparisons_of(struct build *build, const struct nova_step_record
 			const struct series *b = &build->series[i];
 			const struct series *a = find_series(build, b->metric, sides[s][0]);
 
-			if (b->side == sides[s][1] && a)
+			if (b->side == sides[s][1] && a && !is_circumstance(b->metric))
 				json_array_append_new(comparisons, compare(build, step, a, b));
 		}
 	return comparisons;
@@ -661,6 +669,19 @@ static json_t *ab_of(const struct build *build)
 	                    &right);
 }
 
+static bool has_overhead(const json_t *comparisons)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(comparisons, i, one)
+	{
+		if (!strcmp(nova_json_text(one, "of"), "overhead"))
+			return true;
+	}
+	return false;
+}
+
 /* An overhead of what is emulated, or nested, is not that of virtualisation. */
 static void note_emulation(struct build *build, const struct nova_step_record *step,
                            const json_t *comparisons)
@@ -673,7 +694,7 @@ static void note_emulation(struct build *build, const struct nova_step_record *s
 	json_t *said, *text;
 	size_t i;
 
-	if (!index || !json_array_size(comparisons) || (!emulated && !nested) ||
+	if (!index || !has_overhead(comparisons) || (!emulated && !nested) ||
 	    json_is_true(json_object_get(target, "simulated")))
 		return;
 	text = emulated ? json_sprintf("overheads on %s are those of emulation (accelerator tcg), "
