@@ -72,6 +72,7 @@ int nova_settings_store(const struct nova_settings *settings, struct nova_store 
 json_t *nova_document_read(const char *path, struct nova_error *error);
 
 int nova_command_run(int argc, char **argv);
+int nova_command_ab(int argc, char **argv);
 int nova_command_worker(int argc, char **argv);
 int nova_command_status(int argc, char **argv);
 int nova_command_clean(int argc, char **argv);

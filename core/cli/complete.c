@@ -405,7 +405,10 @@ static void offer_workloads(const struct completion *completion)
 
 static void offer_goal(const struct completion *completion)
 {
-	offer(completion, "goal", "", "exit 1 if a goal was missed");
+	if (!strcmp(completion->command, "ab"))
+		offer(completion, "worse", "", "exit 1 if B is worse than A");
+	else
+		offer(completion, "goal", "", "exit 1 if a goal was missed");
 }
 
 static void offer_wrappers(const struct completion *completion)
@@ -430,6 +433,7 @@ static const struct {
 } values[] = {{"profile", offer_profiles},     {"from", offer_profiles},
               {"plugin", offer_drivers},       {"target", offer_targets},
               {"benchmark", offer_benchmarks}, {"set", offer_settings},
+              {"a", offer_settings},           {"b", offer_settings},
               {"kind", offer_kinds},           {"format", offer_formats},
               {"resume", offer_runs},          {"workload", offer_workloads},
               {"fail-on", offer_goal},         {"worker-wrapper", offer_wrappers},

@@ -13,6 +13,8 @@ static const struct {
 	const char *doc; /* NULL: not for people */
 } commands[] = {
         {"run", nova_command_run, "run a profile's suite on a hypervisor (also without \"run\")"},
+        {"ab", nova_command_ab,
+         "compare two choices of settings, interleaved, until it is decided"},
         {"status", nova_command_status, "what is running now, and how far it is"},
         {"results", nova_command_results, "list, show, export, import and delete results"},
         {"plan-samples", nova_command_plan_samples,

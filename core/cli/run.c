@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore run: settings, plan, run, report. Also the hidden command `worker`. */
-#include "core/cli/cli.h"
+#include "core/cli/progress.h"
 
 #include "core/report/report.h"
-#include "core/run/run.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -232,94 +230,6 @@ static int parse(struct command *command, int argc, char **argv)
 	return check_format(command);
 }
 
-/* --- progress
- * ---------------------------------------------------------------------------------------- */
-
-static bool live;      /* stderr is a terminal */
-static char line[512]; /* what stands there now */
-static int64_t last_plain_ns;
-static uint32_t last_plain_step = UINT32_MAX;
-
-static void line_hide(void)
-{
-	if (live && line[0])
-		fputs("\r\033[K", stderr);
-}
-
-static void line_show(void)
-{
-	if (live && line[0]) {
-		fputs(line, stderr);
-		fflush(stderr);
-	}
-}
-
-static void describe(const struct nova_run_progress *p, char *text, size_t room)
-{
-	char median[32], left[48] = "";
-	int64_t s = (p->left_ns + NOVA_SECOND_NS - 1) / NOVA_SECOND_NS;
-	int length = snprintf(text, room, "step %u/%u %s on %s%s%s%s%s%s · %s%u/%u · %llu samples",
-	                      p->step + 1, p->steps, p->benchmark, p->target,
-	                      *p->params ? ", " : "", p->params, *p->side ? " (" : "", p->side,
-	                      *p->side ? ")" : "", p->warming_up ? "warm-up " : "", p->replicate,
-	                      p->replicates, (unsigned long long)p->samples);
-
-	if (p->left_ns >= 0)
-		snprintf(left, sizeof(left), " · %lld:%02lld left", (long long)(s / 60),
-		         (long long)(s % 60));
-	if (p->metric && length > 0 && (size_t)length < room) {
-		nova_value_format(p->median, p->unit, median);
-		length += snprintf(text + length, room - (size_t)length, " · median %s %s",
-		                   p->metric, median);
-	}
-	if (length > 0 && (size_t)length < room)
-		snprintf(text + length, room - (size_t)length, "%s", left);
-}
-
-/* Cuts to the terminal's width, at a character. */
-static void fit_line(void)
-{
-	struct winsize size = {0};
-	size_t columns, length = strlen(line);
-
-	columns = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
-	while (length && nova_columns(line) >= columns) {
-		while (length && (line[length - 1] & 0xc0) == 0x80)
-			length--;
-		line[length ? --length : 0] = 0;
-	}
-}
-
-static void on_progress(void *context, const struct nova_run_progress *progress)
-{
-	const struct command *command = context;
-	char text[sizeof(line)];
-
-	if (command->quiet)
-		return;
-	describe(progress, text, sizeof(text));
-	if (live) {
-		line_hide();
-		memcpy(line, text, sizeof(line));
-		fit_line();
-		line_show();
-		return;
-	}
-	if (progress->step == last_plain_step &&
-	    nova_now_ns() - last_plain_ns < 15 * NOVA_SECOND_NS &&
-	    progress->replicate != progress->replicates)
-		return;
-	last_plain_step = progress->step;
-	last_plain_ns = nova_now_ns();
-	nova_log(NOVA_LOG_INFO, "%s", text);
-}
-
-static void on_note(void *context, enum nova_level level, const char *text)
-{
-	(void)context;
-	nova_log(level, "%s", text);
-}
-
 /* --- dry run
  * ------------------------------------------------------------------------------------------ */
 
@@ -538,36 +448,13 @@ static bool goal_missed(const json_t *result)
 
 static int report(struct command *command, const char *id, bool *missed, struct nova_error *error)
 {
-	struct nova_report_options look = {0};
 	NOVA_AUTOJSON json_t *result = NULL;
-	FILE *out;
 	int code = nova_result_build(command->store, id, &result, error);
 
 	if (code)
 		return code;
 	*missed = goal_missed(result);
-	out = nova_output_open(command->output, error);
-	if (!out)
-		return error->code;
-	nova_report_options_detect(out, &look);
-	look.verbose = command->verbose;
-	code = nova_report_write(result, command->format, out, &look, error);
-	if (code)
-		nova_output_discard(out, command->output);
-	else
-		code = nova_output_close(out, command->output, error);
-	return code;
-}
-
-/* The exit code that is more urgent (architecture: 143 and 130, 5, 2, 3, 4, 1, 0). */
-static int more_urgent(int left, int right)
-{
-	static const int order[] = {143, 130, 5, 2, 3, 4, 1, 0};
-
-	for (size_t i = 0; i < NOVA_COUNT(order); i++)
-		if (left == order[i] || right == order[i])
-			return order[i];
-	return left;
+	return nova_result_print(result, command->format, command->output, command->verbose, error);
 }
 
 static int execute(struct command *command, json_t *plan, struct nova_error *error)
@@ -579,7 +466,7 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 	                                   .resume = command->resume,
 	                                   .wrapper = command->wrapper,
 	                                   .trace = command->trace,
-	                                   .watch = {on_progress, on_note, command}};
+	                                   .watch = nova_progress_watch()};
 	struct nova_run_outcome outcome;
 	struct nova_error reporting = {0};
 	bool missed = false;
@@ -589,11 +476,10 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 	if (plan)
 		nova_plan_estimate(plan, command->store, &reporting);
 	reporting.code = 0;
-	live = isatty(STDERR_FILENO) && !command->wrapper; /* which writes there, too */
-	nova_log_around(line_hide, line_show);
+	/* A wrapper writes there, too. */
+	nova_progress_begin(command->quiet, !command->wrapper);
 	code = nova_run_execute(&request, &outcome, error);
-	line_hide();
-	line[0] = 0;
+	nova_progress_end();
 	exit_code = outcome.exit_code;
 	if (code && !exit_code)
 		exit_code = nova_code_exit(code);
@@ -602,8 +488,8 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 	if (!outcome.id[0])
 		return exit_code;
 	if (report(command, outcome.id, &missed, &reporting))
-		exit_code = more_urgent(exit_code, nova_complain(&reporting));
-	return missed && command->fail_on_goal ? more_urgent(exit_code, 1) : exit_code;
+		exit_code = nova_more_urgent(exit_code, nova_complain(&reporting));
+	return missed && command->fail_on_goal ? nova_more_urgent(exit_code, 1) : exit_code;
 }
 
 static int act(struct command *command, struct nova_error *error, int *exit_code)

@@ -52,6 +52,7 @@ static const char *const sides[] = {"vm", "native", "a", "b", NULL};
 static const char *const statuses[] = {"ok", "failed", "timed_out", NULL};
 static const char *const reductions[] = {"median", NULL};
 static const char *const ratios[] = {"1", NULL};
+static const char *const ab_states[] = {"undecided", "greater", "less", "same", NULL};
 static const char *const effects[] = {"overhead", "ratio", NULL};
 static const char *const verdicts[] = {"pass",         "acceptable", "needs optimization",
                                        "inconclusive", "none",       NULL};
@@ -115,6 +116,12 @@ static const struct member comparison[] = {
         IS("value", 'N'),          IS("interval", 'p'),    IS("interval_why", 'S'),
         IS("level", 'n'),          IS("p", 'N'),           OF("goal", 'O', goal),
         ONE("verdict", verdicts),  IS("verdict_why", 'S'), END};
+static const struct member ab[] = {
+        IS("metric", 's'),       IS("alpha", 'n'),    IS("minimum_effect", 'n'),
+        IS("max_pairs", 'i'),    IS("a", 't'),        IS("b", 't'),
+        ONE("state", ab_states), IS("pairs", 'i'),    IS("decided_at", 'I'),
+        IS("ratio", 'N'),        IS("interval", 'p'), IS("p", 'N'),
+        IS("lost", 'i'),         IS("says", 's'),     END};
 static const struct member replicate[] = {
         IS("replicate", 'i'),
         ONE("side", sides),
@@ -141,6 +148,7 @@ static const struct member step[] = {IS("index", 'i'),
                                      OF("counts", 'o', counts),
                                      OF("metrics", 'a', metric),
                                      OF("comparisons", 'a', comparison),
+                                     OF("ab", 'O', ab),
                                      OF("replicates", 'a', replicate),
                                      OF("samples", 'o', samples),
                                      END};

@@ -6,6 +6,7 @@
 #include "core/report/internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -143,7 +144,7 @@ char *nova_report_value(const json_t *metric)
 static void effect_format(const json_t *comparison, double value, char out[32])
 {
 	if (!strcmp(nova_report_text(comparison, "of"), "overhead"))
-		snprintf(out, 32, "%.3g %%", 100 * value);
+		snprintf(out, 32, fabs(value) < 10 ? "%.3g %%" : "%.0f %%", 100 * value);
 	else
 		snprintf(out, 32, "%.4g", value);
 }
@@ -165,7 +166,7 @@ static void add_effect(struct nova_text *line, const json_t *comparison)
 		effect_format(comparison, json_number_value(json_array_get(interval, 1)), high);
 		nova_text_addf(line, " [%s, %s]", low, high);
 	} else {
-		nova_text_addf(line, " (no interval: %s)", why ? why : "none");
+		nova_text_addf(line, " (%s)", why ? why : "none");
 	}
 }
 

@@ -19,7 +19,8 @@
  *             state: planned|running|done|failed|skipped|lost, why|null, started|null, ended|null,
  *             stopped: samples|precision|budget|null, estimate_s|null (made before it ran),
  *             counts: {attempted, succeeded, failed, timed_out}, metrics: […],
- *             comparisons: […], replicates: […], samples: {columns: […], rows: [[…]]}}]
+ *             comparisons: […], ab: {…}|null, replicates: […],
+ *             samples: {columns: […], rows: [[…]]}}]
  *   metrics    {name, unit: s|B|B/s|1/s|1, better: lower|higher, revision, doc,
  *               side: vm|native|a|b, n (successful samples that count), counts {as above},
  *               value|null, of: "median", interval: [low, high]|null, interval_why|null,
@@ -32,6 +33,10 @@
  *               of: overhead|ratio (what b loses against a, or b / a), unit: "1", better, method,
  *               n (pairs), value|null, interval|null, interval_why|null, level, p|null,
  *               goal, verdict, verdict_why: as of a metric}
+ *   ab         {metric, alpha, minimum_effect, max_pairs, a, b: [settings],
+ *               state: undecided|greater|less|same (what b is), pairs, decided_at|null,
+ *               ratio|null, interval|null (a confidence sequence), p|null (always valid),
+ *               lost (blocks with one side only), says: a sentence}
  *   replicates {replicate, side, attempt, order|null (its place in the step, from 1),
  *               state: running|done|failed|superseded|warmup, counts {as above}, why|null}
  *   samples    columns: replicate, attempt, side, vm|null, metric, status: ok|failed|timed_out,

@@ -16,6 +16,7 @@ struct table {
 	struct nova_report_options options;
 	unsigned verdicts[5]; /* as in verdict_names */
 	bool small;           /* a value without an interval was printed */
+	bool ab;              /* A was compared with B: how many pairs it takes, the test says */
 };
 
 static const char *const verdict_names[] = {"pass", "acceptable", "needs optimization",
@@ -124,13 +125,23 @@ static void heading(const struct table *table, const char *text)
 
 static void add_value(struct nova_text *text, const json_t *value)
 {
+	bool first = true;
 	char digits[32];
+	const char *key;
+	json_t *inner;
 
 	if (json_is_number(value)) {
 		nova_report_digits(value, digits);
 		nova_text_add(text, digits);
 	} else if (json_is_string(value)) {
 		nova_text_add(text, json_string_value(value));
+	} else if (json_is_object(value)) { /* of A and B: "a 1, b 2" */
+		json_object_foreach((json_t *)value, key, inner)
+		{
+			nova_text_addf(text, "%s%s ", first ? "" : " / ", key);
+			add_value(text, inner);
+			first = false;
+		}
 	} else {
 		NOVA_AUTOFREE char *json = nova_json_canonical(value);
 		nova_text_add(text, json);
@@ -501,7 +512,8 @@ static void print_end(const struct table *table, const json_t *step)
 	char took_text[32], estimate_text[32];
 	NOVA_AUTOTEXT struct nova_text line = {0};
 
-	if (stopped && !strcmp(stopped, "precision"))
+	if (stopped && !strcmp(stopped, "precision") &&
+	    !json_is_object(json_object_get(step, "ab")))
 		nova_text_add(&line, "; stopped early: the intervals are as narrow as "
 		                     "run.precision wants them");
 	if (stopped && !strcmp(stopped, "budget"))
@@ -520,6 +532,7 @@ static void print_end(const struct table *table, const json_t *step)
 static void print_step(struct table *table, const json_t *result, const json_t *step)
 {
 	json_t *comparison;
+	const char *says;
 	size_t i;
 
 	NOVA_AUTOFREE char *title = nova_report_step_title(result, step);
@@ -547,6 +560,10 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 	print_metrics(table, step);
 	json_array_foreach(json_object_get(step, "comparisons"), i, comparison)
 	        print_comparison(table, step, comparison);
+	says = nova_report_text(json_object_get(step, "ab"), "says");
+	table->ab |= says != NULL;
+	if (says)
+		print_wrapped(table, INDENT, INDENT + 2, says);
 	print_remarks(table, step);
 	print_end(table, step);
 }
@@ -627,7 +644,7 @@ static void print_next(const struct table *table, const json_t *result)
 		        nova_format("Finish what is left: novacore run --resume %s", id);
 		print_wrapped(table, INDENT, INDENT + 2, line);
 	}
-	if (table->verdicts[3] || table->small)
+	if ((table->verdicts[3] || table->small) && !table->ab)
 		print_wrapped(table, INDENT, INDENT + 2,
 		              table->verdicts[3]
 		                      ? "More samples decide what is inconclusive: run again with "

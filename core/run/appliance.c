@@ -29,7 +29,7 @@ static void guest_line(void *context, const char *line)
 static bool wants_guest(const struct lead *lead)
 {
 	json_t *targets = json_object_get(lead->run.plan, "targets"), *target;
-	int64_t boot = number_of(json_object_get(lead->run.plan, "shape"), "boot");
+	int64_t boot = number_of(lead->shape, "boot");
 	size_t i;
 
 	if (boot != NOVA_BOOT_DIRECT)
@@ -74,7 +74,7 @@ static int ensure_appliance(struct lead *lead, struct nova_guest *guest, struct 
 
 int nova_lead_find_guest(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
 {
-	json_t *shape = json_object_get(lead->run.plan, "shape");
+	json_t *shape = lead->shape;
 	const char *image = setting(lead, "guest.image");
 	int code;
 
@@ -104,7 +104,7 @@ int nova_lead_find_guest(struct lead *lead, struct nova_guest *guest, struct nov
 /* The shape as "open" carries it: the plan's, with the guest's files. Owned by the caller. */
 json_t *nova_lead_shape(const struct lead *lead, const struct nova_guest *guest)
 {
-	json_t *shape = json_copy(json_object_get(lead->run.plan, "shape"));
+	json_t *shape = json_copy(lead->shape);
 	const char *cmdline = setting(lead, "guest.cmdline");
 
 	if (guest->image)
@@ -122,7 +122,7 @@ json_t *nova_lead_shape(const struct lead *lead, const struct nova_guest *guest)
 /* Refused with arithmetic, before anything is created. */
 int nova_lead_check_memory(struct lead *lead, struct nova_error *error)
 {
-	json_t *shape = json_object_get(lead->run.plan, "shape");
+	json_t *shape = lead->shape;
 	double share = nova_config_f64(lead->config, "limits.memory_share", 0);
 	uint64_t available = nova_machine_memory_available();
 	uint64_t each = (uint64_t)number_of(shape, "memory_bytes");
@@ -166,7 +166,7 @@ int nova_lead_check_cpus(struct lead *lead, struct nova_error *error)
 {
 	if (!wants_guest(lead) || !nova_config_has(lead->config, "limits.cpu_share"))
 		return 0;
-	json_t *shape = json_object_get(lead->run.plan, "shape");
+	json_t *shape = lead->shape;
 	double share = nova_config_f64(lead->config, "limits.cpu_share", 0);
 	uint64_t each = (uint64_t)number_of(shape, "vcpus");
 	uint64_t at_once = (uint64_t)number_of(lead->run.plan, "shaped_at_once");

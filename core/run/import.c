@@ -123,6 +123,16 @@ static void add_goal(json_t *goals, const json_t *metric, const char *plugin)
 	                                       json_object_get(goal, "acceptable")));
 }
 
+/* As the plan has it; its settings are only shown. */
+static json_t *ab_of(const json_t *said)
+{
+	return json_pack("{sO sO sO sO s{sO} s{sO}}", "metric", json_object_get(said, "metric"),
+	                 "alpha", json_object_get(said, "alpha"), "minimum_effect",
+	                 json_object_get(said, "minimum_effect"), "max_pairs",
+	                 json_object_get(said, "max_pairs"), "a", "settings",
+	                 json_object_get(said, "a"), "b", "settings", json_object_get(said, "b"));
+}
+
 static void add_declarations(const struct importing *import, json_t *plan, const json_t *step)
 {
 	static const char *const kept[] = {"unit", "better", "revision", "doc", "source", "advice"};
@@ -144,6 +154,8 @@ static void add_declarations(const struct importing *import, json_t *plan, const
 		json_object_set(plan, "level", json_object_get(metric, "level"));
 		add_goal(json_object_get(plan, "goals"), metric, plugin);
 	}
+	if (json_is_object(json_object_get(step, "ab")))
+		json_object_set_new(plan, "ab", ab_of(json_object_get(step, "ab")));
 	json_array_foreach(json_object_get(step, "comparisons"), i, metric)
 	        add_goal(json_object_get(plan, "goals"), metric, plugin);
 }

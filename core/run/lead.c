@@ -54,6 +54,17 @@ static void add_plugin(json_t *what, const char *kind, const json_t *plugin, con
 	                                 nova_json_text(plugin, "sha256")));
 }
 
+/* Of A and B both, where they differ. */
+static json_t *shape_of(const json_t *plan)
+{
+	const json_t *sides = json_object_get(plan, "ab");
+	json_t *a = json_object_get(json_object_get(sides, "a"), "shape");
+	json_t *b = json_object_get(json_object_get(sides, "b"), "shape");
+
+	return a && !json_equal(a, b) ? json_pack("{sO sO}", "a", a, "b", b)
+	                              : json_copy(json_object_get(plan, "shape"));
+}
+
 /* What of the plan must match for a comparison, and what of it is compared. */
 static void add_plan_facts(struct nova_run_record *run)
 {
@@ -64,7 +75,7 @@ static void add_plan_facts(struct nova_run_record *run)
 	json_object_foreach(json_object_get(run->plan, "metrics"), name, metric)
 	        json_object_set(revisions, name, json_object_get(metric, "revision"));
 	json_object_set_new(run->where, "metric_revisions", revisions);
-	json_object_set_new(run->where, "shape", json_copy(json_object_get(run->plan, "shape")));
+	json_object_set_new(run->where, "shape", shape_of(run->plan));
 	json_array_foreach(json_object_get(run->plan, "targets"), i, item)
 	        add_plugin(run->what, "hypervisor", item, nova_json_text(item, "plugin"));
 	json_array_foreach(json_object_get(run->plan, "steps"), i, item)
@@ -107,6 +118,12 @@ static int begin_again(struct lead *lead, struct nova_error *error)
 	if (!json_is_object(lead->run.plan) || !json_object_get(lead->run.plan, "steps"))
 		return nova_error_set(error, NOVA_E_INVALID, "run %s has no plan: it was imported",
 		                      lead->run.id);
+	if (!nova_lead_ab(lead) != !lead->request->config_b)
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "run %s %s A with B; novacore %s --resume %s finishes it",
+		                      lead->run.id,
+		                      nova_lead_ab(lead) ? "compares" : "does not compare",
+		                      nova_lead_ab(lead) ? "ab" : "run", lead->run.id);
 	snprintf(lead->run.state, sizeof(lead->run.state), "running");
 	lead->run.ended_utc_ns = 0;
 	return 0;
@@ -221,12 +238,12 @@ static void name_refusal(struct lead *lead)
 		lead->refusal = reasons[lead->worker.end];
 }
 
-static int open_step(struct lead *lead, const struct nova_guest *guest, json_t **opened,
-                     struct nova_error *error)
+static int open_step(struct lead *lead, const json_t *step, const struct nova_guest *guest,
+                     json_t **opened, struct nova_error *error)
 {
-	json_t *targets = nova_lead_step_targets(lead, lead->step, guest, error);
+	json_t *targets = nova_lead_step_targets(lead, step, guest, error);
 	NOVA_AUTOJSON json_t *benchmark =
-	        targets ? nova_lead_benchmark(lead, lead->step, guest, error) : NULL;
+	        targets ? nova_lead_benchmark(lead, step, guest, error) : NULL;
 	NOVA_AUTOJSON json_t *shape = nova_lead_shape(lead, guest);
 	int code;
 
@@ -248,6 +265,42 @@ static int open_step(struct lead *lead, const struct nova_guest *guest, json_t *
 	return code;
 }
 
+void nova_lead_enter(struct lead *lead, size_t side)
+{
+	const json_t *sides = nova_lead_ab(lead);
+
+	lead->shape = json_object_get(lead->run.plan, "shape");
+	if (!sides)
+		return;
+	lead->shape = json_object_get(json_object_get(sides, side ? "b" : "a"), "shape");
+	lead->config = side ? lead->request->config_b : lead->request->config;
+}
+
+int nova_lead_open_side(struct lead *lead, size_t side, struct nova_error *error)
+{
+	const json_t *own = json_object_get(nova_lead_ab(lead), side ? "b" : "a");
+	NOVA_AUTOJSON json_t *step = json_copy(lead->step), *opened = NULL;
+	const char *lacks;
+	int code;
+
+	nova_lead_enter(lead, side);
+	json_object_set(step, "targets", json_object_get(own, "targets"));
+	json_object_set(step, "params", json_object_get(own, "params"));
+	lead->opening = true;
+	code = open_step(lead, step, &lead->guests[side], &opened, error);
+	if (!code) {
+		nova_lead_learn(lead, step, opened);
+		json_object_set(lead->step, "width", json_object_get(opened, "width"));
+		lacks = nova_wire_text(opened, "lacks");
+		if (lacks)
+			code = nova_error_set(error, NOVA_E_UNSUPPORTED, "%s", lacks);
+	}
+	if (code)
+		return nova_error_prefix(error, "side %s", side ? "b" : "a");
+	lead->opening = false;
+	return 0;
+}
+
 /* One worker's share of a step. */
 static int work(struct lead *lead, const struct nova_guest *guest, bool replacement, char **lacks,
                 bool *tainted, struct nova_error *error)
@@ -256,7 +309,7 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
 	int code;
 
 	lead->opening = true;
-	code = open_step(lead, guest, &opened, error);
+	code = open_step(lead, lead->step, guest, &opened, error);
 	if (code)
 		return code;
 	lead->opening = false;
@@ -274,6 +327,8 @@ static int work_step(struct lead *lead, const struct nova_guest *guest, char **l
 	bool tainted = true;
 	int code = 0;
 
+	if (nova_lead_ab(lead)) /* which opens a worker for each replicate */
+		return nova_lead_repeat(lead, NULL, true, &tainted, error);
 	for (unsigned worker = 0; !code && tainted && worker <= REPLACEMENTS; worker++) {
 		tainted = false;
 		code = work(lead, guest, worker > 0, lacks, &tainted, error);
@@ -470,7 +525,7 @@ static int run_steps(struct lead *lead, const struct nova_guest *guest, int *exi
 			continue;
 		if (asks)
 			params = nova_format("%lld VMs", (long long)number_of(step, "vms"));
-		else if (concurrency)
+		else if (json_is_integer(concurrency))
 			params = nova_format("concurrency %lld",
 			                     (long long)json_integer_value(concurrency));
 		lead->step = step;
@@ -519,6 +574,8 @@ static void end_run(struct lead *lead, int code, int exit_code)
 static int finish(struct lead *lead, int code, struct nova_run_outcome *outcome,
                   struct nova_error *error)
 {
+	const char *command = nova_lead_ab(lead) ? "ab" : "run";
+
 	end_run(lead, code, outcome->exit_code);
 	forget_directory_if_clean(lead);
 	if (lead->store_code) {
@@ -527,30 +584,42 @@ static int finish(struct lead *lead, int code, struct nova_run_outcome *outcome,
 		return nova_error_prefix(
 		        error,
 		        "the run is paused, nothing that was stored is lost; make room, then "
-		        "novacore run --resume %s",
-		        lead->run.id);
+		        "novacore %s --resume %s",
+		        command, lead->run.id);
 	}
 	if (lead->replaced && !lead->interrupted) {
 		outcome->exit_code = 4;
 		return nova_error_set(
 		        error, NOVA_E_INTERRUPTED,
-		        "%s; the run is paused, nothing that was measured is lost; novacore run "
+		        "%s; the run is paused, nothing that was measured is lost; novacore %s "
 		        "--resume %s finishes the plan with what is installed then",
-		        lead->replaced, lead->run.id);
+		        lead->replaced, command, lead->run.id);
 	}
 	if (lead->interrupted) {
 		outcome->exit_code = lead->interrupted == SIGTERM ? 143 : 130;
 		return nova_error_set(error, NOVA_E_INTERRUPTED,
-		                      "interrupted; novacore run --resume %s finishes the plan",
-		                      lead->run.id);
+		                      "interrupted; novacore %s --resume %s finishes the plan",
+		                      command, lead->run.id);
 	}
 	return code;
+}
+
+/* Whether this host can, and what its VMs boot. */
+static int prepare_side(struct lead *lead, size_t side, struct nova_error *error)
+{
+	int code;
+
+	nova_lead_enter(lead, side);
+	code = nova_lead_check_memory(lead, error);
+	if (!code)
+		code = nova_lead_check_cpus(lead, error);
+	return code ? code : nova_lead_find_guest(lead, &lead->guests[side], error);
 }
 
 static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *locks = json_array();
-	struct nova_guest guest = {.hold = -1};
+	size_t sides = nova_lead_ab(lead) ? 2 : 1;
 	uint32_t found = 0, left = 0;
 	int run_lock = -1, code;
 
@@ -559,12 +628,9 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	code = nova_locks_take(lead, &run_lock, locks, error);
 	if (!code)
 		code = make_directory(lead, error);
-	if (!code)
-		code = nova_lead_check_memory(lead, error);
-	if (!code)
-		code = nova_lead_check_cpus(lead, error);
-	if (!code)
-		code = nova_lead_find_guest(lead, &guest, error);
+	for (size_t side = 0; !code && side < sides; side++)
+		code = prepare_side(lead, side, error);
+	nova_lead_enter(lead, 0);
 	if (!code)
 		code = record(lead, outcome, error);
 	if (!code)
@@ -575,11 +641,12 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 		code = nova_sweep_journal(lead, json_object_get(lead->run.plan, "targets"), NULL,
 		                          false, &found, &left, error);
 	if (!code)
-		code = run_steps(lead, &guest, &outcome->exit_code, error);
+		code = run_steps(lead, &lead->guests[0], &outcome->exit_code, error);
 	else
 		outcome->exit_code = nova_code_exit(code);
 	code = finish(lead, code, outcome, error);
-	nova_guest_release(&guest);
+	nova_guest_release(&lead->guests[0]);
+	nova_guest_release(&lead->guests[1]);
 	nova_locks_release(run_lock, locks);
 	return code;
 }
@@ -593,6 +660,7 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	                    .config = request->config,
 	                    .watch = request->watch,
 	                    .started_ns = nova_now_ns(),
+	                    .guests = {{.hold = -1}, {.hold = -1}},
 	                    .stop_by_ns = INT64_MAX};
 	int code;
 

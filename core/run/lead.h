@@ -113,9 +113,11 @@ struct lead {
 	struct nova_error store_error;
 	size_t skipped; /* steps */
 	/* the step and replicate that run */
-	json_t *step;         /* of the plan, borrowed */
-	json_t *step_targets; /* as "open" has them */
-	json_t *targets;      /* that the last "open" named, borrowed: for the journal */
+	json_t *step;  /* of the plan, borrowed */
+	json_t *shape; /* of the plan, or of the side of an A/B that is at work; borrowed */
+	struct nova_guest guests[2]; /* what its VMs boot; the second is side b's */
+	json_t *step_targets;        /* as "open" has them */
+	json_t *targets;             /* that the last "open" named, borrowed: for the journal */
 	struct nova_replicate at;
 	bool in_replicate;
 	bool in_step; /* the worker is a benchmark's, not a sweep's */
@@ -162,6 +164,21 @@ int nova_lead_save(struct lead *lead, struct nova_error *error);
 /* A note for the reader of the result; also told now. */
 void nova_lead_add_note(struct lead *lead, const char *text);
 
+/* In a run of A against B: from now on this side's settings and shape count. 0: a, 1: b. */
+void nova_lead_enter(struct lead *lead, size_t side);
+/* Starts a worker for one replicate of that side of the step. Close it with nova_talk_close. */
+int nova_lead_open_side(struct lead *lead, size_t side, struct nova_error *error);
+
+/* --- ab.c
+ * ------------------------------------------------------------------------------------------- */
+
+/* The part of the plan that says what A and B are, NULL in a run of anything else. */
+json_t *nova_lead_ab(const struct lead *lead);
+/* Whether the test has decided on what the store has of the step; NOVA_E_FAILED: it cannot, for no
+ * of the first `blocks` blocks has given a value on one side. */
+int nova_lead_ab_decided(struct lead *lead, uint32_t blocks, bool *decided,
+                         struct nova_error *error);
+
 /* --- repeat.c
  * --------------------------------------------------------------------------------------- */
 
@@ -171,6 +188,9 @@ struct nova_step_sides {
 	size_t count;
 };
 struct nova_step_sides nova_step_sides(const json_t *step);
+/* What the benchmark is told of the side that lead->at is on: a side of A/B is VMs, or this host
+ * where the step has no target. */
+uint32_t nova_lead_work_side(const struct lead *lead);
 /* Blocks that give the step's samples, of `width` VMs each. */
 uint32_t nova_step_blocks(const json_t *step, int64_t width);
 /*

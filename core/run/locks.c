@@ -35,6 +35,7 @@ bool nova_run_alive(const char *id)
 int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error)
 {
 	json_t *targets = json_object_get(lead->run.plan, "targets"), *target;
+	NOVA_AUTOJSON json_t *taken = json_object();
 	size_t i;
 
 	*run_lock = nova_lead_lock("run", lead->short_id, error);
@@ -52,6 +53,9 @@ int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova
 			continue;
 		nova_sha256(endpoint, strlen(endpoint), digest);
 		digest[16] = 0;
+		if (json_object_get(taken, digest)) /* A and B may be on one */
+			continue;
+		json_object_set_new(taken, digest, json_true());
 		fd = nova_lead_lock("target", digest, error);
 		if (fd < 0)
 			return nova_error_prefix(

@@ -47,10 +47,20 @@ struct nova_step_sides nova_step_sides(const json_t *step)
 	return sides;
 }
 
+uint32_t nova_lead_work_side(const struct lead *lead)
+{
+	if (lead->at.side < NOVA_SIDE_A)
+		return lead->at.side;
+	return json_array_size(json_object_get(lead->step, "targets")) ? NOVA_SIDE_VM
+	                                                               : NOVA_SIDE_NATIVE;
+}
+
 uint32_t nova_step_blocks(const json_t *step, int64_t width)
 {
 	int64_t samples = number_of(step, "samples");
 
+	if (nova_step_sides(step).side[0] >= NOVA_SIDE_A)
+		width = 1; /* of A and B, pairs are counted */
 	return (uint32_t)(width > 1 ? (samples + width - 1) / width : samples);
 }
 
@@ -142,7 +152,7 @@ static int have_run(struct lead *lead, uint32_t index, bool *tainted, struct nov
 	lead->in_replicate = true;
 	code = nova_talk_send(lead,
 	                      json_pack("{ss sI sI}", "is", "replicate", "index", (json_int_t)index,
-	                                "side", (json_int_t)lead->at.side),
+	                                "side", (json_int_t)nova_lead_work_side(lead)),
 	                      why);
 	if (!code)
 		code = nova_talk(lead, "replicated", nova_now_ns() + patience, &packet, why);
@@ -155,12 +165,25 @@ static int have_run(struct lead *lead, uint32_t index, bool *tainted, struct nov
 	return code;
 }
 
+/* In a worker of its own, with the side's settings: so no process and no VM is on both sides. */
+static int have_run_alone(struct lead *lead, size_t side, uint32_t index, struct nova_error *why)
+{
+	bool tainted;
+	int code = nova_lead_open_side(lead, side, why);
+
+	if (!code)
+		code = have_run(lead, index, &tainted, why);
+	nova_talk_close(lead);
+	return code;
+}
+
 /* Begins an attempt, has the worker run it, ends it in the store. */
 static int run_replicate(struct repeat *repeat, uint32_t number, size_t side, bool *tainted,
                          struct nova_error *error)
 {
 	struct lead *lead = repeat->lead;
 	bool warm_up = number >= WARMUP_BASE;
+	uint32_t index = warm_up ? number - WARMUP_BASE : number;
 	struct nova_error why = {0};
 	const char *state = "done";
 	int code, stored;
@@ -177,7 +200,8 @@ static int run_replicate(struct repeat *repeat, uint32_t number, size_t side, bo
 	stored = nova_store_replicate_begin(lead->store, lead->run.id, &lead->at, error);
 	if (stored)
 		return store_failed(lead, stored, error);
-	code = have_run(lead, warm_up ? number - WARMUP_BASE : number, tainted, &why);
+	code = nova_lead_ab(lead) ? have_run_alone(lead, side, index, &why)
+	                          : have_run(lead, index, tainted, &why);
 	if (lead->store_code) {
 		*error = lead->store_error;
 		return lead->store_code;
@@ -217,9 +241,9 @@ static bool is_full(const struct lead *lead)
 	return json_is_true(json_object_get(lead->run.plan, "full"));
 }
 
-/* Blocks that fit into this step's share of what is left, given what a replicate has taken; at
- * least one. */
-static uint32_t fit(struct repeat *repeat)
+/* Blocks that fit into this step's share of what is left, given what a replicate has taken; with
+ * those that are done, at least one. */
+static uint32_t fit(struct repeat *repeat, uint32_t done)
 {
 	struct lead *lead = repeat->lead;
 	int64_t share_ns = budget_left(lead) / (int64_t)steps_left(lead);
@@ -229,7 +253,8 @@ static uint32_t fit(struct repeat *repeat)
 
 	if (is_full(lead) || each_ns <= 0)
 		return repeat->blocks;
-	fitting = share_ns <= each_ns ? 1 : (uint32_t)(share_ns / each_ns);
+	fitting = done + (share_ns > 0 ? (uint32_t)(share_ns / each_ns) : 0);
+	fitting = fitting ? fitting : 1;
 	if (fitting >= repeat->blocks)
 		return repeat->blocks;
 	text = nova_format("step %lld (%s): %u of %u replicates%s fit into run.budget (%.1f s "
@@ -243,12 +268,12 @@ static uint32_t fit(struct repeat *repeat)
 }
 
 /* The first block has shown what one takes. */
-static void decide(struct repeat *repeat)
+static void decide(struct repeat *repeat, uint32_t done)
 {
 	struct lead *lead = repeat->lead;
 	uint32_t wanted = repeat->blocks;
 
-	repeat->blocks = fit(repeat);
+	repeat->blocks = fit(repeat, done);
 	if (repeat->blocks < wanted)
 		json_object_set_new(lead->step, "stopped", json_string("budget"));
 	json_object_set_new(lead->step, "replicates", json_integer(repeat->blocks));
@@ -398,7 +423,7 @@ static int run_block(struct repeat *repeat, uint32_t number, bool *tainted,
 static int run_blocks(struct repeat *repeat, bool *tainted, struct nova_error *error)
 {
 	struct lead *lead = repeat->lead;
-	bool decided = number_of(lead->step, "replicates") > 0;
+	bool decided = number_of(lead->step, "replicates") > 0, decided_ab = false;
 	int code = 0;
 
 	for (uint32_t i = 0; !code && i < repeat->warmup + repeat->blocks; i++) {
@@ -406,7 +431,11 @@ static int run_blocks(struct repeat *repeat, bool *tainted, struct nova_error *e
 		uint32_t number = warm_up ? WARMUP_BASE + repeat->warm + i : i - repeat->warmup;
 
 		lead->progress.replicate = i * (uint32_t)repeat->sides.count;
-		if (!warm_up && is_precise(repeat, number)) {
+		if (!warm_up && nova_lead_ab(lead))
+			code = nova_lead_ab_decided(lead, number, &decided_ab, error);
+		if (code)
+			return code;
+		if (!warm_up && (decided_ab || is_precise(repeat, number))) {
 			json_object_set_new(lead->step, "stopped", json_string("precision"));
 			return 0;
 		}
@@ -416,7 +445,7 @@ static int run_blocks(struct repeat *repeat, bool *tainted, struct nova_error *e
 		if (code || *tainted)
 			return code;
 		if (!decided)
-			decide(repeat);
+			decide(repeat, warm_up ? 0 : number + 1);
 		decided = true;
 	}
 	if (!code && !json_object_get(lead->step, "stopped"))

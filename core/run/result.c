@@ -5,7 +5,7 @@
  */
 #include "core/run/result_build.h"
 
-#include "core/run/verdict.h"
+#include "core/run/ab.h"
 #include "core/stats/stats.h"
 
 #include <math.h>
@@ -621,6 +621,14 @@ static json_t *compare(const struct build *build, const struct nova_step_record 
 	                       step->order_seed, goal_for(build, name, plugin_of(build, step)));
 }
 
+/* "cpu.host.frequency", "cpu.guest.steal": under which conditions it was measured, not what. */
+static bool is_circumstance(const char *metric)
+{
+	const char *dot = strchr(metric, '.');
+
+	return dot && (!strncmp(dot, ".host.", 6) || !strncmp(dot, ".guest.", 7));
+}
+
 /* Of each metric that both sides have; before the values are sorted for their own sake. */
 static json_t *comparisons_of(struct build *build, const struct nova_step_record *step)
 {
@@ -634,10 +642,44 @@ static json_t *comparisons_of(struct build *build, const struct nova_step_record
 			const struct series *b = &build->series[i];
 			const struct series *a = find_series(build, b->metric, sides[s][0]);
 
-			if (b->side == sides[s][1] && a)
+			if (b->side == sides[s][1] && a && !is_circumstance(b->metric))
 				json_array_append_new(comparisons, compare(build, step, a, b));
 		}
 	return comparisons;
+}
+
+/* What the test of A against B has decided; null in a run of anything else. */
+static json_t *ab_of(const struct build *build)
+{
+	const json_t *ab = json_object_get(build->run.plan, "ab");
+	const char *metric = nova_json_text(ab, "metric");
+	const json_t *declared =
+	        json_object_get(json_object_get(build->run.plan, "metrics"), metric);
+	const struct series *a = find_series(build, metric, NOVA_SIDE_A);
+	const struct series *b = find_series(build, metric, NOVA_SIDE_B);
+	struct nova_side_values none = {0}, left = none, right = none;
+
+	if (!ab)
+		return json_null();
+	if (a)
+		left = (struct nova_side_values){"a", a->values, a->blocks, a->counts[1]};
+	if (b)
+		right = (struct nova_side_values){"b", b->values, b->blocks, b->counts[1]};
+	return nova_ab_said(ab, strcmp(nova_json_text(declared, "better"), "higher") != 0, &left,
+	                    &right);
+}
+
+static bool has_overhead(const json_t *comparisons)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(comparisons, i, one)
+	{
+		if (!strcmp(nova_json_text(one, "of"), "overhead"))
+			return true;
+	}
+	return false;
 }
 
 /* An overhead of what is emulated, or nested, is not that of virtualisation. */
@@ -652,7 +694,7 @@ static void note_emulation(struct build *build, const struct nova_step_record *s
 	json_t *said, *text;
 	size_t i;
 
-	if (!index || !json_array_size(comparisons) || (!emulated && !nested) ||
+	if (!index || !has_overhead(comparisons) || (!emulated && !nested) ||
 	    json_is_true(json_object_get(target, "simulated")))
 		return;
 	text = emulated ? json_sprintf("overheads on %s are those of emulation (accelerator tcg), "
@@ -674,7 +716,7 @@ static void note_emulation(struct build *build, const struct nova_step_record *s
 static int take_step(void *context, const struct nova_step_record *step)
 {
 	struct build *build = context;
-	json_t *object, *comparisons;
+	json_t *object, *comparisons, *ab;
 
 	if (build->only >= 0 && build->only != step->index)
 		return 0;
@@ -688,8 +730,9 @@ static int take_step(void *context, const struct nova_step_record *step)
 		build->code = nova_store_sample_each(build->store, build->run.id, step->index, true,
 		                                     take_sample, build, build->error);
 	comparisons = comparisons_of(build, step);
+	ab = ab_of(build);
 	object = json_pack(
-	        "{sI ss ss so so sI ss so so so so so so so so so so}", "index",
+	        "{sI ss ss so so sI ss so so so so so so so so so so so}", "index",
 	        (json_int_t)step->index, "hash", step->hash, "benchmark", step->benchmark,
 	        "targets", array_or_empty(step->targets), "params",
 	        json_is_object(step->params) ? json_deep_copy(step->params) : json_object(),
@@ -698,7 +741,7 @@ static int take_step(void *context, const struct nova_step_record *step)
 	        time_or_null(step->ended_utc_ns), "stopped", text_or_null(step->stopped),
 	        "estimate_s", real_if(step->estimate_ns > 0, (double)step->estimate_ns / 1e9),
 	        "counts", counts_of(build->counts), "metrics", metrics_of(build, step),
-	        "comparisons", comparisons, "replicates", build->replicates, "samples",
+	        "comparisons", comparisons, "ab", ab, "replicates", build->replicates, "samples",
 	        samples_of(build->rows));
 	json_array_append_new(build->steps, object);
 	note_emulation(build, step, comparisons);

@@ -43,6 +43,27 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan,
  * and "estimate_basis" of each step. */
 int nova_plan_estimate(json_t *plan, struct nova_store *store, struct nova_error *error);
 
+/* --- A against B --------------------------------------------------------------------------------
+ */
+
+/*
+ * One benchmark under two choices of settings, in blocks: in each, both sides run once, in a drawn
+ * order, each in a worker and with VMs of its own. After every block an always-valid test looks
+ * (core/stats), and the run ends when it has decided.
+ */
+struct nova_ab_request {
+	const json_t *a, *b; /* plans of one step each, of the same benchmark; borrowed */
+	/* What makes the two differ, for the record: "key=value", NULL-terminated, or NULL. */
+	const char *const *a_settings, *const *b_settings;
+	const char *metric;    /* that is decided on; NULL: objective.metric, or the first one */
+	const char *objective; /* objective.metric, or NULL */
+	double alpha; /* in (0, 0.5]: how often it may find a difference where there is none */
+	double minimum_effect; /* in [0, 1): smaller differences do not matter; 0: each does */
+	uint32_t max_pairs;    /* 1…100000 */
+};
+/* The plan of both, for nova_run_execute with `config_b`. NOVA_E_INVALID says what does not fit. */
+int nova_ab_plan(const struct nova_ab_request *request, json_t **plan, struct nova_error *error);
+
 /* --- run ----------------------------------------------------------------------------------------
  */
 
@@ -71,8 +92,9 @@ struct nova_run_request {
 	const struct nova_config *config;
 	const struct nova_registry *registry;
 	struct nova_store *store;
-	json_t *plan;       /* for a new run; borrowed */
-	const char *resume; /* a run's id, or NULL */
+	const struct nova_config *config_b; /* of side b, for a plan of nova_ab_plan; else NULL */
+	json_t *plan;                       /* for a new run; borrowed */
+	const char *resume;                 /* a run's id, or NULL */
 	/* From nova_wrapper_parse: the workers of steps run under it, and their deadlines and
 	 * limits of memory are off. NULL: as they are. */
 	char *const *wrapper;

@@ -110,8 +110,10 @@ json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
 	{
 		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
 		                                 (size_t)json_integer_value(index));
+		/* Of A and B the names differ, where the configuration knows one. */
+		const char *name = json_string_value(json_object_get(planned, "configured"));
 		json_t *target = nova_lead_target(
-		        lead->config, lead->registry, nova_json_text(planned, "name"),
+		        lead->config, lead->registry, name ? name : nova_json_text(planned, "name"),
 		        nova_json_text(planned, "plugin"),
 		        nova_json_text(json_object_get(planned, "params"), "uri"), lead->run.seed,
 		        guest, error);

@@ -88,30 +88,50 @@ static struct sample *medians(const struct nova_side_values *side, size_t *count
 	return samples;
 }
 
+void nova_blocks_pair(const struct nova_side_values *a, const struct nova_side_values *b,
+                      struct nova_blocks *blocks)
+{
+	size_t a_count, b_count, i = 0, j = 0, n = 0;
+	NOVA_AUTOFREE struct sample *left = medians(a, &a_count), *right = medians(b, &b_count);
+
+	blocks->a = nova_alloc((a_count + b_count + 1) * sizeof(double));
+	blocks->b = nova_alloc((a_count + b_count + 1) * sizeof(double));
+	for (; i < a_count || j < b_count; n++) {
+		bool of_a = j >= b_count || (i < a_count && left[i].block <= right[j].block);
+		bool of_b = i >= a_count || (j < b_count && right[j].block <= left[i].block);
+
+		blocks->a[n] = of_a ? left[i].value : (double)NAN;
+		blocks->b[n] = of_b ? right[j].value : (double)NAN;
+		i += of_a;
+		j += of_b;
+	}
+	blocks->count = n;
+}
+
+void nova_blocks_free(struct nova_blocks *blocks)
+{
+	free(blocks->a);
+	free(blocks->b);
+}
+
 struct pairs {
 	double *a, *b;
 	size_t count, lost; /* blocks of which only one side has a value */
 };
 
-static struct pairs pair_up(const struct nova_side_values *a, const struct nova_side_values *b)
+/* Only those with a value on both sides; takes the memory over. */
+static struct pairs whole_pairs(struct nova_blocks *blocks)
 {
-	size_t a_count, b_count, i = 0, j = 0;
-	NOVA_AUTOFREE struct sample *left = medians(a, &a_count), *right = medians(b, &b_count);
-	size_t most = a_count < b_count ? a_count : b_count;
-	struct pairs pairs = {.a = nova_alloc((most + 1) * sizeof(double)),
-	                      .b = nova_alloc((most + 1) * sizeof(double))};
+	struct pairs pairs = {.a = blocks->a, .b = blocks->b};
 
-	while (i < a_count && j < b_count) {
-		if (left[i].block == right[j].block) {
-			pairs.a[pairs.count] = left[i++].value;
-			pairs.b[pairs.count++] = right[j++].value;
-		} else if (left[i].block < right[j].block) {
-			i++;
-		} else {
-			j++;
+	for (size_t i = 0; i < blocks->count; i++) {
+		if (isnan(blocks->a[i]) || isnan(blocks->b[i])) {
+			pairs.lost++;
+			continue;
 		}
+		pairs.a[pairs.count] = blocks->a[i];
+		pairs.b[pairs.count++] = blocks->b[i];
 	}
-	pairs.lost = a_count + b_count - 2 * pairs.count;
 	return pairs;
 }
 
@@ -207,13 +227,16 @@ json_t *nova_comparison(const char *metric, bool lower, bool overhead,
 {
 	const char *of = overhead ? "overhead" : "ratio";
 	const json_t *softer = json_object_get(goal, "acceptable");
-	struct pairs pairs = pair_up(a, b);
 	NOVA_AUTOTEXT struct nova_text why = {0};
+	struct nova_blocks blocks;
 	struct nova_effect effect;
+	struct pairs pairs;
 	const char *verdict;
 	json_t *made;
 	bool there;
 
+	nova_blocks_pair(a, b, &blocks);
+	pairs = whole_pairs(&blocks);
 	nova_stats_ratio_paired(pairs.a, pairs.b, pairs.count, level, &effect);
 	effect.level = level;
 	there = pairs.count && isfinite(effect.value);

@@ -30,6 +30,16 @@ struct nova_side_values {
 	const uint32_t *blocks;
 	size_t count;
 };
+/* What each side has in each block, in order of blocks: the median of its samples there, NAN if it
+ * has none. Blocks that no side has a value in are left out. */
+struct nova_blocks {
+	double *a, *b;
+	size_t count;
+};
+void nova_blocks_pair(const struct nova_side_values *a, const struct nova_side_values *b,
+                      struct nova_blocks *blocks);
+void nova_blocks_free(struct nova_blocks *blocks);
+
 /*
  * A member of a step's `comparisons`: `b` against `a`, paired by block; a side's value in a block
  * is the median of its samples there. `overhead`: how much b loses against a, else the ratio b / a.

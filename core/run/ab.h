@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the test of A against B says of the blocks that there are. `ab` is the plan's; the order of
+ * blocks is that of time; `lower`: lower is better. Internal to core/run.
+ */
+#ifndef NOVACORE_RUN_AB_H
+#define NOVACORE_RUN_AB_H
+
+#include "core/run/verdict.h"
+
+bool nova_ab_decided(const json_t *ab, bool lower, const struct nova_side_values *a,
+                     const struct nova_side_values *b);
+/* The member `ab` of a step of the result. The caller's. */
+json_t *nova_ab_said(const json_t *ab, bool lower, const struct nova_side_values *a,
+                     const struct nova_side_values *b);
+
+#endif
