@@ -461,7 +461,7 @@ static const struct {
         {"config", "check", offer_files, 0, 0},
         {"guest", "info", offer_guests, 0, 0},
         {"report", NULL, offer_runs_and_files, 0, 0}, /* has no actions */
-        {"analyze", NULL, offer_files, 0, 0}, /* neither */
+        {"analyze", NULL, offer_files, 0, 0},
 };
 
 /* The line "  --NAME …" of the help; NULL if there is none. */
