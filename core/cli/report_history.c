@@ -141,7 +141,7 @@ static int take_step(void *context, const struct nova_step_record *step)
 static void add_changes(struct series *series)
 {
 	const struct nova_change_options options = {.sensitivity = NOVA_SENSITIVITY_DEFAULT};
-	struct nova_change changes[8];
+	struct nova_change_point changes[8];
 	size_t count = json_array_size(series->points), found, i;
 	NOVA_AUTOFREE double *values = nova_alloc((count + 1) * sizeof(*values));
 	json_t *list = json_array(), *point;
