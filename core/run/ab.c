@@ -114,7 +114,8 @@ static json_t *join_targets(json_t *plan, const struct nova_ab_request *request)
 	{
 		const char *name = nova_json_text(target, "name");
 
-		json_object_set_new(target, "configured", json_string(name));
+		if (!json_object_get(target, "configured"))
+			json_object_set_new(target, "configured", json_string(name));
 		json_object_set_new(target, "name",
 		                    json_sprintf("%s-%s", name, i < count ? "a" : "b"));
 		if (i >= count && json_object_get(target, "twin_of"))

@@ -115,7 +115,7 @@ static bool has_op(const struct nova_plan_request *request, const char *plugin, 
 }
 
 /* A driver whose usual target cannot have a twin says which can, with the parameter pair_uri. */
-static void use_pair_uri(const struct nova_plan_request *request, json_t *first)
+static const json_t *pair_uri(const struct nova_plan_request *request, const json_t *first)
 {
 	json_t *params = json_object_get(first, "params"),
 	       *uri = json_object_get(params, "pair_uri");
@@ -124,8 +124,50 @@ static void use_pair_uri(const struct nova_plan_request *request, json_t *first)
 
 	if (!uri || (request->plugin ? request->uri != NULL : named) ||
 	    nova_lead_configured(request->config, plugin, name, "uri"))
-		return;
-	json_object_set(params, "uri", uri);
+		return NULL;
+	return uri;
+}
+
+/* How many of the benchmarks that are to be run need one target, and how many need more. */
+static void count_needs(const struct nova_plan_request *request, size_t *one, size_t *more)
+{
+	size_t count = nova_config_count(request->config, "run.suite");
+	const char *name;
+
+	*one = *more = 0;
+	for (size_t i = 0; request->benchmarks ? request->benchmarks[i] != NULL : i < count; i++) {
+		const struct nova_manifest *benchmark;
+
+		name = request->benchmarks ? request->benchmarks[i]
+		                           : nova_config_text(request->config, "run.suite", i);
+		benchmark = nova_registry_find(request->registry, NOVA_KIND_BENCHMARK, name, NULL);
+		if (benchmark)
+			*(benchmark->targets_min > 1 ? more : one) += 1;
+	}
+}
+
+/*
+ * The target that the twin is to be of, by its index: the first one; or, where a driver has pairs
+ * only elsewhere and the run also has benchmarks that want the usual target, one more for the pair.
+ */
+static size_t first_of_pair(json_t *plan, const struct nova_plan_request *request, bool shared)
+{
+	json_t *targets = json_object_get(plan, "targets"), *first = json_array_get(targets, 0);
+	const json_t *uri = pair_uri(request, first);
+
+	if (uri && shared) {
+		json_t *made = json_deep_copy(first);
+
+		json_object_set_new(made, "name",
+		                    json_sprintf("%s-pair", nova_json_text(first, "name")));
+		json_object_set(made, "configured", json_object_get(first, "name"));
+		json_object_set_new(made, "pair", json_true());
+		json_array_append_new(targets, made);
+		first = made;
+	}
+	if (uri)
+		json_object_set(json_object_get(first, "params"), "uri", (json_t *)(uintptr_t)uri);
+	return uri && shared ? json_array_size(targets) - 1 : 0;
 }
 
 /* Where it is, its driver says when it starts it: in the worker of each step that needs it. */
@@ -133,6 +175,7 @@ static void add_twin(json_t *plan, const struct nova_plan_request *request)
 {
 	json_t *targets = json_object_get(plan, "targets");
 	json_t *first = json_array_get(targets, 0), *twin;
+	size_t one, more, index;
 
 	if (strcmp(nova_config_text(request->config, "run.pair", 0), "local") || !first)
 		return;
@@ -144,11 +187,15 @@ static void add_twin(json_t *plan, const struct nova_plan_request *request)
 		                     nova_json_text(first, "plugin")));
 		return;
 	}
-	use_pair_uri(request, first);
-	twin = json_deep_copy(first);
+	count_needs(request, &one, &more);
+	if (!more)
+		return; /* nothing would use it */
+	index = first_of_pair(plan, request, one > 0);
+	twin = json_deep_copy(json_array_get(targets, index));
+	json_object_del(twin, "pair");
 	json_object_set_new(twin, "name", json_sprintf("%s-twin", nova_json_text(first, "name")));
 	json_object_del(json_object_get(twin, "params"), "uri");
-	json_object_set_new(twin, "twin_of", json_integer(0));
+	json_object_set_new(twin, "twin_of", json_integer((json_int_t)index));
 	json_array_append_new(targets, twin);
 }
 
@@ -292,12 +339,27 @@ static void add_conditional_goals(json_t *plan, const struct nova_plan_request *
 /* --- which targets a benchmark gets
  * ---------------------------------------------------------------- */
 
-static bool is_twin(const json_t *target)
+/* It is there only for what cannot do with one target. */
+static bool is_of_pair(const json_t *target)
 {
-	return json_object_get(target, "twin_of");
+	return json_object_get(target, "twin_of") || json_object_get(target, "pair");
 }
 
-/* Those that a benchmark may have: a twin is there only for what cannot do with one target. */
+/* The first target, where another one takes its place in the pair. */
+static bool is_replaced(const json_t *targets, size_t index)
+{
+	json_t *target;
+	size_t i;
+
+	json_array_foreach(targets, i, target)
+	{
+		if (!index && json_object_get(target, "pair"))
+			return true;
+	}
+	return false;
+}
+
+/* Those that a benchmark may have. */
 static json_t *targets_for(const json_t *plan, const struct nova_manifest *benchmark)
 {
 	json_t *targets = json_object_get(plan, "targets"), *target, *indices = json_array();
@@ -306,7 +368,7 @@ static json_t *targets_for(const json_t *plan, const struct nova_manifest *bench
 	json_array_foreach(targets, i, target)
 	{
 		if (json_array_size(indices) < benchmark->targets_max &&
-		    (!is_twin(target) || benchmark->targets_min > 1))
+		    (benchmark->targets_min > 1 ? !is_replaced(targets, i) : !is_of_pair(target)))
 			json_array_append_new(indices, json_integer((json_int_t)i));
 	}
 	return indices;
@@ -368,7 +430,7 @@ static void add_step_per_target(json_t *plan, const struct nova_plan_request *re
 	{
 		NOVA_AUTOJSON json_t *one = json_pack("[i]", (int)i);
 
-		if (!is_twin(target))
+		if (!is_of_pair(target))
 			add_steps_on(plan, request, benchmark, one);
 	}
 }
