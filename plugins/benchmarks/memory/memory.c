@@ -75,7 +75,7 @@ NOVA_WORKLOAD_PARAMETER(P_STREAM_CACHE, SIZE, "stream_cache", "8MiB",
                         "The cache that stream's arrays must not fit in; together they take twelve "
                         "times as much of the VM's memory",
                         .minimum = "1MiB", .maximum = "4GiB");
-NOVA_WORKLOAD_PARAMETER(P_STREAM_DURATION, DURATION, "stream_duration", "8s",
+NOVA_WORKLOAD_PARAMETER(P_STREAM_DURATION, DURATION, "stream_duration", "10s",
                         "How long the stream runs, in whole seconds; stress-ng tells no rate for "
                         "less than 5",
                         .minimum = "5s", .maximum = "1h");
@@ -111,7 +111,7 @@ static int create(const struct nova_host *host, const struct nova_lab *lab, nova
 	self->duration_ns = 2 * NOVA_WORKLOAD_SECOND_NS;
 	self->stream = 1;
 	self->cache_bytes = 8 << 20;
-	self->stream_ns = 8 * NOVA_WORKLOAD_SECOND_NS;
+	self->stream_ns = 10 * NOVA_WORKLOAD_SECOND_NS;
 	host->param_i64(run, "block", 0, &self->block_bytes);
 	host->param_i64(run, "duration", 0, &self->duration_ns);
 	host->param_i64(run, "stream", 0, &self->stream);

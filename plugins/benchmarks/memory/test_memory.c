@@ -93,7 +93,7 @@ static void runs_four_passes_and_the_stream(void **state)
 	        "sysbench memory --memory-block-size=1048576 --memory-total-size=1000000T "
 	        "--memory-scope=local --memory-oper=write --memory-access-mode=rnd --threads=2 "
 	        "--time=2 --events=0 run",
-	        "stress-ng --stream 2 --stream-l3-size 8192K -t 8s --metrics --yaml "
+	        "stress-ng --stream 2 --stream-l3-size 8192K -t 10s --metrics --yaml "
 	        "/proc/self/fd/1",
 	};
 
