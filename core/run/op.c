@@ -205,6 +205,7 @@ void nova_op_set_exec(struct op *op, const struct nova_exec *exec)
 void nova_op_set_migrate(struct op *op, const struct nova_migrate *migrate, const char *ticket)
 {
 	nova_struct_take(&op->migrate, sizeof(op->migrate), migrate);
+	op->migrate.struct_size = sizeof(op->migrate); /* nobody may have said how */
 	op->migrate.ticket = keep_text(op, ticket);
 }
 

@@ -96,7 +96,7 @@ PARAMETER(P_DOWNTIME, "downtime", DURATION, NULL,
           "The downtime to aim at; default: the hypervisor's", .minimum = "1ms", .maximum = "600s");
 PARAMETER(P_TIMEOUT, "timeout", DURATION, "600s", "Deadline of one migration or conversion",
           .minimum = "100ms", .maximum = "1d");
-PARAMETER(P_BEAT, "beat", DURATION, "100us",
+PARAMETER(P_BEAT, "beat", DURATION, "50us",
           "Distance of the guest's heartbeats, the resolution of the stun", .minimum = "10us",
           .maximum = "1s");
 PARAMETER(P_WINDOW, "window", DURATION, "3s",

@@ -236,6 +236,18 @@ static void dropped_heartbeats_make_no_stun(void **state)
 	assert_attempts(1, 0, 0);
 }
 
+static void a_guest_that_does_not_beat_is_said_to(void **state)
+{
+	(void)state;
+	MAKE("direction=there");
+	nova_testhost_set_beats(host,
+	                        &(struct nova_beats){.struct_size = sizeof(struct nova_beats)});
+	assert_int_equal(run(), NOVA_DONE);
+	assert_none("migration.stun.observed");
+	assert_true(nova_testhost_logged(host, "this guest sends no heartbeats"));
+	assert_attempts(1, 0, 0);
+}
+
 static void without_a_handover_the_longest_gap_is_the_stun(void **state)
 {
 	(void)state;
@@ -357,6 +369,7 @@ int main(void)
 	        TEST(a_vm_that_is_lost_by_a_failure_is_said_to_be),
 	        TEST(a_vm_that_does_not_become_ready_has_failed),
 	        TEST(dropped_heartbeats_make_no_stun),
+	        TEST(a_guest_that_does_not_beat_is_said_to),
 	        TEST(without_a_handover_the_longest_gap_is_the_stun),
 	        TEST(without_heartbeat_agent_and_ready_it_still_migrates),
 	        TEST(a_mode_that_the_targets_lack_is_refused_with_the_reason),

@@ -87,6 +87,7 @@ static int begin_window(struct trip *trip, struct nova_beats *ended)
 
 static int look_before(struct trip *trip)
 {
+	struct migration *self = trip->traveller->self;
 	struct nova_beats unused;
 	int status;
 
@@ -94,11 +95,18 @@ static int look_before(struct trip *trip)
 		return NOVA_DONE; /* there is nothing to look at */
 	status = look_at_work(trip);
 	if (status == NOVA_DONE)
-		status = let_pass(trip->traveller, trip->traveller->self->window_ns);
+		status = let_pass(trip->traveller, self->window_ns);
 	if (status == NOVA_DONE)
 		status = look_at_work(trip);
 	/* Last: the floor is over, and the next window begins with the migration. */
 	trip->observed = begin_window(trip, &trip->before) == NOVA_DONE && trip->before.count > 1;
+	if (self->beat && !trip->observed && !self->said_no_beat) {
+		say(self, NOVA_SAY_WARNING,
+		    "no migration.stun: this guest sends no heartbeats; novacore's appliance, "
+		    "booted "
+		    "directly, does");
+		self->said_no_beat = 1;
+	}
 	return status;
 }
 

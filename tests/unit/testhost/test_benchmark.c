@@ -483,7 +483,7 @@ static int migrates(void)
 	assert_true(fabs(result.f64 - 1.5) < 1e-9);
 	assert_int_equal(lab->wait(run, vm, NOVA_EVENT_MIGRATED, 0, &event), NOVA_DONE);
 	assert_int_equal(event.t_ns, i64(vm, NOVA_FIELD_RETURNED_NS));
-	assert_int_equal(lab->migrate(run, vm, 0, &how, 0), NOVA_DONE); /* and back */
+	assert_int_equal(lab->migrate(run, vm, 0, NULL, 0), NOVA_DONE); /* and back, as usual */
 	start = table->now_ns();
 	assert_int_equal(lab->net_create(run, 1, NOVA_NET_ISOLATED, 0, name), NOVA_DONE);
 	assert_true(strncmp(name, "novacore-", 9) == 0);
@@ -1281,7 +1281,6 @@ static int wrong_arguments(void)
 	exec.env = NULL;
 	exec.input_bytes = 1;
 	assert_int_equal(lab->exec(run, 0, &exec, 0), NOVA_E_INVALID);
-	assert_int_equal(lab->migrate(run, 1, 1, NULL, 0), NOVA_E_INVALID);
 	assert_int_equal(lab->migrate(run, 1, 1, &how, 0), NOVA_E_INVALID);
 	how.struct_size = sizeof(how);
 	assert_int_equal(lab->migrate(run, 1, 2, &how, 0), NOVA_E_INVALID);
@@ -1306,9 +1305,9 @@ static void complains_of_each_wrong_argument(void **state)
 {
 	(void)state;
 	assert_int_equal(once(wrong_arguments), NOVA_DONE);
-	assert_int_equal(nova_testhost_complaints(host), 35);
+	assert_int_equal(nova_testhost_complaints(host), 34);
 	assert_int_equal(nova_testhost_vms(host), 1);
-	assert_non_null(strstr(nova_testhost_complaint(host, 34), "is it a duration?"));
+	assert_non_null(strstr(nova_testhost_complaint(host, 33), "is it a duration?"));
 }
 
 static int asks_too_late(void)
