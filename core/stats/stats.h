@@ -200,7 +200,7 @@ double nova_stats_rank_autocorrelation(const double *y, size_t count);
  * after every point. Simulated (./dev bench changes prints the rates): they hold for normal noise
  * with autocorrelation up to 0.5, and without autocorrelation for noise of every shape that was
  * tried, spikes among them. They do not hold for noise that is both skewed or spiky and
- * autocorrelated (1 to 4 % instead of 1 %), nor beyond an autocorrelation of 0.5 (1 to 3 %). A
+ * autocorrelated (1 to 4 % instead of 1 %), nor beyond an autocorrelation of 0.5 (1 to 4 %). A
  * random walk is seldom reported; a steady trend is, as several changes. With more points the rates
  * grow slowly: see change_limit.c.
  */
