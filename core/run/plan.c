@@ -398,17 +398,31 @@ static int refuse_targets(const json_t *plan, const struct nova_manifest *benchm
 	                      benchmark->name, benchmark->targets_min, there);
 }
 
-/* Of a suite the rest is run, and the result says what was not. */
-static void leave_out(json_t *plan, const struct nova_manifest *benchmark)
+/* Of a suite the rest is run, and the result says what was not. Takes `why` and `fix`. */
+static void leave_out(json_t *plan, const char *benchmark, json_t *why, json_t *fix)
+{
+	json_array_append_new(json_object_get(plan, "skipped"),
+	                      json_pack("{sn ss sn sn so so}", "step", "benchmark", benchmark,
+	                                "metric", "target", "why", why, "fix", fix));
+}
+
+static void leave_out_for_targets(json_t *plan, const struct nova_manifest *benchmark)
 {
 	size_t there = json_array_size(json_object_get(plan, "targets"));
 
-	json_array_append_new(json_object_get(plan, "skipped"),
-	                      json_pack("{sn ss sn sn so ss}", "step", "benchmark", benchmark->name,
-	                                "metric", "target", "why",
-	                                json_sprintf("needs %u targets and there is %zu",
-	                                             benchmark->targets_min, there),
-	                                "fix", MORE_TARGETS));
+	leave_out(plan, benchmark->name,
+	          json_sprintf("needs %u targets and there is %zu", benchmark->targets_min, there),
+	          json_string(MORE_TARGETS));
+}
+
+/* A profile describes an environment, whatever is installed here; what somebody has written
+ * themselves must be there. */
+static bool is_left_out(const struct nova_plan_request *request, const char *name)
+{
+	const char *origin = nova_config_origin(request->config, "run.suite");
+
+	return !nova_registry_find(request->registry, NOVA_KIND_BENCHMARK, name, NULL) && origin &&
+	       !strncmp(origin, "profile ", 8);
 }
 
 static void add_one_step(json_t *plan, const struct nova_plan_request *request,
@@ -446,7 +460,7 @@ static int add_benchmark(json_t *plan, const struct nova_plan_request *request, 
 	if (lacks_targets(plan, benchmark)) {
 		if (request->benchmarks || !json_array_size(json_object_get(plan, "targets")))
 			return refuse_targets(plan, benchmark, error);
-		leave_out(plan, benchmark);
+		leave_out_for_targets(plan, benchmark);
 		return 0;
 	}
 	add_metrics(plan, benchmark);
@@ -467,9 +481,15 @@ static int add_suite(json_t *plan, const struct nova_plan_request *request,
 		code = add_benchmark(plan, request, request->benchmarks[i], error);
 	if (request->benchmarks)
 		return code;
-	for (size_t i = 0; !code && i < count; i++)
-		code = add_benchmark(plan, request,
-		                     nova_config_text(request->config, "run.suite", i), error);
+	for (size_t i = 0; !code && i < count; i++) {
+		const char *name = nova_config_text(request->config, "run.suite", i);
+
+		if (is_left_out(request, name))
+			leave_out(plan, name, json_string("this benchmark is not installed"),
+			          json_sprintf("install novacore-plugin-benchmark-%s", name));
+		else
+			code = add_benchmark(plan, request, name, error);
+	}
 	if (code)
 		return nova_error_prefix(error, "profile %s, run.suite", request->profile);
 	if (!count)
