@@ -105,10 +105,11 @@ static json_t *join_targets(json_t *plan, const struct nova_ab_request *request)
 	const json_t *others = json_object_get(request->b, "targets");
 	const json_t *used = json_object_get(only_step(request->b), "targets"), *index;
 	size_t count = json_array_size(all), i;
-	json_t *indices = json_array();
+	json_t *indices;
 
 	if (json_equal(all, others))
 		return json_deep_copy(used);
+	indices = json_array();
 	json_array_foreach(others, i, target) json_array_append_new(all, json_deep_copy(target));
 	json_array_foreach(all, i, target)
 	{

@@ -110,14 +110,24 @@ check b.json 'all(s["state"] == "done" for s in r["steps"])'
 expect 2 "$novacore" --profile dev "${sim[@]}" --pair remote
 says '--pair takes "local"'
 
-note "killed while it migrates to a twin: nothing is left"
-for nap in 0.3 0.6 0.9; do
-  "$novacore" --profile dev --plugin sim --set hypervisor.sim.clock=real --set hypervisor.sim.migrate=constant:2s \
-    --benchmark two --pair local >out 2>err </dev/null &
-  parent=$!
-  sleep $nap
-  kill -9 $parent
-  wait $parent 2>/dev/null || true
+note "killed while it migrates to a twin: it is looked for on both, and nothing is left"
+"$novacore" --profile dev --plugin sim --set hypervisor.sim.clock=real --set hypervisor.sim.migrate=constant:60s \
+  --benchmark two --pair local >out 2>err </dev/null &
+parent=$!
+moving() {
+  python3 - "$(find "$scratch/home" -name novacore.db)" <<'PYTHON'
+import json, sqlite3, sys
+rows = sqlite3.connect(sys.argv[1]).execute("SELECT target FROM journal WHERE gone_utc_ns IS NULL").fetchall()
+sys.exit(not any("also" in json.loads(row[0]) for row in rows))
+PYTHON
+}
+for ((tenths = 0; tenths < 300; tenths++)); do
+  moving && break
+  sleep 0.1
 done
+kill -9 $parent
+wait $parent 2>/dev/null || true
+moving || fail "it was not killed in a migration"
 expect 0 "$novacore" clean
+says "left on local-twin"
 nothing_left

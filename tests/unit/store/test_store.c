@@ -493,6 +493,103 @@ static void facts_outlive_the_handle(void **state)
 	assert_null(nova_store_fact_get(fixture->store, "trial"));
 }
 
+static int see_evidence(void *context, const struct nova_sample_record *sample)
+{
+	char *seen = context;
+
+	snprintf(seen + strlen(seen), 64 - strlen(seen), "%u:%s ", sample->status,
+	         sample->why ? sample->why : "-");
+	return 0;
+}
+
+static int see_order(void *context, const struct nova_replicate *replicate, const char *state,
+                     const uint32_t counts[4], const char *why)
+{
+	(void)state;
+	(void)counts;
+	(void)why;
+	*(uint32_t *)context = *(uint32_t *)context * 10 + replicate->order;
+	return 0;
+}
+
+static int see_step_end(void *context, const struct nova_step_record *step)
+{
+	assert_string_equal(step->stopped, "precision");
+	assert_int_equal(step->estimate_ns, 1500);
+	++*(int *)context;
+	return 0;
+}
+
+/* Why a sample failed, in which order replicates ran, what ended the step. */
+static void keeps_evidence_order_and_end_of_a_step(void **state)
+{
+	struct fixture *fixture = *state;
+	struct nova_step_record step = {.hash = "h",
+	                                .benchmark = "cpu",
+	                                .state = "done",
+	                                .stopped = "precision",
+	                                .estimate_ns = 1500};
+	struct nova_replicate vm = {0, 0, NOVA_SIDE_VM, 1, 2},
+	                      native = {0, 0, NOVA_SIDE_NATIVE, 1, 1};
+	struct nova_sample_record good, bad;
+	char seen[64] = "";
+	uint32_t order = 0;
+	int steps = 0;
+
+	put_run(fixture, RUN_A, 1);
+	assert_done(fixture, nova_store_step_put(fixture->store, RUN_A, &step, &fixture->error));
+	assert_done(fixture, nova_store_replicate_begin(fixture->store, RUN_A, &native, NULL));
+	assert_done(fixture, nova_store_replicate_begin(fixture->store, RUN_A, &vm, NULL));
+	good = some_sample(vm, "m", 0, 1);
+	bad = some_sample(vm, "m", 1, 0);
+	good.why = "of no use";
+	bad.status = NOVA_SAMPLE_FAILED;
+	bad.why = "cut off:\n{";
+	assert_done(fixture, nova_store_sample_put(fixture->store, RUN_A, &good, NULL));
+	assert_done(fixture, nova_store_sample_put(fixture->store, RUN_A, &bad, NULL));
+	fixture_reopen(fixture);
+	assert_done(fixture, nova_store_sample_each(fixture->store, RUN_A, 0, true, see_evidence,
+	                                            seen, NULL));
+	assert_string_equal(seen, "1:- 2:cut off:\n{ ");
+	assert_done(fixture,
+	            nova_store_replicate_each(fixture->store, RUN_A, 0, see_order, &order, NULL));
+	assert_int_equal(order, 21);
+	assert_done(fixture,
+	            nova_store_step_each(fixture->store, RUN_A, see_step_end, &steps, NULL));
+	assert_int_equal(steps, 1);
+	snprintf(step.stopped, sizeof(step.stopped), "boredom");
+	assert_true(nova_store_step_put(fixture->store, RUN_A, &step, NULL) < 0);
+}
+
+static int see_target(void *context, const struct nova_journal_record *record)
+{
+	char *text = json_dumps(record->target, JSON_COMPACT);
+
+	snprintf(context, 64, "%s", text);
+	free(text);
+	return 0;
+}
+
+static void journal_follows_a_vm_to_another_target(void **state)
+{
+	struct fixture *fixture = *state;
+	struct nova_journal_record record = {.run = RUN_A, .kind = "vm", .name = "novacore-x-0"};
+	NOVA_AUTOJSON json_t *here = json_pack("{ss}", "plugin", "a");
+	NOVA_AUTOJSON json_t *there = json_pack("{ss}", "plugin", "b");
+	char seen[64] = "";
+
+	put_run(fixture, RUN_A, 1);
+	record.target = here;
+	assert_done(fixture, nova_store_journal_intend(fixture->store, &record, NULL));
+	assert_done(fixture,
+	            nova_store_journal_target(fixture->store, "novacore-x-0", there, NULL));
+	fixture_reopen(fixture);
+	assert_done(fixture, nova_store_journal_each(fixture->store, NULL, see_target, seen, NULL));
+	assert_string_equal(seen, "{\"plugin\":\"b\"}");
+	assert_int_equal(nova_store_journal_target(fixture->store, "other", there, NULL),
+	                 NOVA_E_NOT_FOUND);
+}
+
 int main(void)
 {
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -512,7 +609,9 @@ int main(void)
 	        FRESH(timeout_never_carries_a_value),
 	        FRESH(resume_supersedes_only_unfinished_attempts),
 	        FRESH(refuses_same_attempt_twice),
+	        FRESH(keeps_evidence_order_and_end_of_a_step),
 	        FRESH(journal_numbers_and_forgets_only_what_is_gone),
+	        FRESH(journal_follows_a_vm_to_another_target),
 	        FRESH(deletes_run_with_its_samples_but_keeps_audit),
 	        FRESH(rollback_undoes_and_commit_keeps),
 	        FRESH(rollback_forgets_a_run_that_it_undid),
