@@ -183,6 +183,9 @@ static int stage_tree(const struct site *site, const char *root, struct nova_err
 	NOVA_AUTOFREE char *init = nova_format("%s/novacore/init", root);
 	if (failed == 0)
 		failed = copy_file(site->build->inputs->init, init, 0755, error);
+	NOVA_AUTOFREE char *probe = nova_format("%s/novacore/bin/novacore-probe", root);
+	if (failed == 0)
+		failed = copy_file(site->build->inputs->probe, probe, 0755, error);
 	return failed != 0 ? failed : stage_applets(site, root, merged, error);
 }
 

@@ -93,7 +93,8 @@ static void check_kernel(const struct nova_guest_options *options, json_t *findi
 static void check_init(const struct nova_guest_options *options, json_t *findings)
 {
 	struct nova_error error = {0};
-	NOVA_AUTOFREE char *path = guest_init_path(options, &error);
+	NOVA_AUTOFREE char *path =
+	        guest_program_path(options != NULL ? options->init : NULL, "init", &error);
 
 	add(findings, "guest init", path != NULL, path != NULL ? path : error.text);
 }

@@ -13,16 +13,15 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-char *guest_init_path(const struct nova_guest_options *options, struct nova_error *error)
+char *guest_program_path(const char *given, const char *name, struct nova_error *error)
 {
-	static const char *const places[] = {"lib/novacore/guest/init",
-	                                     "../lib/novacore/guest/init"};
+	static const char *const places[] = {"lib/novacore/guest", "../lib/novacore/guest"};
 	char self[PATH_MAX];
 
-	if (options != NULL && options->init != NULL) {
-		if (access(options->init, R_OK) == 0)
-			return nova_strdup(options->init);
-		nova_error_errno(error, "cannot read the guest's init %s", options->init);
+	if (given != NULL) {
+		if (access(given, R_OK) == 0)
+			return nova_strdup(given);
+		nova_error_errno(error, "cannot read the guest's %s %s", name, given);
 		return NULL;
 	}
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -31,15 +30,15 @@ char *guest_init_path(const struct nova_guest_options *options, struct nova_erro
 	if (slash != NULL)
 		*slash = '\0';
 	for (size_t i = 0; i < NOVA_COUNT(places); i++) {
-		char *path = nova_format("%s/%s", self, places[i]);
+		char *path = nova_format("%s/%s/%s", self, places[i], name);
 		if (access(path, R_OK) == 0)
 			return path;
 		free(path);
 	}
 	nova_error_set(error, NOVA_E_UNAVAILABLE,
-	               "the guest's init is not where it belongs, %s/lib/novacore/guest/init; "
-	               "install novacore again, or build the target novacore-init",
-	               self);
+	               "the guest's %s is not where it belongs, %s/lib/novacore/guest/%s; "
+	               "install novacore again, or build the target novacore-%s",
+	               name, self, name, name);
 	return NULL;
 }
 
@@ -86,15 +85,17 @@ static json_t *describe(const struct guest_inputs *inputs, json_t *packages,
 	NOVA_AUTOJSON json_t *modules =
 	        kernel != NULL ? describe_modules(&inputs->modules, error) : NULL;
 	NOVA_AUTOJSON json_t *init = json_object();
+	NOVA_AUTOJSON json_t *probe = json_object();
 	struct utsname machine;
 
-	if (modules == NULL || add_digest(init, "sha256", inputs->init, error) != 0)
+	if (modules == NULL || add_digest(init, "sha256", inputs->init, error) != 0 ||
+	    add_digest(probe, "sha256", inputs->probe, error) != 0)
 		return NULL;
 	uname(&machine);
-	return json_pack("{s:i, s:s, s:I, s:O, s:O, s:O, s:O}", "recipe", GUEST_RECIPE,
+	return json_pack("{s:i, s:s, s:I, s:O, s:O, s:O, s:O, s:O}", "recipe", GUEST_RECIPE,
 	                 "architecture", machine.machine, "disk_bytes",
 	                 (json_int_t)GUEST_DISK_BYTES, "packages", packages, "kernel", kernel,
-	                 "modules", modules, "init", init);
+	                 "modules", modules, "init", init, "probe", probe);
 }
 
 int guest_inputs_collect(const struct nova_guest_options *options, struct guest_inputs *inputs,
@@ -109,7 +110,10 @@ int guest_inputs_collect(const struct nova_guest_options *options, struct guest_
 	if (listing == NULL)
 		return error->code;
 	int failed = guest_packages_closure(listing, guest_packages, &packages, error);
-	if (failed == 0 && (inputs->init = guest_init_path(options, error)) == NULL)
+	if (failed == 0 && (inputs->init = guest_program_path(
+	                            options != NULL ? options->init : NULL, "init", error)) == NULL)
+		failed = error->code;
+	if (failed == 0 && (inputs->probe = guest_program_path(NULL, "probe", error)) == NULL)
 		failed = error->code;
 	if (failed == 0)
 		failed = guest_kernel_choose("", options != NULL ? options->kernel : NULL,
@@ -131,6 +135,7 @@ void guest_inputs_free(struct guest_inputs *inputs)
 {
 	json_decref(inputs->json);
 	free(inputs->init);
+	free(inputs->probe);
 	guest_kernel_free(&inputs->kernel);
 	guest_modules_free(&inputs->modules);
 	*inputs = (struct guest_inputs){0};

@@ -59,16 +59,17 @@ char *guest_modules_name(const char *path);
 struct guest_inputs {
 	char id[65];
 	json_t *json;
-	char *init; /* path of our init */
+	char *init, *probe; /* paths of our own programs */
 	struct guest_kernel kernel;
 	struct guest_modules modules;
 };
 int guest_inputs_collect(const struct nova_guest_options *options, struct guest_inputs *inputs,
                          struct nova_error *error);
 void guest_inputs_free(struct guest_inputs *inputs);
-/* Where our init is: what the options say, else beside the running program. Heap; NULL: not there.
+/* Where our program of that name is: `given`, else beside the running program. Heap; NULL: not
+ * there.
  */
-char *guest_init_path(const struct nova_guest_options *options, struct nova_error *error);
+char *guest_program_path(const char *given, const char *name, struct nova_error *error);
 
 /* --- archive.c: an initramfs ("newc" cpio, see initramfs-buffer-format in the kernel's documents)
  * --- */
