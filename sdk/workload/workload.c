@@ -71,7 +71,7 @@ static int check_installed(struct nova_workload *work)
 	static const struct nova_workload_program taskset = {"taskset", "util-linux"};
 	const struct nova_workload_program *program = work->kind->programs;
 
-	while (program->name && is_installed(program->name))
+	while (program->name && (!program->package || is_installed(program->name)))
 		program++;
 	if (!program->name) {
 		if (!work->cpus[0] || is_installed(taskset.name))
@@ -223,26 +223,39 @@ static void look_where(struct nova_workload *work)
 	                       "another machine than theirs, and no overhead follows from them");
 }
 
-static int start_vm(struct nova_workload *work, const char **what)
+static int start_vms(struct nova_workload *work, const char **what)
 {
 	const char *knobs[2];
 	struct nova_shape shape = {.struct_size = sizeof(shape),
 	                           .vcpus = work->threads,
 	                           .memory_bytes = work->memory_bytes,
 	                           .place = work->place};
-	int status;
+	int status = NOVA_DONE;
+	char name[64];
+
+	const char *networks[2] = {name, NULL};
+	nova_vm *const vms[2] = {&work->vm, &work->peer};
+	int count = work->kind->pair ? 2 : 1;
 
 	shape.knobs = knobs_of(work, knobs);
-	*what = "created";
-	status = work->lab->vm_create(work->run, 0, &shape, 0, &work->vm);
-	if (status != NOVA_DONE)
-		return status;
-	*what = "started";
-	status = work->lab->vm_power(work->run, work->vm, NOVA_POWER_START, 0);
-	if (status != NOVA_DONE)
-		return status;
-	*what = "ready";
-	return work->lab->wait(work->run, work->vm, NOVA_EVENT_READY, 0, NULL);
+	if (work->kind->pair) {
+		*what = "joined by a network";
+		status = work->lab->net_create(work->run, 0, NOVA_NET_ISOLATED, 0, name);
+		shape.networks = networks;
+	}
+	for (int i = 0; i < count && status == NOVA_DONE; i++) {
+		*what = "created";
+		status = work->lab->vm_create(work->run, 0, &shape, 0, vms[i]);
+	}
+	for (int i = 0; i < count && status == NOVA_DONE; i++) {
+		*what = "started";
+		status = work->lab->vm_power(work->run, *vms[i], NOVA_POWER_START, 0);
+	}
+	for (int i = 0; i < count && status == NOVA_DONE; i++) {
+		*what = "ready";
+		status = work->lab->wait(work->run, *vms[i], NOVA_EVENT_READY, 0, NULL);
+	}
+	return status;
 }
 
 static void forget_output(struct nova_workload *work)
@@ -309,6 +322,10 @@ static void judge_end(struct nova_workload *work, const char *program, char reas
 	known = known->name ? known : work->kind->programs; /* a shell runs the first */
 	if (signal)
 		snprintf(reason, 512, "%s was ended by signal %lld", program, (long long)signal);
+	else if (ended == NOT_FOUND && !known->package)
+		snprintf(reason, 512,
+		         "%s is not there (exit status 127); novacore's own appliance has it",
+		         known->name);
 	else if (ended == NOT_FOUND)
 		snprintf(reason, 512,
 		         "%s is not there (exit status 127); install the package %s in the image",
@@ -381,6 +398,18 @@ int nova_workload_run(struct nova_workload *work, const char *const *argv, int64
 	return status;
 }
 
+int nova_workload_run_peer(struct nova_workload *work, const char *const *argv, int64_t duration_ns,
+                           const struct nova_metric *const *metrics)
+{
+	nova_vm vm = work->vm;
+	int status;
+
+	work->vm = work->peer;
+	status = nova_workload_run(work, argv, duration_ns, metrics);
+	work->vm = vm;
+	return status;
+}
+
 /* --- begin and end ------------------------------------------------------------------------ */
 
 /* What the guest's kernel counts. No answer is no failure: not every guest is Linux. */
@@ -408,10 +437,10 @@ int nova_workload_begin(struct nova_workload *work, uint32_t side)
 
 	forget_output(work);
 	work->side = side;
-	work->vm = 0;
+	work->vm = work->peer = 0;
 	work->outcome = NOVA_SAMPLE_OK;
 	work->stop = NOVA_DONE;
-	work->status = side == NOVA_SIDE_NATIVE ? check_installed(work) : start_vm(work, &what);
+	work->status = side == NOVA_SIDE_NATIVE ? check_installed(work) : start_vms(work, &what);
 	if (ends_the_run(work->status) || (side == NOVA_SIDE_NATIVE && work->status)) {
 		work->stop = work->status;
 	} else if (work->status != NOVA_DONE) {

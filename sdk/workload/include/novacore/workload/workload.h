@@ -72,8 +72,10 @@ extern "C" {
 	                                               __VA_ARGS__}
 
 struct nova_workload_program {
-	const char *name;    /* as in argv[0] */
-	const char *package; /* Debian's, for advice */
+	const char *name; /* as in argv[0] */
+	/* Debian's, for advice; NULL: one of novacore's own, which its appliance has; on this host
+	 * the benchmark says where it is */
+	const char *package;
 };
 
 /* What a benchmark is. Must live for ever. Metrics that are NULL are not sampled. */
@@ -86,6 +88,9 @@ struct nova_workload_kind {
 	const struct nova_metric *celsius;   /* 1: the hottest sensor of the CPU, likewise */
 	const struct nova_metric *steal; /* 1: share of CPU time that went to others meanwhile */
 	const struct nova_metric *guest_steal; /* the same as a VM's own kernel counts it */
+	/* 1: a replicate has two VMs alike, joined by an isolated network of its own
+	 * (NOVA_CAN_NETWORK) */
+	uint32_t pair;
 };
 
 /* A duration in seconds, rounded up, at least 1: what programs take. */
@@ -112,6 +117,7 @@ struct nova_workload {
 	char cpus[1024];    /* host CPUs to pin to, "0,1"; "": none */
 	uint32_t side;      /* NOVA_SIDE_*, of the replicate */
 	nova_vm vm;         /* 0 on this host */
+	nova_vm peer;       /* of a pair the other one, else 0 */
 	const char *output; /* of the last program: standard output, NUL-terminated, never NULL */
 	uint64_t output_bytes; /* valid until the next call with this struct */
 	/* --- */
@@ -160,6 +166,10 @@ int nova_workload_begin(struct nova_workload *work, uint32_t side);
  */
 int nova_workload_run(struct nova_workload *work, const char *const *argv, int64_t duration_ns,
                       const struct nova_metric *const *metrics);
+
+/* The same in the other VM of a pair. */
+int nova_workload_run_peer(struct nova_workload *work, const char *const *argv, int64_t duration_ns,
+                           const struct nova_metric *const *metrics);
 
 /* A figure of the replicate, in the metric's base unit; what is not finite is a failed sample. */
 void nova_workload_put(struct nova_workload *work, const struct nova_metric *metric, double value);
