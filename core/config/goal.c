@@ -41,6 +41,8 @@ static const struct {
         {"storage.write.seq.rate.overhead", 0.02, 0.05},
         {"storage.read.rand.iops.overhead", 0.02, 0.05},
         {"storage.write.rand.iops.overhead", 0.02, 0.05},
+        {"network.tcp.send.rate.overhead", 0.03, 0.05},
+        {"network.tcp.receive.rate.overhead", 0.03, 0.05},
 };
 
 static void goal_clear(struct goal *goal)
