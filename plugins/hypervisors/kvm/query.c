@@ -37,14 +37,16 @@ static bool process_time(pid_t pid, int64_t *ns)
 	return true;
 }
 
-static int64_t resident(pid_t pid)
+/* "KEY: NUMBER kB" in a file of the QEMU process, in bytes; 0: not to be had. */
+static int64_t process_bytes(pid_t pid, const char *name, const char *key)
 {
 	char path[64], line[256];
 	long long kib = 0;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	FILE *file = pid > 0 ? fopen(path, "re") : NULL;
 	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "VmRSS: %lld", &kib) == 1)
+		if (strncmp(line, key, strlen(key)) == 0 &&
+		    sscanf(line + strlen(key), ": %lld kB", &kib) == 1)
 			break;
 	if (file)
 		fclose(file);
@@ -78,8 +80,10 @@ static bool is_sum(const char *name, size_t i)
 }
 
 static void put_record(struct kvm *self, nova_op op, virDomainStatsRecordPtr record, int64_t cpu,
-                       int64_t rss)
+                       pid_t pid)
 {
+	int64_t rss = process_bytes(pid, "status", "VmRSS");
+	int64_t pss = process_bytes(pid, "smaps_rollup", "Pss");
 	int64_t totals[SUMS], given;
 	bool seen[SUMS] = {false};
 	unsigned long long number;
@@ -108,6 +112,8 @@ static void put_record(struct kvm *self, nova_op op, virDomainStatsRecordPtr rec
 		rss = (int64_t)number * 1024;
 	if (rss)
 		self->host->put_i64(op, NOVA_FIELD_RESIDENT_BYTES, rss);
+	if (pss)
+		self->host->put_i64(op, NOVA_FIELD_PROPORTIONAL_BYTES, pss);
 }
 
 /*
@@ -128,7 +134,7 @@ static int put_stats(struct kvm *self, nova_op op, virDomainPtr domain)
 	if (count < 0)
 		return kvm_fail(self, op, "get the statistics of VM", virDomainGetName(domain));
 	if (count > 0)
-		put_record(self, op, records[0], cpu, resident(pid));
+		put_record(self, op, records[0], cpu, pid);
 	virDomainStatsRecordListFree(records);
 	return NOVA_DONE;
 }
