@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const programs_names[] = {"sysbench", "stress-ng", "fio", "taskset", "tool"};
+static const char *const programs_names[] = {"sysbench", "stress-ng", "fio",
+                                             "iperf3",   "taskset",   "tool"};
 static char programs_folder[64];
 
 /* The `i`th program's path, in one buffer. */
