@@ -43,7 +43,8 @@ enum nova_common_option {
 int nova_common_option(int option, char **argv, const struct option *options, const char *help);
 /* Prints "novacore: <text>" to stderr and returns the exit code for the error. */
 int nova_complain(const struct nova_error *error);
-/* stdout, or the file that appears under `path` only when nova_output_close succeeds. */
+/* stdout, or the file that appears under `path` only when nova_output_close succeeds; a device or
+ * pipe that is there is written to as it is. */
 FILE *nova_output_open(const char *path, struct nova_error *error);
 int nova_output_close(FILE *file, const char *path, struct nova_error *error);
 /* Closes it without letting it appear. */
@@ -83,6 +84,11 @@ int nova_command_results(int argc, char **argv);
 int nova_command_plan_samples(int argc, char **argv);
 int nova_command_report(int argc, char **argv);
 int nova_command_analyze(int argc, char **argv);
+int nova_command_baseline(int argc, char **argv);
+int nova_command_compare(int argc, char **argv);
+int nova_command_history(int argc, char **argv);
+int nova_command_rank(int argc, char **argv);
+int nova_command_ack(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);
 int nova_command_complete(int argc, char **argv);

@@ -79,6 +79,8 @@ static void put_doc(const char *doc)
 	}
 }
 
+static size_t offered; /* candidates so far */
+
 /* `end` is put after the candidate: "=" where a value has to follow. */
 static void offer(const struct completion *completion, const char *text, const char *end,
                   const char *doc)
@@ -89,6 +91,7 @@ static void offer(const struct completion *completion, const char *text, const c
 	 */
 	if (strpbrk(text, " \t\n'\"`$\\;&|<>()*?!#~{}[]") || nova_text_is_dirty(text))
 		return;
+	offered++;
 	printf("%.*s%s%s", completion->kept_length, completion->kept, text, end);
 	if (doc && *doc)
 		put_doc(doc);
@@ -341,10 +344,85 @@ static void offer_runs(const struct completion *completion)
 	}
 }
 
+/* Files stand alone: a shell adds their names by itself, to nothing else. */
+static void offer_files_else(const struct completion *completion)
+{
+	if (!offered)
+		offer_files(completion);
+}
+
 static void offer_runs_and_files(const struct completion *completion)
 {
 	offer_runs(completion);
-	offer_files(completion);
+	offer_files_else(completion);
+}
+
+static void offer_baselines(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"baseline", "list", "--format", "json", NULL});
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "baselines"), i, one)
+	{
+		NOVA_AUTOFREE char *doc = nova_format("baseline of %s, where %.12s",
+		                                      text_of(one, "made"), text_of(one, "where"));
+
+		offer(completion, text_of(one, "name"), "", doc);
+	}
+}
+
+static void offer_compared(const struct completion *completion)
+{
+	offer_baselines(completion);
+	offer_runs(completion);
+	offer_files_else(completion);
+}
+
+static void offer_metrics(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"plugin", "list", "--json", NULL});
+	json_t *plugin, *metric;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(all, "plugins"), i, plugin)
+	{
+		json_array_foreach(json_object_get(plugin, "metrics"), j, metric)
+		        offer(completion, text_of(metric, "name"), "", text_of(metric, "doc"));
+	}
+}
+
+static void offer_wheres(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"baseline", "list", "--format", "json", NULL});
+	json_t *one;
+	size_t i;
+
+	if (!strcmp(completion->command, "history")) {
+		offer(completion, "this", "", "this host");
+		return;
+	}
+	json_array_foreach(json_object_get(all, "baselines"), i, one)
+	        offer(completion, text_of(one, "where"), "", text_of(one, "name"));
+}
+
+static void offer_sides(const struct completion *completion)
+{
+	offer_choices(completion, "vm|native|a|b");
+}
+
+static void offer_acknowledged(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"ack", "--list", "--format", "json", NULL});
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "acknowledgements"), i, one)
+	        offer(completion, text_of(one, "id"), "", text_of(one, "why"));
 }
 
 static void offer_guests(const struct completion *completion)
@@ -403,12 +481,17 @@ static void offer_workloads(const struct completion *completion)
 	                     "latency-sensitive");
 }
 
-static void offer_goal(const struct completion *completion)
+static void offer_fail_on(const struct completion *completion)
 {
-	if (!strcmp(completion->command, "ab"))
+	struct completion last = in_list(completion);
+
+	if (!strcmp(completion->command, "ab")) {
 		offer(completion, "worse", "", "exit 1 if B is worse than A");
-	else
-		offer(completion, "goal", "", "exit 1 if a goal was missed");
+		return;
+	}
+	if (strcmp(completion->command, "compare") != 0)
+		offer(&last, "goal", "", "exit 1 if a goal was missed");
+	offer(&last, "regression", "", "exit 1 if something got worse");
 }
 
 static void offer_wrappers(const struct completion *completion)
@@ -436,8 +519,10 @@ static const struct {
               {"a", offer_settings},           {"b", offer_settings},
               {"kind", offer_kinds},           {"format", offer_formats},
               {"resume", offer_runs},          {"workload", offer_workloads},
-              {"fail-on", offer_goal},         {"worker-wrapper", offer_wrappers},
-              {"only", offer_checks}};
+              {"fail-on", offer_fail_on},      {"worker-wrapper", offer_wrappers},
+              {"only", offer_checks},          {"metric", offer_metrics},
+              {"name", offer_baselines},       {"where", offer_wheres},
+              {"side", offer_sides},           {"remove", offer_acknowledged}};
 
 #define MANY SIZE_MAX
 
@@ -464,8 +549,16 @@ static const struct {
         {"config", "keys", offer_keys, 0, MANY},
         {"config", "check", offer_files, 0, 0},
         {"guest", "info", offer_guests, 0, 0},
-        {"report", NULL, offer_runs_and_files, 0, 0}, /* has no actions */
-        {"analyze", NULL, offer_files, 0, 0},         /* neither */
+        {"baseline", "set", offer_runs, 0, MANY},
+        {"baseline", "show", offer_baselines, 0, 0},
+        {"baseline", "delete", offer_baselines, 0, 0},
+        /* these have no actions: their first word is one of what is offered */
+        {"report", NULL, offer_runs_and_files, 0, 0},
+        {"analyze", NULL, offer_files, 0, 0},
+        {"compare", NULL, offer_compared, 0, 1},
+        {"history", NULL, offer_metrics, 0, 0},
+        {"rank", NULL, offer_metrics, 0, 0},
+        {"rank", NULL, offer_runs, 1, MANY},
 };
 
 /* The line "  --NAME …" of the help; NULL if there is none. */
@@ -601,20 +694,21 @@ static bool each_action(const struct completion *completion, const char *action)
 
 static void offer_argument(const struct completion *completion, size_t before)
 {
-	bool offered = false;
+	bool known = false;
 
 	for (size_t i = 0; i < NOVA_COUNT(arguments); i++) {
 		const char *action = arguments[i].action;
+		/* Without actions, what was taken for one is the first argument. */
+		size_t at = action ? before : before + (completion->action != NULL);
 
 		if (strcmp(arguments[i].command, completion->command) != 0 ||
-		    (action && completion->action ? strcmp(action, completion->action) != 0
-		                                  : action != completion->action) ||
-		    before < arguments[i].first || before > arguments[i].last)
+		    (action && (!completion->action || strcmp(action, completion->action) != 0)) ||
+		    at < arguments[i].first || at > arguments[i].last)
 			continue;
 		arguments[i].offer(completion);
-		offered = true;
+		known = true;
 	}
-	if (!completion->action && !offered)
+	if (!completion->action && !known)
 		each_action(completion, NULL);
 }
 

@@ -46,7 +46,10 @@ static const char help[] =
         "  --resume ID           finish an interrupted run (\"last\", or the beginning of its id)\n"
         "  --format FORMAT       table (default), json, csv, junit, html, markdown\n"
         "  --output FILE         instead of standard output\n"
-        "  --fail-on goal        exit 1 if a goal was missed\n"
+        "  --fail-on WHAT        exit 1 if a goal was missed (goal), if something got worse than "
+        "the\n"
+        "                        baseline and is not acknowledged (regression), or either\n"
+        "                        (goal,regression)\n"
         "  --worker-wrapper COMMAND\n"
         "                        run the workers under it (gdb --args, valgrind, strace -f -o "
         "F),\n"
@@ -56,9 +59,9 @@ static const char help[] =
         "  --trace FILE          add each call, with what came of it, to FILE as JSON "
         "lines\n" NOVA_COMMON_HELP "\n"
         "Ctrl-C stops cleanly: VMs are deleted, results are kept, the run can be resumed.\n"
-        "Exit codes: 0 fine, 1 a goal missed (--fail-on), 2 wrong usage or configuration, 3 host "
-        "or\n"
-        "hypervisor cannot do it, 4 a step failed or was lost, 5 refused for safety, 130 "
+        "Exit codes: 0 fine, 1 a goal missed or a regression (--fail-on), 2 wrong usage or "
+        "configuration, 3\n"
+        "host or hypervisor cannot do it, 4 a step failed or was lost, 5 refused for safety, 130\n"
         "interrupted.\n";
 
 enum {
@@ -118,7 +121,7 @@ struct command {
 	const char *worker_wrapper, *trace;
 	char **wrapper; /* its words */
 	uint64_t seed;
-	bool dry_run, fail_on_goal, quiet, verbose;
+	bool dry_run, fail_on_goal, fail_on_regression, quiet, verbose;
 	struct nova_settings loaded;
 	struct nova_store *store;
 };
@@ -147,6 +150,22 @@ static int parse_seed(const char *text, uint64_t *seed)
 	*seed = strtoull(text, &end, 10);
 	if (errno || *end || !*text || strchr(text, '-') || *seed > INT64_MAX)
 		return usage("--seed wants a whole number from 0 to 9223372036854775807");
+	return -1;
+}
+
+static int parse_fail_on(struct command *command, const char *text)
+{
+	NOVA_AUTOFREE char *copy = nova_strdup(text);
+	char *rest = copy, *word;
+
+	while ((word = strsep(&rest, ","))) {
+		if (!strcmp(word, "goal"))
+			command->fail_on_goal = true;
+		else if (!strcmp(word, "regression"))
+			command->fail_on_regression = true;
+		else
+			return usage("--fail-on takes goal, regression, or goal,regression");
+	}
 	return -1;
 }
 
@@ -179,13 +198,7 @@ static int take_option(struct command *command, int option)
 	case OPTION_OUTPUT: command->output = optarg; return -1;
 	case OPTION_WORKER_WRAPPER: command->worker_wrapper = optarg; return -1;
 	case OPTION_TRACE: command->trace = optarg; return -1;
-	case OPTION_FAIL_ON:
-		if (strcmp(optarg, "goal"))
-			return usage("--fail-on takes \"goal\" (regressions need baselines, which "
-			             "are not "
-			             "implemented)");
-		command->fail_on_goal = true;
-		return -1;
+	case OPTION_FAIL_ON: return parse_fail_on(command, optarg);
 	default: return -2;
 	}
 }
@@ -361,12 +374,7 @@ static int place_plugin(struct command *command, struct nova_error *error)
 
 static int open_store(struct command *command, struct nova_error *error)
 {
-	const struct nova_config *config = command->loaded.config;
-	const char *path = nova_config_has(config, "store.path")
-	                           ? nova_config_text(config, "store.path", 0)
-	                           : NULL;
-
-	return nova_store_open(path, &command->store, error);
+	return nova_settings_store(&command->loaded, &command->store, error);
 }
 
 static int make_plan(struct command *command, json_t **plan, struct nova_error *error)
@@ -425,35 +433,45 @@ static bool is_missed(const json_t *judged)
 	return !strcmp(nova_json_text(judged, "verdict"), "needs optimization");
 }
 
-static bool goal_missed(const json_t *result)
+/* What --fail-on looks for. */
+struct found {
+	bool missed, regressed;
+	bool judged; /* a baseline was there to judge by */
+};
+
+static struct found look_for(const json_t *result)
 {
 	json_t *steps = json_object_get(result, "steps"), *step, *metric;
+	struct found found = {0};
 	size_t i, j;
 
 	json_array_foreach(steps, i, step)
 	{
 		json_array_foreach(json_object_get(step, "metrics"), j, metric)
 		{
-			if (is_missed(metric))
-				return true;
+			const json_t *baseline = json_object_get(metric, "baseline");
+			bool known = json_is_object(json_object_get(baseline, "acknowledged"));
+
+			found.judged |= json_is_object(baseline);
+			found.missed |= is_missed(metric);
+			found.regressed |=
+			        !known && !strcmp(nova_json_text(baseline, "verdict"), "regressed");
 		}
-		json_array_foreach(json_object_get(step, "comparisons"), j, metric)
-		{
-			if (is_missed(metric))
-				return true;
-		}
+		json_array_foreach(json_object_get(step, "comparisons"), j, metric) found.missed |=
+		        is_missed(metric);
 	}
-	return false;
+	return found;
 }
 
-static int report(struct command *command, const char *id, bool *missed, struct nova_error *error)
+static int report(struct command *command, const char *id, struct found *found,
+                  struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *result = NULL;
 	int code = nova_result_build(command->store, id, &result, error);
 
 	if (code)
 		return code;
-	*missed = goal_missed(result);
+	*found = look_for(result);
 	return nova_result_print(result, command->format, command->output, command->verbose, error);
 }
 
@@ -469,7 +487,7 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 	                                   .watch = nova_progress_watch()};
 	struct nova_run_outcome outcome;
 	struct nova_error reporting = {0};
-	bool missed = false;
+	struct found found = {0};
 	int code, exit_code;
 
 	/* Told beside what it took; a run is not worse for not knowing. */
@@ -487,9 +505,18 @@ static int execute(struct command *command, json_t *plan, struct nova_error *err
 		nova_complain(error);
 	if (!outcome.id[0])
 		return exit_code;
-	if (report(command, outcome.id, &missed, &reporting))
+	if (report(command, outcome.id, &found, &reporting))
 		exit_code = nova_more_urgent(exit_code, nova_complain(&reporting));
-	return missed && command->fail_on_goal ? nova_more_urgent(exit_code, 1) : exit_code;
+	nova_measured_update(command->store, NULL); /* else the next history does it */
+	if (command->fail_on_regression && !found.judged)
+		nova_log(
+		        NOVA_LOG_WARNING,
+		        "--fail-on regression had nothing to judge by: no baseline is set for this "
+		        "where; novacore baseline set last makes this run one");
+	if ((found.missed && command->fail_on_goal) ||
+	    (found.regressed && command->fail_on_regression))
+		return nova_more_urgent(exit_code, 1);
+	return exit_code;
 }
 
 static int act(struct command *command, struct nova_error *error, int *exit_code)

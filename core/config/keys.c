@@ -96,6 +96,17 @@ static const struct nova_spec core_keys[] = {
         TEXT("run.shape", "shape of the VMs: the name of a group below vm", "standard"),
         LIST("run.targets", "targets to run on: names of groups below target, or PLUGIN=URI", NULL),
 
+        TEXT("regression.baseline", "baseline that runs are judged by (novacore baseline list)",
+             "default"),
+        NUMBER("regression.alpha",
+               "highest p, adjusted over all metrics, that is evidence of a change", "0.000001",
+               "0.5", "0.01"),
+        NUMBER("regression.minimum_effect",
+               "least change, as a share, that is a regression or an improvement", "0.0001", "100",
+               "0.1"),
+        LIST("regression.metrics",
+             "least changes of single metrics, such as cpu.rate=3% or cpu.*=5%", NULL),
+
         INTEGER("limits.max_vms", "VMs of one run that exist at once", "1", "100000", "100"),
         NUMBER("limits.memory_share", "memory of those VMs, as a share of what is free", "0.01",
                "1", "0.9"),

@@ -11,7 +11,7 @@
  * Types: s text, S text or null, i integer ≥ 0, I that or null, j integer, n number, N number or
  * null, b boolean, o object of `members`, O that or null, a array of objects of `members`, f any
  * object, t array of texts, r array of integers ≥ 0, p interval [number, number] or null, m object
- * whose every member is an object of `members`, z null, R samples' rows, C their columns.
+ * whose every member is an object of `members`, R samples' rows, C their columns.
  */
 struct member {
 	const char *name;
@@ -54,8 +54,10 @@ static const char *const reductions[] = {"median", NULL};
 static const char *const ratios[] = {"1", NULL};
 static const char *const ab_states[] = {"undecided", "greater", "less", "same", NULL};
 static const char *const effects[] = {"overhead", "ratio", NULL};
-static const char *const verdicts[] = {"pass",         "acceptable", "needs optimization",
-                                       "inconclusive", "none",       NULL};
+static const char *const verdicts[] = {
+        "pass", "acceptable", "needs optimization", "regressed", "inconclusive", "none", NULL};
+static const char *const changes[] = {"same",         "regressed",      "improved",
+                                      "inconclusive", "not comparable", NULL};
 static const char *const columns[] = {"replicate", "attempt", "side", "vm",  "metric",
                                       "status",    "value",   "t_ns", "seq", "intended_ns",
                                       "error_ns",  "counted", "why",  NULL};
@@ -83,6 +85,23 @@ static const struct member counts[] = {IS("attempted", 'i'), IS("succeeded", 'i'
                                        IS("failed", 'i'), IS("timed_out", 'i'), END};
 static const struct member percentile[] = {IS("value", 'N'), IS("why", 'S'), END};
 static const struct member goal[] = {IS("pass", 'n'), IS("acceptable", 'N'), END};
+static const struct member acknowledged[] = {IS("why", 's'), IS("at", 'd'), END};
+static const struct member baseline[] = {IS("name", 's'),
+                                         IS("run", 's'),
+                                         IS("runs", 'i'),
+                                         IS("n", 'i'),
+                                         IS("value", 'N'),
+                                         IS("shift", 'N'),
+                                         IS("interval", 'p'),
+                                         IS("interval_why", 'S'),
+                                         IS("p", 'N'),
+                                         IS("p_adjusted", 'N'),
+                                         IS("minimum_effect", 'n'),
+                                         ONE("verdict", changes),
+                                         IS("why", 'S'),
+                                         IS("id", 'S'),
+                                         OF("acknowledged", 'O', acknowledged),
+                                         END};
 static const struct member metric[] = {IS("name", 's'),
                                        ONE("unit", units),
                                        ONE("better", directions),
@@ -102,7 +121,7 @@ static const struct member metric[] = {IS("name", 's'),
                                        OF("p95", 'o', percentile),
                                        OF("p99", 'o', percentile),
                                        OF("goal", 'O', goal),
-                                       IS("baseline", 'z'),
+                                       OF("baseline", 'O', baseline),
                                        ONE("verdict", verdicts),
                                        IS("verdict_why", 'S'),
                                        IS("source", 'S'),
@@ -403,7 +422,6 @@ static int check_value(json_t *value, const struct member *member, const struct 
 		/* fallthrough */
 	case 'n': return json_is_number(value) ? 0 : wrong(place, "is not a number", error);
 	case 'b': return json_is_boolean(value) ? 0 : wrong(place, "is not true or false", error);
-	case 'z': return json_is_null(value) ? 0 : wrong(place, "is not null", error);
 	case 'f': return json_is_object(value) ? 0 : wrong(place, "is not an object", error);
 	case 'O':
 		if (json_is_null(value))

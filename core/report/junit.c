@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * JUnit XML as CI systems read it: a suite per step, a test case per metric that has a goal. A
- * missed goal is a failure, an inconclusive one is skipped, a step that failed is an error.
+ * missed goal is a failure, as is a regression; an inconclusive one is skipped, a step that failed
+ * is an error.
  */
 #include "core/report/internal.h"
 
@@ -83,10 +84,12 @@ static void add_outcome(struct nova_text *out, const json_t *metric, struct tall
 	        "%s, goal %s: %s%s%s%s%s", value, goal ? goal : "none", verdict, why ? ", " : "",
 	        why ? why : "", advice ? "; " : "", advice ? advice : "");
 
-	if (!strcmp(verdict, "needs optimization")) {
+	bool regressed = !strcmp(verdict, "regressed");
+
+	if (regressed || !strcmp(verdict, "needs optimization")) {
 		nova_text_add(out, "   <failure");
 		add_attribute(out, "message", line);
-		add_attribute(out, "type", "goal missed");
+		add_attribute(out, "type", regressed ? "regression" : "goal missed");
 		tally->failures++;
 	} else if (!strcmp(verdict, "inconclusive") || !strcmp(verdict, "none")) {
 		nova_text_add(out, "   <skipped");

@@ -26,8 +26,12 @@
  *               value|null, of: "median", interval: [low, high]|null, interval_why|null,
  *               level (asked for), coverage|null (the interval's true one, ≥ level),
  *               min|null, max|null, p95: {value|null, why|null}, p99: {value|null, why|null},
- *               goal: {pass, acceptable|null}|null, baseline: null,
- *               verdict: pass|acceptable|needs optimization|inconclusive|none,
+ *               goal: {pass, acceptable|null}|null,
+ *               baseline: {name, run, runs, n, value|null, shift|null (relative), interval: [low,
+ *                 high]|null, interval_why|null, p|null, p_adjusted|null, minimum_effect,
+ *                 verdict: same|regressed|improved|inconclusive|not comparable, why|null, id|null,
+ *                 acknowledged: {why, at}|null}|null,
+ *               verdict: pass|acceptable|needs optimization|regressed|inconclusive|none,
  *               verdict_why|null, source|null, resolution_s|null, advice|null}
  *   comparisons {name: METRIC.overhead or METRIC.ratio, metric, a, b: two sides,
  *               of: overhead|ratio (what b loses against a, or b / a), unit: "1", better, method,
@@ -79,6 +83,17 @@ extern const char *const nova_report_formats[];
  */
 int nova_report_write(const json_t *result, const char *format, FILE *out,
                       const struct nova_report_options *options, struct nova_error *error);
+
+/*
+ * The documents that core/run/judge.h describes: novacore.comparison/1, novacore.history/1,
+ * novacore.rank/1. `format` is "table", "json" or "csv" (RFC 4180, a row per metric, value or
+ * target). NOVA_E_INVALID: another format; NOVA_E_IO, NOVA_E_FULL: writing failed.
+ */
+int nova_report_comparison(const json_t *comparison, const char *format, FILE *out,
+                           struct nova_error *error);
+int nova_report_history(const json_t *history, const char *format, FILE *out,
+                        struct nova_error *error);
+int nova_report_rank(const json_t *rank, const char *format, FILE *out, struct nova_error *error);
 
 /* NO_COLOR, TERM and the terminal behind `out` decide. */
 void nova_report_options_detect(FILE *out, struct nova_report_options *options);

@@ -14,14 +14,20 @@
 struct table {
 	FILE *out;
 	struct nova_report_options options;
-	unsigned verdicts[5]; /* as in verdict_names */
+	unsigned verdicts[6]; /* as in verdict_names */
+	unsigned changes[5];  /* against the baseline, as in change_names */
+	unsigned known;       /* of the regressed ones: acknowledged */
+	const char *baseline; /* its name, or NULL */
 	bool small;           /* a value without an interval was printed */
 	bool ab;              /* A was compared with B: how many pairs it takes, the test says */
 };
 
-static const char *const verdict_names[] = {"pass", "acceptable", "needs optimization",
-                                            "inconclusive", "none"};
-static const char *const verdict_colours[] = {"32", "33", "31", "36", "2"};
+static const char *const verdict_names[] = {"pass",         "acceptable", "needs optimization",
+                                            "inconclusive", "regressed",  "none"};
+static const char *const verdict_colours[] = {"32", "33", "31", "36", "31", "2"};
+#define NO_VERDICT 5 /* "none" */
+static const char *const change_names[] = {"regressed", "improved", "same", "inconclusive",
+                                           "not comparable"};
 
 /* --- text ------------------------------------------------------------------------------------ */
 
@@ -303,7 +309,8 @@ static struct line metric_line(const json_t *step, const json_t *metric)
 	line.cells[INTERVAL] = interval_cell(metric, unit);
 	line.cells[COUNT] = count_cell(metric);
 	line.cells[GOAL] = goal ? goal : nova_strdup("none");
-	line.cells[VERDICT] = nova_strdup(line.verdict == 4 ? "-" : verdict_names[line.verdict]);
+	line.cells[VERDICT] =
+	        nova_strdup(line.verdict == NO_VERDICT ? "-" : verdict_names[line.verdict]);
 	return line;
 }
 
@@ -341,13 +348,26 @@ static void print_stacked(const struct table *table, const json_t *metric, const
 
 	nova_text_addf(&text, "%s: ", line->cells[METRIC]);
 	colour(table, &text, verdict_colours[line->verdict],
-	       line->verdict == 4 ? "no goal" : line->cells[VERDICT]);
+	       line->verdict == NO_VERDICT ? "no goal" : line->cells[VERDICT]);
 	print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&text));
 	text.length = 0;
 	nova_text_addf(&text, "%s%s%s%s%s", value, why ? "; no interval: " : "", why ? why : "",
-	               line->verdict == 4 ? "" : "; goal ",
-	               line->verdict == 4 ? "" : line->cells[GOAL]);
+	               line->verdict == NO_VERDICT ? "" : "; goal ",
+	               line->verdict == NO_VERDICT ? "" : line->cells[GOAL]);
 	print_wrapped(table, INDENT + 2, INDENT + 2, nova_text_get(&text));
+}
+
+static void count_change(struct table *table, const json_t *metric)
+{
+	const json_t *baseline = json_object_get(metric, "baseline");
+	const char *verdict = nova_report_text(baseline, "verdict");
+
+	if (!verdict)
+		return;
+	table->baseline = nova_report_text(baseline, "name");
+	table->known += json_is_object(json_object_get(baseline, "acknowledged"));
+	for (size_t i = 0; i < NOVA_COUNT(change_names); i++)
+		table->changes[i] += !strcmp(change_names[i], verdict);
 }
 
 static void print_metrics(struct table *table, const json_t *step)
@@ -382,6 +402,7 @@ static void print_metrics(struct table *table, const json_t *step)
 		else
 			print_stacked(table, metric, &lines[i + 1]);
 		table->verdicts[lines[i + 1].verdict]++;
+		count_change(table, metric);
 		table->small |= json_is_number(json_object_get(metric, "value")) &&
 		                !json_is_array(json_object_get(metric, "interval"));
 		for (size_t c = 0; c < COLUMNS; c++)
@@ -401,6 +422,30 @@ static void add_percentile(struct nova_text *line, const json_t *metric, const c
 	nova_text_addf(line, "; %s %s", which, *value ? value : why ? why : "unknown");
 }
 
+/* Against the baseline: what improved, and with --verbose also the rest; what regressed stands in
+ * the verdict's reason. */
+static void add_change(const struct table *table, struct nova_text *line, const json_t *metric)
+{
+	const json_t *baseline = json_object_get(metric, "baseline");
+	const json_t *interval = json_object_get(baseline, "interval");
+	const char *verdict = nova_report_text(baseline, "verdict");
+	const char *why = nova_report_text(baseline, "why");
+
+	if (!verdict || !strcmp(verdict, "regressed") ||
+	    (strcmp(verdict, "improved") != 0 && !table->options.verbose))
+		return;
+	nova_text_addf(line, "; %s against baseline %s", verdict,
+	               nova_report_text(baseline, "name"));
+	if (json_is_number(json_object_get(baseline, "shift")))
+		nova_text_addf(line, ", %+.1f %%", 100 * nova_report_number(baseline, "shift"));
+	if (json_is_array(interval))
+		nova_text_addf(line, " [%+.1f %%, %+.1f %%]",
+		               100 * json_number_value(json_array_get(interval, 0)),
+		               100 * json_number_value(json_array_get(interval, 1)));
+	if (why)
+		nova_text_addf(line, ": %s", why);
+}
+
 /* What a metric's line has no room for: why this verdict, percentiles, what it measures. NULL: all
  * is said. Owned by the caller. */
 static char *remark_on(const struct table *table, const json_t *metric)
@@ -414,6 +459,7 @@ static char *remark_on(const struct table *table, const json_t *metric)
 
 	if (why)
 		nova_text_addf(&line, "; %s", why);
+	add_change(table, &line, metric);
 	if (advice)
 		nova_text_addf(&line, "; %s", advice);
 	if (percentiles || table->options.verbose) {
@@ -607,18 +653,35 @@ static void print_proposals(const struct table *table, const json_t *result)
 	}
 }
 
+static void print_changes(const struct table *table)
+{
+	NOVA_AUTOTEXT struct nova_text line = {0};
+
+	if (!table->baseline)
+		return;
+	nova_text_addf(&line, "Against baseline %s:", table->baseline);
+	for (size_t i = 0; i < NOVA_COUNT(change_names); i++)
+		if (table->changes[i])
+			nova_text_addf(&line, "%s %u %s", strchr(line.data, ':')[1] ? "," : "",
+			               table->changes[i], change_names[i]);
+	if (table->known)
+		nova_text_addf(&line, "; %u acknowledged", table->known);
+	print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
+}
+
 static void print_counted(const struct table *table)
 {
 	NOVA_AUTOTEXT struct nova_text line = {0};
 
 	for (size_t i = 0; i < NOVA_COUNT(verdict_names); i++) {
-		const char *name = i == 4 ? "without a goal" : verdict_names[i];
+		const char *name = i == NO_VERDICT ? "without a goal" : verdict_names[i];
 
 		if (table->verdicts[i])
 			nova_text_addf(&line, "%s%u %s", line.length ? ", " : "",
 			               table->verdicts[i], name);
 	}
 	heading(table, line.length ? nova_text_get(&line) : "No metric was measured");
+	print_changes(table);
 }
 
 static void print_command(const struct table *table, const char *what, const char *command,

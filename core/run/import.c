@@ -4,6 +4,7 @@
  * that it is shown, compared and exported like a run of this machine. Nothing in it is executed,
  * and no path or URI in it is opened.
  */
+#include "core/run/judge.h"
 #include "core/run/result_build.h"
 
 #include <math.h>
@@ -325,18 +326,46 @@ static int import_steps(const struct importing *import)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
+/*
+ * What was measured, without what it says against a baseline: that depends on the store it was
+ * written from. `stored` has none; a verdict that a baseline has made counts as that of `stored`.
+ */
+static bool same_measured(const json_t *stored, const json_t *imported)
+{
+	NOVA_AUTOJSON json_t *copy = json_deep_copy(imported);
+	size_t i, j;
+	json_t *step, *metric;
+
+	json_array_foreach(json_object_get(copy, "steps"), i, step)
+	{
+		const json_t *here = json_array_get(json_object_get(stored, "steps"), i);
+
+		json_array_foreach(json_object_get(step, "metrics"), j, metric)
+		{
+			json_t *one = json_array_get(json_object_get(here, "metrics"), j);
+
+			if (!one || !json_is_object(json_object_get(metric, "baseline")))
+				continue;
+			json_object_set_new(metric, "baseline", json_null());
+			json_object_set(metric, "verdict", json_object_get(one, "verdict"));
+			json_object_set(metric, "verdict_why", json_object_get(one, "verdict_why"));
+		}
+	}
+	return json_equal(stored, copy);
+}
+
 /* 0 and *there: the same run is stored already. */
 static int compare_stored(const struct importing *import, bool *there)
 {
 	NOVA_AUTOJSON json_t *stored = NULL;
-	int code = nova_result_build(import->store, import->run, &stored, import->error);
+	int code = nova_result_measure(import->store, import->run, &stored, import->error);
 
 	*there = false;
 	if (code == NOVA_E_NOT_FOUND)
 		return 0;
 	if (code)
 		return code;
-	*there = json_equal(stored, import->result);
+	*there = same_measured(stored, import->result);
 	if (*there)
 		return 0;
 	return nova_error_set(import->error, NOVA_E_EXISTS,
@@ -349,9 +378,9 @@ static int compare_stored(const struct importing *import, bool *there)
 static int check_rebuilt(const struct importing *import)
 {
 	NOVA_AUTOJSON json_t *stored = NULL;
-	int code = nova_result_build(import->store, import->run, &stored, import->error);
+	int code = nova_result_measure(import->store, import->run, &stored, import->error);
 
-	if (!code && !json_equal(stored, import->result))
+	if (!code && !same_measured(stored, import->result))
 		nova_log(NOVA_LOG_WARNING,
 		         "the result of run %s says of its samples what this novacore does not "
 		         "find in them; what is shown is computed anew",
@@ -391,5 +420,7 @@ int nova_result_import(struct nova_store *store, const json_t *result, bool *imp
 	}
 	code = nova_store_commit(store, import.error);
 	*imported = !code;
+	if (!code)
+		nova_measured_update(store, NULL); /* else the next history does it */
 	return code;
 }

@@ -65,6 +65,18 @@ static json_t *shape_of(const json_t *plan)
 	                              : json_copy(json_object_get(plan, "shape"));
 }
 
+/* How its driver is told to make the VMs; where it is, is no part of it, and may name a user. */
+static void add_params(json_t *what, const json_t *target)
+{
+	NOVA_AUTOFREE char *key = nova_format("params.%s", nova_json_text(target, "name"));
+	json_t *params = json_copy(json_object_get(target, "params"));
+
+	json_object_del(params, "uri");
+	if (json_object_size(params))
+		json_object_set(what, key, params);
+	json_decref(params);
+}
+
 /* What of the plan must match for a comparison, and what of it is compared. */
 static void add_plan_facts(struct nova_run_record *run)
 {
@@ -77,7 +89,10 @@ static void add_plan_facts(struct nova_run_record *run)
 	json_object_set_new(run->where, "metric_revisions", revisions);
 	json_object_set_new(run->where, "shape", shape_of(run->plan));
 	json_array_foreach(json_object_get(run->plan, "targets"), i, item)
-	        add_plugin(run->what, "hypervisor", item, nova_json_text(item, "plugin"));
+	{
+		add_plugin(run->what, "hypervisor", item, nova_json_text(item, "plugin"));
+		add_params(run->what, item);
+	}
 	json_array_foreach(json_object_get(run->plan, "steps"), i, item)
 	        add_plugin(run->what, "benchmark", item, nova_json_text(item, "benchmark"));
 }

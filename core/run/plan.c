@@ -562,11 +562,14 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 	        nova_config_flag(request->config, "run.full"), "op_timeout_ns",
 	        (json_int_t)nova_config_i64(request->config, "run.op_timeout", 0), "max_vms",
 	        (json_int_t)nova_config_i64(request->config, "limits.max_vms", 0));
-	json_t *shape;
+	json_t *shape, *regression = NULL;
 	int code;
 
 	*plan = NULL;
-	code = add_targets(made, request, error);
+	code = nova_judging_configured(request->config, &regression, error);
+	json_object_set_new(made, "regression", regression ? regression : json_null());
+	if (!code)
+		code = add_targets(made, request, error);
 	if (!code)
 		add_twin(made, request);
 	if (!code)

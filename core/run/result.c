@@ -6,6 +6,8 @@
 #include "core/run/result_build.h"
 
 #include "core/run/ab.h"
+#include "core/run/judge.h"
+#include "core/run/verdict.h"
 #include "core/stats/stats.h"
 
 #include <math.h>
@@ -801,22 +803,41 @@ static int build_all(struct build *build)
 	return build->code;
 }
 
+static int build_result(struct build *build, const char *run_id)
+{
+	int code = nova_store_run_get(build->store, run_id, &build->run, build->error);
+
+	return code ? code : build_all(build);
+}
+
+int nova_result_measure(struct nova_store *store, const char *run_id, json_t **result,
+                        struct nova_error *error)
+{
+	struct nova_error local = {0};
+	struct build build = {.store = store, .error = error ? error : &local, .only = -1};
+	int code = build_result(&build, run_id);
+
+	nova_run_record_clear(&build.run);
+	*result = code ? NULL : build.result;
+	if (code)
+		json_decref(build.result);
+	return code;
+}
+
 int nova_result_build(struct nova_store *store, const char *run_id, json_t **result,
                       struct nova_error *error)
 {
 	struct nova_error local = {0};
 	struct build build = {.store = store, .error = error ? error : &local, .only = -1};
-	int code = nova_store_run_get(store, run_id, &build.run, build.error);
+	int code = build_result(&build, run_id);
 
-	*result = NULL;
-	if (code)
-		return code;
-	code = build_all(&build);
+	if (!code)
+		code = nova_baseline_judge(store, json_object_get(build.run.plan, "regression"),
+		                           level_of(&build), build.result, build.error);
 	nova_run_record_clear(&build.run);
+	*result = code ? NULL : build.result;
 	if (code)
 		json_decref(build.result);
-	else
-		*result = build.result;
 	return code;
 }
 
@@ -825,12 +846,9 @@ int nova_result_build_step(struct nova_store *store, const char *run_id, uint32_
 {
 	struct nova_error local = {0};
 	struct build build = {.store = store, .error = error ? error : &local, .only = step};
-	int code = nova_store_run_get(store, run_id, &build.run, build.error);
+	int code = build_result(&build, run_id);
 
 	*result = NULL;
-	if (code)
-		return code;
-	code = build_all(&build);
 	nova_run_record_clear(&build.run);
 	if (!code && !json_array_size(build.steps))
 		code = nova_error_set(build.error, NOVA_E_NOT_FOUND, "run %s has no step %u",

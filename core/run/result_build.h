@@ -6,7 +6,9 @@
  * run.plan     {"goals": [{"metric", "plugin"|null, "pass", "acceptable"|null}],
  *               "metrics": {name: {"unit": "s", "better": "lower", "revision": 1, "doc": "",
  *                                  "source": text, optional}},
- *               "level": 0.95, "novacore": "0.1.0", "notes": [text], "proposals": [{}], …}
+ *               "level": 0.95, "novacore": "0.1.0",
+ *               "regression": how it is judged against baselines (judge.h), optional,
+ *               "notes": [text], "proposals": [{}], …}
  * run.where    facts, a flat object; run.what likewise. The hash is SHA-256 of the canonical facts
  * run.targets  array of the document's targets; members that are missing become null or false
  * run.skipped  array of the document's skipped; steps in state skipped are added
@@ -18,14 +20,16 @@
  * Verdict: the bounds are the median's interval or, where n is too small for one, the least and the
  * greatest value (and `verdict_why` says so); failures and timeouts count as worse than any value.
  * Both bounds meet `pass`: pass. Both meet `acceptable`: acceptable. Neither meets the last limit:
- * needs optimization. Else inconclusive. No goal: none.
+ * needs optimization. Else inconclusive. No goal: none. What regressed against the baseline and is
+ * not acknowledged is "regressed", unless a goal is missed as well.
  */
 #ifndef NOVACORE_RESULT_BUILD_H
 #define NOVACORE_RESULT_BUILD_H
 
 #include "core/store/store.h"
 
-/* `run_id` as in nova_store_run_get. The document is owned by the caller. */
+/* `run_id` as in nova_store_run_get. The document is owned by the caller. With what its metrics say
+ * against the baseline of the run's *where*, if there is one (judge.h). */
 int nova_result_build(struct nova_store *store, const char *run_id, json_t **result,
                       struct nova_error *error);
 
@@ -35,6 +39,10 @@ int nova_result_build_step(struct nova_store *store, const char *run_id, uint32_
 
 /* NOVA_SIDE_* as the document names it. */
 const char *nova_side_name(uint32_t side);
+
+/* The same without baselines: what was measured, and nothing that depends on other runs. */
+int nova_result_measure(struct nova_store *store, const char *run_id, json_t **result,
+                        struct nova_error *error);
 
 /*
  * Stores a document that nova_report_check accepts. NOVA_E_EXISTS if a run of that id with other

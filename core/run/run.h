@@ -9,6 +9,7 @@
 
 #include "core/config/config.h"
 #include "core/plugin/plugin.h"
+#include "core/run/judge.h"
 #include "core/run/result_build.h"
 #include "core/run/samples.h"
 #include "core/store/store.h"

@@ -79,6 +79,12 @@ sqlite3_stmt *nova_store_query(struct nova_store *store, const char *sql, const 
 /* The run's internal key. NOVA_E_NOT_FOUND. */
 int nova_store_run_key(struct nova_store *store, const char *run, int64_t *key,
                        struct nova_error *error);
+/* NOVA_E_REFUSED if the run belongs to a baseline. */
+int nova_store_check_no_baseline(struct nova_store *store, int64_t key, const char *run,
+                                 struct nova_error *error);
+/* Runs a statement of nova_store_query that returns no row, and finalizes it; NULL: it failed. */
+int nova_store_finish(struct nova_store *store, sqlite3_stmt *statement, const char *doing,
+                      struct nova_error *error);
 /* Column readers: text is "" for NULL; json is NULL for NULL or for what does not parse. */
 void nova_store_column(sqlite3_stmt *row, int column, char *out, size_t room);
 char *nova_store_column_dup(sqlite3_stmt *row, int column); /* NULL stays NULL */

@@ -215,6 +215,8 @@ int nova_store_run_delete(struct nova_store *store, const char *id, struct nova_
 	if (!code)
 		code = nova_store_run_key(store, run.id, &key, error);
 	if (!code)
+		code = nova_store_check_no_baseline(store, key, run.id, error);
+	if (!code)
 		code = nova_store_run_kept(store, NOVA_SQL_RUN_DELETE, "delete a run", error, "i",
 		                           key);
 	store->cached_run[0] = '\0';

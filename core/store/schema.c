@@ -83,9 +83,48 @@ static const char version_2[] = "ALTER TABLE sample ADD COLUMN why TEXT;"
                                 " CHECK (stopped IN ('samples', 'precision', 'budget'));"
                                 "ALTER TABLE step ADD COLUMN estimate_ns INTEGER;";
 
+/*
+ * Baselines, acknowledgements, and what steps amount to: `measured` and `reduced` can be computed
+ * from the samples at any time, and are kept so that ten thousand runs can be looked at without
+ * reading all of their samples.
+ */
+static const char version_3[] =
+        "CREATE TABLE baseline ("
+        " key INTEGER PRIMARY KEY, name TEXT NOT NULL, wherehash TEXT NOT NULL,"
+        " made_utc_ns INTEGER NOT NULL, UNIQUE (name, wherehash)) STRICT;"
+        /* No cascade from run: a baseline's run is not deleted by accident. */
+        "CREATE TABLE baseline_run ("
+        " baseline INTEGER NOT NULL REFERENCES baseline (key) ON DELETE CASCADE,"
+        " run INTEGER NOT NULL REFERENCES run (key),"
+        " PRIMARY KEY (baseline, run)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX baseline_run_run ON baseline_run (run);"
+        "CREATE TABLE acknowledgement ("
+        " id TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('change', 'regression')),"
+        " series TEXT NOT NULL, metric TEXT NOT NULL, run TEXT NOT NULL,"
+        " began_utc_ns INTEGER NOT NULL, shift REAL NOT NULL, why TEXT NOT NULL,"
+        " made_utc_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+        "CREATE TABLE measured ("
+        " run INTEGER NOT NULL, step INTEGER NOT NULL, measurement TEXT NOT NULL,"
+        " wherehash TEXT NOT NULL, host TEXT NOT NULL, accel TEXT NOT NULL,"
+        " targets TEXT NOT NULL, simulated INTEGER NOT NULL,"
+        " PRIMARY KEY (run, step),"
+        " FOREIGN KEY (run, step) REFERENCES step (run, step) ON DELETE CASCADE)"
+        " STRICT, WITHOUT ROWID;"
+        "CREATE TABLE reduced ("
+        " metric TEXT NOT NULL, side INTEGER NOT NULL CHECK (side BETWEEN 1 AND 4),"
+        " run INTEGER NOT NULL, step INTEGER NOT NULL,"
+        " revision INTEGER NOT NULL, unit TEXT NOT NULL, better TEXT NOT NULL,"
+        " source TEXT NOT NULL, n INTEGER NOT NULL, attempted INTEGER NOT NULL,"
+        " value REAL, low REAL, high REAL,"
+        " PRIMARY KEY (metric, side, run, step),"
+        " FOREIGN KEY (run, step) REFERENCES measured (run, step) ON DELETE CASCADE)"
+        " STRICT, WITHOUT ROWID;"
+        "CREATE INDEX reduced_step ON reduced (run, step);";
+
 const struct nova_migration nova_store_migrations[] = {
         {1, version_1},
         {2, version_2},
+        {3, version_3},
 };
 const size_t nova_store_migration_count = NOVA_COUNT(nova_store_migrations);
 

@@ -53,7 +53,7 @@ int nova_store_run_each(struct nova_store *store,
                         int (*visit)(void *context, const struct nova_run_record *run),
                         void *context, struct nova_error *error);
 /* With everything that belongs to it but the audit log. Refused (NOVA_E_BUSY) while VMs of it are
- * not known to be gone. */
+ * not known to be gone, and (NOVA_E_REFUSED) while it belongs to a baseline. */
 int nova_store_run_delete(struct nova_store *store, const char *id, struct nova_error *error);
 
 /* Step states: "planned", "running", "done", "failed", "skipped", "lost". */
@@ -163,5 +163,97 @@ int nova_store_audit_each(struct nova_store *store, const char *run,
 int nova_store_fact_put(struct nova_store *store, const char *key, const char *value,
                         struct nova_error *error);
 char *nova_store_fact_get(struct nova_store *store, const char *key); /* owned by the caller */
+
+/* --- baselines ----------------------------------------------------------------------------------
+ */
+
+/* A named set of runs; one of a name for each *where* (core/run/judge.h says what that is). */
+struct nova_baseline_record {
+	char name[65];
+	char where[65]; /* SHA-256 in hex */
+	int64_t made_utc_ns;
+	json_t *runs; /* array of ids, oldest first. Borrowed when written */
+};
+/* Replaces the one of that name and *where*. NOVA_E_NOT_FOUND: a run is not there. */
+int nova_store_baseline_put(struct nova_store *store, const struct nova_baseline_record *baseline,
+                            struct nova_error *error);
+/* By name and *where*; `name` and `where` NULL: all. Return non-zero from `visit` to stop. */
+int nova_store_baseline_each(struct nova_store *store, const char *name, const char *where,
+                             int (*visit)(void *context,
+                                          const struct nova_baseline_record *baseline),
+                             void *context, struct nova_error *error);
+/* NOVA_E_NOT_FOUND. Its runs stay. */
+int nova_store_baseline_delete(struct nova_store *store, const char *name, const char *where,
+                               struct nova_error *error);
+
+/* --- acknowledgements ---------------------------------------------------------------------------
+ */
+
+/* That somebody knows of a change point or a regression, and why it is so. */
+struct nova_acknowledgement {
+	char id[17];
+	char kind[16];   /* "change", "regression" */
+	char series[65]; /* of which metric where: see core/run/judge.h */
+	char metric[97];
+	char run[37];         /* at which it begins */
+	int64_t began_utc_ns; /* when that began */
+	double shift;         /* relative, as it was when it was acknowledged */
+	char *why;            /* borrowed when written */
+	int64_t made_utc_ns;
+};
+/* Inserts, or replaces the one of that id. */
+int nova_store_acknowledge(struct nova_store *store, const struct nova_acknowledgement *known,
+                           struct nova_error *error);
+/* Oldest first; `series` NULL: of all. Return non-zero from `visit` to stop. */
+int nova_store_acknowledged_each(struct nova_store *store, const char *series,
+                                 int (*visit)(void *context,
+                                              const struct nova_acknowledgement *known),
+                                 void *context, struct nova_error *error);
+/* NOVA_E_NOT_FOUND. */
+int nova_store_acknowledged_remove(struct nova_store *store, const char *id,
+                                   struct nova_error *error);
+
+/* --- what steps amount to -----------------------------------------------------------------------
+ */
+
+/* A step that is done, by what makes it comparable. Can be computed from the run at any time. */
+struct nova_measured {
+	char run[37];
+	uint32_t step;
+	char measurement[65], where[65], host[65]; /* see core/run/judge.h */
+	char benchmark[65];                        /* read only, as are: */
+	int64_t started_utc_ns;                    /* of the run */
+	char accel[33];                            /* of its targets, "" for none */
+	json_t *targets;                           /* [{"name", "plugin", "version"}] */
+	json_t *params;                            /* read only */
+	bool simulated;
+};
+/* One metric on one side of such a step. */
+struct nova_reduced {
+	char metric[97];
+	uint32_t side; /* NOVA_SIDE_* */
+	int64_t revision;
+	char unit[8], better[8];
+	char source[129];      /* of its end points, "" for none */
+	uint32_t n, attempted; /* fresh VMs (or replicates) */
+	double value;          /* their median; NaN: none succeeded */
+	double low, high;      /* its interval; both NaN: n is too small for one; one: no bound */
+};
+/* Both in one call, replacing what was there. */
+int nova_store_measured_put(struct nova_store *store, const struct nova_measured *step,
+                            const struct nova_reduced *metrics, size_t count,
+                            struct nova_error *error);
+/* Runs that are not running and have steps that are done and not reduced yet; oldest first. */
+int nova_store_measured_missing(struct nova_store *store,
+                                int (*visit)(void *context, const char *run), void *context,
+                                struct nova_error *error);
+/*
+ * Every value of `metric` (NULL: of all metrics), by metric, side and the start of its run. Reads
+ * no samples: O(values). Return non-zero from `visit` to stop.
+ */
+int nova_store_reduced_each(struct nova_store *store, const char *metric,
+                            int (*visit)(void *context, const struct nova_measured *step,
+                                         const struct nova_reduced *reduced),
+                            void *context, struct nova_error *error);
 
 #endif

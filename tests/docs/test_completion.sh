@@ -70,7 +70,7 @@ only 'novacore plugin list --kind ' benchmark hypervisor optimizer profile
 only 'novacore run --format ' table json csv junit html markdown
 only 'novacore profile list --format ' table json
 only 'novacore config keys --format ' table json markdown
-only 'novacore --fail-on ' goal
+only 'novacore --fail-on ' goal regression
 only 'novacore plan-samples --format ' table json
 only 'novacore plan-samples --benchmark life' lifecycle
 only 'novacore profile optimize dev --workload ml,lat' ml,latency-sensitive
@@ -103,9 +103,24 @@ only 'novacore run --resume 0' "$run"
 nothing "novacore results show $run "
 only "novacore results delete $run la" last
 
+only 'novacore baseline ' set list show delete
+offers 'novacore compare la' last
+only "novacore compare last ${run:0:24}" "$run"
+only 'novacore baseline set la' last
+only 'novacore history lifecycle.start.re' lifecycle.start.ready
+only 'novacore rank lifecycle.start.ready la' last
+only 'novacore history lifecycle.start.ready --side ' vm native a b
+only 'novacore history lifecycle.start.ready --where ' this
+only 'novacore compare --fail-on ' regression
+only 'novacore compare --metric lifecycle.to' lifecycle.total
+nothing 'novacore ack --remove '
+nothing 'novacore compare a b '
+
 note 'files'
 mkdir "$scratch/some"
 touch "$scratch/some/lab.conf"
+only "novacore compare $scratch/some/l" "$scratch/some/lab.conf" # where nothing else fits
+only "novacore report $scratch/some/l" "$scratch/some/lab.conf"
 only "novacore --config $scratch/some/" "$scratch/some/lab.conf"
 only "novacore --config=$scratch/some/l" "$scratch/some/lab.conf"
 only "novacore results import $scratch/some/l" "$scratch/some/lab.conf"
