@@ -486,7 +486,7 @@ static int add_suite(json_t *plan, const struct nova_plan_request *request,
 
 		if (is_left_out(request, name))
 			leave_out(plan, name, json_string("this benchmark is not installed"),
-			          json_sprintf("install novacore-plugin-benchmark-%s", name));
+			          json_sprintf("install novacore-benchmark-%s", name));
 		else
 			code = add_benchmark(plan, request, name, error);
 	}

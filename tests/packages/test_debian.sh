@@ -24,9 +24,8 @@ not_brings() {
 }
 
 note "each component is a package, with its debug symbols in another"
-for package in novacore novacore-sdk-dev novacore-profiles novacore-benchmark-cpu \
-  novacore-benchmark-lifecycle novacore-benchmark-memory novacore-benchmark-network \
-  novacore-benchmark-overhead novacore-benchmark-storage \
+for package in novacore novacore-sdk-dev novacore-profiles \
+  novacore-benchmark-{cpu,density,lifecycle,memory,migration,network,overhead,scaling,storage} \
   novacore-hypervisor-kvm novacore-hypervisor-proxmox novacore-hypervisor-sim; do
   [ -n "${file[$package]:-}" ] || fail "there is no package $package"
   [ -n "${file[$package-dbgsym]:-}" ] || fail "there is no package $package-dbgsym"
