@@ -411,7 +411,7 @@ static void offer_wheres(const struct completion *completion)
 
 static void offer_sides(const struct completion *completion)
 {
-	offer_choices(completion, "vm|native|a|b");
+	offer_choices(completion, "vm|native");
 }
 
 static void offer_acknowledged(const struct completion *completion)

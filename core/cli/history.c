@@ -24,7 +24,7 @@ static const char help[] =
         "\n"
         "  --benchmark NAME      only of this benchmark\n"
         "  --plugin NAME         only on targets of this driver (novacore plugin list)\n"
-        "  --side SIDE           only of this side: vm, native, a or b\n"
+        "  --side SIDE           only of this side: vm or native\n"
         "  --where HASH|this     only of this where: the beginning of a hash, or this host\n"
         "  --format FORMAT       table (default), json, csv\n"
         "  --output FILE         instead of standard output; appears only when complete\n"
@@ -65,14 +65,14 @@ static int usage(const char *text)
 
 static int take_side(struct command *command, const char *side)
 {
-	static const char *const sides[] = {"vm", "native", "a", "b"};
+	static const char *const sides[] = {"vm", "native"};
 
 	for (size_t i = 0; i < NOVA_COUNT(sides); i++)
 		if (!strcmp(sides[i], side)) {
 			command->request.side = side;
 			return -1;
 		}
-	return usage("--side takes vm, native, a or b");
+	return usage("--side takes vm or native: what novacore ab compared has no history");
 }
 
 static int take_where(struct command *command, const char *where)

@@ -28,6 +28,23 @@ static bool has_values(const json_t *result)
 	return false;
 }
 
+/* Sides a and b, whose settings are an experiment's. */
+static bool is_trial(const json_t *result)
+{
+	size_t i, j;
+	json_t *step, *metric;
+
+	json_array_foreach(json_object_get(result, "steps"), i, step)
+	{
+		json_array_foreach(json_object_get(step, "metrics"), j, metric)
+		{
+			if (strlen(nova_json_text(metric, "side")) == 1)
+				return true;
+		}
+	}
+	return false;
+}
+
 static int check_run(const json_t *result, bool force, struct nova_error *error)
 {
 	const json_t *run = json_object_get(result, "run");
@@ -42,6 +59,12 @@ static int check_run(const json_t *result, bool force, struct nova_error *error)
 		return nova_error_set(
 		        error, NOVA_E_INVALID,
 		        "run %s has measured nothing: there is nothing to compare with", id);
+	if (is_trial(result))
+		return nova_error_set(
+		        error, NOVA_E_REFUSED,
+		        "run %s compares two settings (novacore ab): what it measured is "
+		        "no state of affairs to be judged by",
+		        id);
 	if (strcmp(state, "complete") != 0 && !force)
 		return nova_error_set(
 		        error, NOVA_E_REFUSED,
@@ -349,7 +372,7 @@ static int judge_against(struct judged *judged, const json_t *results,
 	NOVA_AUTOFREE const json_t **older = nova_alloc((count + 1) * sizeof(*older));
 	const json_t *const newer[] = {judged->result};
 	struct nova_contestant a = {judged->baseline->name, older, count}, b = {"", newer, 1};
-	struct pairs pairs = {0};
+	struct pairs pairs = {.same_targets = true}; /* another driver is no regression */
 
 	for (size_t i = 0; i < count; i++)
 		older[i] = json_array_get(results, i);

@@ -110,9 +110,9 @@ int nova_compare(const struct nova_contestant *a, const struct nova_contestant *
 
 /*
  * Makes these runs the baseline `name` of their *where*, replacing the one that was.
- * NOVA_E_REFUSED: simulated (always), not complete (unless `force`), of different *where*;
- * NOVA_E_INVALID: no such name, no such run, nothing was measured. `made` (or NULL) is set: clear
- * its `runs`.
+ * NOVA_E_REFUSED: simulated or an A/B trial (always), not complete (unless `force`), of different
+ * *where*; NOVA_E_INVALID: no such name, no such run, nothing was measured. `made` (or NULL) is
+ * set: clear its `runs`.
  */
 int nova_baseline_set(struct nova_store *store, const char *const *runs, size_t count,
                       const char *name, bool force, struct nova_baseline_record *made,

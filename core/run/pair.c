@@ -264,7 +264,8 @@ json_t *pairs_find(struct pairs *pairs, const struct nova_contestant *a,
 	pairs->a = gather(a, metric, pairs->any_where, &pairs->a_count);
 	pairs->b = gather(b, metric, pairs->any_where, &pairs->b_count);
 	match(pairs, true);
-	match(pairs, false); /* on targets of other names or drivers */
+	if (!pairs->same_targets)
+		match(pairs, false);
 	if (pairs->count)
 		qsort(pairs->items, pairs->count, sizeof(*pairs->items), by_b);
 	add_unmatched(unmatched, pairs->a, pairs->a_count, "a");

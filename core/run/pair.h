@@ -42,7 +42,8 @@ struct pairs {
 	size_t a_count, b_count;
 	struct pair *items;
 	size_t count;
-	bool any_where; /* steps of different *where* are comparable (--force) */
+	bool any_where;    /* steps of different *where* are comparable (--force) */
+	bool same_targets; /* only those on targets of the same names and drivers */
 };
 
 /* Fills `pairs`; returns what has no counterpart: [{"metric", "side", "benchmark", "only": "a"}].

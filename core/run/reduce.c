@@ -124,10 +124,16 @@ static int reduce_step(struct nova_store *store, const json_t *result, const jso
 	NOVA_AUTOFREE struct nova_reduced *reduced =
 	        nova_alloc((json_array_size(metrics) + 1) * sizeof(*reduced));
 	struct nova_units *units = nova_units_of(step);
-	size_t i;
+	size_t i, count = 0;
 	json_t *metric;
 
-	json_array_foreach(metrics, i, metric) reduce_metric(metric, &units[i], &reduced[i]);
+	json_array_foreach(metrics, i, metric)
+	{
+		/* Sides a and b have the settings of one experiment: no series goes through them.
+		 */
+		if (side_of(nova_json_text(metric, "side")) < NOVA_SIDE_A)
+			reduce_metric(metric, &units[i], &reduced[count++]);
+	}
 	nova_units_free(units, step);
 	snprintf(measured.run, sizeof(measured.run), "%s",
 	         nova_json_text(json_object_get(result, "run"), "id"));
@@ -136,7 +142,7 @@ static int reduce_step(struct nova_store *store, const json_t *result, const jso
 	nova_host_hash(where, measured.host);
 	accel_of(result, step, measured.accel, sizeof(measured.accel));
 	measured.targets = targets;
-	return nova_store_measured_put(store, &measured, reduced, json_array_size(metrics), error);
+	return nova_store_measured_put(store, &measured, reduced, count, error);
 }
 
 /* A commit waits for the disk: one for so many runs, when ten thousand are reduced at once. */

@@ -109,7 +109,7 @@ only "novacore compare last ${run:0:24}" "$run"
 only 'novacore baseline set la' last
 only 'novacore history lifecycle.start.re' lifecycle.start.ready
 only 'novacore rank lifecycle.start.ready la' last
-only 'novacore history lifecycle.start.ready --side ' vm native a b
+only 'novacore history lifecycle.start.ready --side ' vm native
 only 'novacore history lifecycle.start.ready --where ' this
 only 'novacore compare --fail-on ' regression
 only 'novacore compare --metric lifecycle.to' lifecycle.total

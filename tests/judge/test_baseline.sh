@@ -89,6 +89,14 @@ told $made $ready 'm["baseline"] is None'
 keep seed=9 day=-5
 told $made $ready 'm["baseline"] is None'
 
+keep seed=12 day=13 plugin=xen scale.$ready=3 # another driver is no regression
+told $made $ready 'm["baseline"] is None'
+expect 0 "$novacore" ab --plugin sim --benchmark lifecycle --set hypervisor.sim.clock=virtual --max-pairs 6 \
+  --a hypervisor.sim.seed=1 --b hypervisor.sim.seed=2 --quiet --output "$scratch/ignored"
+expect 5 "$novacore" baseline set last # simulated, too
+expect 0 "$novacore" history $ready --format json
+check out 'all(s["side"]=="vm" for s in r["series"])'
+
 note "the document follows its schema, and is imported elsewhere without its baseline"
 expect 0 "$novacore" results export $worse --output worse.json
 python3 - "$schema" worse.json <<'PYTHON' || fail "the schema refuses the document"
