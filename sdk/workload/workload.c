@@ -230,17 +230,17 @@ static int start_vms(struct nova_workload *work, const char **what)
 	                           .vcpus = work->threads,
 	                           .memory_bytes = work->memory_bytes,
 	                           .place = work->place};
-	int status = NOVA_DONE;
-	char name[64];
-
-	const char *networks[2] = {name, NULL};
 	nova_vm *const vms[2] = {&work->vm, &work->peer};
-	int count = work->kind->pair ? 2 : 1;
+	int count = work->kind->pair ? 2 : 1, status = NOVA_DONE;
+	const char *networks[2];
+	char name[64];
 
 	shape.knobs = knobs_of(work, knobs);
 	if (work->kind->pair) {
 		*what = "joined by a network";
 		status = work->lab->net_create(work->run, 0, NOVA_NET_ISOLATED, 0, name);
+		networks[0] = name;
+		networks[1] = NULL;
 		shape.networks = networks;
 	}
 	for (int i = 0; i < count && status == NOVA_DONE; i++) {

@@ -81,6 +81,9 @@ char *kvm_base64(const void *bytes, size_t count);
 /* NULL: not base64. The result is NUL-terminated beyond *count. */
 void *kvm_unbase64(const char *text, size_t *count);
 int kvm_sleep_until(int64_t when_ns);
+/* FNV-1a, mixed: texts that differ in their last character alone differ in every byte. */
+uint64_t kvm_hash(const char *text, uint64_t seed);
+void kvm_mac(const char *name, size_t index, unsigned char mac[6]);
 
 /* virt.c: libvirt's errors as ours, and looking a VM up */
 int kvm_fail(struct kvm *self, nova_op op, const char *what, const char *name);

@@ -135,6 +135,22 @@ static void joins_networks(void **state)
 	xmlFreeDoc(doc);
 }
 
+/* Names differ in their last character; on a switch two VMs with one address never hear of each
+ * other. */
+static void vms_of_a_run_have_addresses_of_their_own(void **state)
+{
+	unsigned char macs[64][6];
+	char name[64];
+	(void)state;
+	for (int i = 0; i < 64; i++) {
+		snprintf(name, sizeof(name), "novacore-525299df-cac965b63bb4-%d", i / 2);
+		kvm_mac(name, (size_t)(i % 2), macs[i]);
+		assert_int_equal(macs[i][0], 0x52);
+		for (int j = 0; j < i; j++)
+			assert_memory_not_equal(macs[i], macs[j], 6);
+	}
+}
+
 static void needs_neither_disk_nor_heartbeat(void **state)
 {
 	struct kvm_spec spec = spec_of(NOVA_BOOT_DIRECT);
@@ -505,6 +521,7 @@ int main(void)
 	        cmocka_unit_test(puts_console_first_and_heartbeat_second),
 	        cmocka_unit_test(makes_the_stub_as_small_as_it_can),
 	        cmocka_unit_test(joins_networks),
+	        cmocka_unit_test(vms_of_a_run_have_addresses_of_their_own),
 	        cmocka_unit_test(needs_neither_disk_nor_heartbeat),
 	        cmocka_unit_test(reads_heartbeat_addresses),
 	        cmocka_unit_test(does_not_take_broken_xml),

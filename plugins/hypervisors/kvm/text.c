@@ -97,3 +97,25 @@ int kvm_sleep_until(int64_t when_ns)
 	while (error == EINTR);
 	return error;
 }
+
+uint64_t kvm_hash(const char *text, uint64_t seed)
+{
+	uint64_t hash = UINT64_C(14695981039346656037) + seed;
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	/* The last characters have reached few bits yet: mixed as in MurmurHash3. */
+	hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	return hash ^ hash >> 33;
+}
+
+/* An address of QEMU's range that follows from the VM's name, so that it is stable. */
+void kvm_mac(const char *name, size_t index, unsigned char mac[6])
+{
+	uint64_t hash = kvm_hash(name, index);
+	mac[0] = 0x52;
+	mac[1] = 0x54;
+	mac[2] = 0x00;
+	mac[3] = (unsigned char)(hash >> 16);
+	mac[4] = (unsigned char)(hash >> 32);
+	mac[5] = (unsigned char)(hash >> 48);
+}

@@ -69,20 +69,6 @@ static int find_kernel(struct kvm *self, nova_op op, const struct nova_shape *sh
 	return NOVA_DONE;
 }
 
-/* A MAC address of QEMU's range that follows from the VM's name, so that it is stable. */
-static void name_mac(const char *name, size_t index, unsigned char mac[6])
-{
-	uint64_t hash = UINT64_C(14695981039346656037) + index; /* FNV-1a */
-	for (const char *c = name; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
-	mac[0] = 0x52;
-	mac[1] = 0x54;
-	mac[2] = 0x00;
-	mac[3] = (unsigned char)(hash >> 16);
-	mac[4] = (unsigned char)(hash >> 32);
-	mac[5] = (unsigned char)(hash >> 48);
-}
-
 static int join_networks(struct kvm *self, nova_op op, const char *name,
                          const struct nova_shape *shape, struct making *making)
 {
@@ -103,7 +89,7 @@ static int join_networks(struct kvm *self, nova_op op, const char *name,
 		interface->type = net.kind == NOVA_NET_NAT ? KVM_NET_USER : KVM_NET_UDP;
 		interface->local_port = net.ports[(net.members - 1) & 1];
 		interface->peer_port = net.ports[net.members & 1];
-		name_mac(name, i, interface->mac);
+		kvm_mac(name, i, interface->mac);
 	}
 	making->spec.interfaces = making->interfaces;
 	making->spec.interface_count = count;
