@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore ab: two choices of settings, compared in interleaved blocks until a test has decided. */
 #include "core/cli/progress.h"
+#include "core/cli/sequential.h"
 
 #include "core/report/report.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 static const char help[] =
         "usage: novacore ab --plugin DRIVER --benchmark NAME --a SETTINGS --b SETTINGS [OPTION]…\n"
@@ -158,58 +157,6 @@ static int usage(const char *text)
 	return 2;
 }
 
-/* "0.05" or "5%". */
-static bool read_share(const char *text, double *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtod(text, &end);
-	if (end == text || errno)
-		return false;
-	if (*end == '%') {
-		*value /= 100;
-		end++;
-	}
-	return !*end && *value >= 0 && *value < 1;
-}
-
-static bool read_whole(const char *text, uint64_t most, uint64_t *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !errno && !*end && *value <= most;
-}
-
-static int take_number(struct command *command, int option)
-{
-	uint64_t whole = 0;
-
-	switch (option) {
-	case OPTION_EFFECT:
-		return read_share(optarg, &command->effect)
-		               ? -1
-		               : usage("--minimum-effect wants a share, such as 3% or 0.03, below "
-		                       "100%; 0: each difference matters");
-	case OPTION_ALPHA:
-		if (read_share(optarg, &command->alpha) && command->alpha > 0 &&
-		    command->alpha <= 0.5)
-			return -1;
-		return usage("--alpha wants a share greater than 0 and at most 0.5, such as 0.05");
-	case OPTION_PAIRS:
-		if (!read_whole(optarg, 100000, &whole) || !whole)
-			return usage("--max-pairs wants a whole number from 1 to 100000");
-		command->pairs = (uint32_t)whole;
-		return -1;
-	default:
-		if (!read_whole(optarg, INT64_MAX, &command->seed))
-			return usage("--seed wants a whole number from 0 to 9223372036854775807");
-		return -1;
-	}
-}
-
 static int take_option(struct command *command, int option)
 {
 	switch (option) {
@@ -221,10 +168,10 @@ static int take_option(struct command *command, int option)
 		command->benchmark = optarg;
 		return -1;
 	case OPTION_METRIC: command->metric = optarg; return -1;
-	case OPTION_EFFECT:
-	case OPTION_ALPHA:
-	case OPTION_PAIRS:
-	case OPTION_SEED: return take_number(command, option);
+	case OPTION_EFFECT: return sequential_parse_effect(optarg, &command->effect);
+	case OPTION_ALPHA: return sequential_parse_alpha(optarg, &command->alpha);
+	case OPTION_PAIRS: return sequential_parse_pairs(optarg, &command->pairs);
+	case OPTION_SEED: return sequential_parse_seed(optarg, &command->seed);
 	case OPTION_PROFILE: command->profile = optarg; return -1;
 	case OPTION_PLUGIN: command->plugin = optarg; return -1;
 	case OPTION_URI: command->uri = optarg; return -1;
@@ -411,19 +358,13 @@ static int make_plan(struct command *command, json_t **plan, struct nova_error *
 	return code;
 }
 
-/* The settings that a side had when it was planned; secrets come from where they came from then. */
 static int load_planned(const json_t *planned, const char *profile, struct side *side,
                         struct nova_error *error)
 {
-	const json_t *asked = json_object_get(planned, "command");
-	json_t *setting;
-	size_t i;
+	const char *own = json_string_value(json_object_get(planned, "profile"));
 
-	json_array_foreach(json_object_get(asked, "settings"), i, setting)
-	        add(&side->settings, nova_strdup(json_string_value(setting)));
-	return nova_settings_load(profile, json_string_value(json_object_get(asked, "config")),
-	                          list(&side->settings), side->settings.count, &side->loaded,
-	                          error);
+	return nova_settings_load_planned(json_object_get(planned, "command"), own ? own : profile,
+	                                  &side->loaded, error);
 }
 
 static int load_resumed(struct command *command, char **id, struct nova_error *error)
@@ -511,22 +452,6 @@ static int dry_run(const struct command *command, const json_t *plan, struct nov
 	return nova_output_close(out, command->output, error);
 }
 
-static bool is_worse(const json_t *result)
-{
-	const json_t *step = json_array_get(json_object_get(result, "steps"), 0), *metric;
-	const json_t *ab = json_object_get(step, "ab");
-	const char *state = nova_json_text(ab, "state");
-	bool lower = true;
-	size_t i;
-
-	json_array_foreach(json_object_get(step, "metrics"), i, metric)
-	{
-		if (!strcmp(nova_json_text(metric, "name"), nova_json_text(ab, "metric")))
-			lower = strcmp(nova_json_text(metric, "better"), "higher") != 0;
-	}
-	return !strcmp(state, lower ? "greater" : "less");
-}
-
 static int execute(struct command *command, json_t *plan, const char *resume,
                    struct nova_error *error)
 {
@@ -558,8 +483,9 @@ static int execute(struct command *command, json_t *plan, const char *resume,
 		                         &reporting);
 	if (code)
 		return nova_more_urgent(exit_code, nova_complain(&reporting));
-	return command->fail_on_worse && is_worse(result) ? nova_more_urgent(exit_code, 1)
-	                                                  : exit_code;
+	return command->fail_on_worse && !strcmp(sequential_said(result), "worse")
+	               ? nova_more_urgent(exit_code, 1)
+	               : exit_code;
 }
 
 static int act(struct command *command, int *exit_code, struct nova_error *error)
@@ -591,13 +517,14 @@ static void drop_side(struct side *side)
 
 int nova_command_ab(int argc, char **argv)
 {
-	struct command command = {.format = "table", .alpha = 0.05, .effect = 0.03, .pairs = 200};
+	struct command command = {.format = "table",
+	                          .alpha = SEQUENTIAL_ALPHA,
+	                          .effect = 0.03,
+	                          .pairs = SEQUENTIAL_PAIRS,
+	                          .seed = sequential_seed()};
 	struct nova_error error = {0};
 	int code, exit_code = 0;
 
-	if (getrandom(&command.seed, sizeof(command.seed), 0) < 0)
-		command.seed = (uint64_t)nova_utc_ns();
-	command.seed &= INT32_MAX; /* short enough to type again */
 	code = parse(&command, argc, argv);
 	if (code < 0) {
 		code = act(&command, &exit_code, &error);

@@ -60,6 +60,10 @@ struct nova_settings {
 };
 int nova_settings_load(const char *profile, const char *file, const char *const *settings,
                        size_t setting_count, struct nova_settings *out, struct nova_error *error);
+/* Those that a stored plan was made with (its "command"); secrets come from where they came from
+ * then. `profile` is the run's. */
+int nova_settings_load_planned(const json_t *command, const char *profile,
+                               struct nova_settings *out, struct nova_error *error);
 void nova_settings_free(struct nova_settings *settings);
 /* An error if run.suite names a benchmark that is not installed. To be asked before a run. */
 int nova_settings_check_suite(const struct nova_settings *settings, struct nova_error *error);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore compare: how two runs, baselines or result files differ, metric by metric. */
+#include "core/cli/confirm.h"
 #include "core/cli/judging.h"
+#include "core/cli/progress.h"
+#include "core/cli/sequential.h"
 
 #include "core/report/report.h"
 #include "core/run/run.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +30,7 @@ static const char help[] =
         "  novacore compare default last\n"
         "  novacore compare before.json after.json --metric lifecycle.start.ready\n"
         "  novacore compare default last --minimum-effect 5% --format csv\n"
+        "  novacore compare default last --confirm   run both again, interleaved\n"
         "\n"
         "  --metric NAME         only this metric\n"
         "  --level LEVEL         of the intervals (default: run.level, 0.95)\n"
@@ -36,13 +39,22 @@ static const char help[] =
         "                        (default: regression.metrics, else regression.minimum_effect)\n"
         "  --force               also what was measured under different circumstances; marked\n"
         "  --fail-on regression  exit 1 if something regressed\n"
+        "  --confirm             a fresh A/B of the two runs (of baselines, their newest), with\n"
+        "                        the settings they had, on this host, in pairs, until it is\n"
+        "                        decided: of --metric, or of what changed most\n"
+        "  --max-pairs N         with --confirm: stop undecided after so many (default 200)\n"
+        "  --alpha P             with --confirm: how often it may find a difference where there\n"
+        "                        is none (0.05)\n"
+        "  --full                with --confirm: do not stop when run.budget is spent\n"
+        "  --seed N              with --confirm: of the order and of simulations\n"
         "  --format FORMAT       table (default), json, csv\n"
         "  --output FILE         instead of standard output; appears only when complete\n"
         "  --config FILE         a configuration file over the system's and "
         "yours\n" NOVA_COMMON_HELP "\n"
-        "Exit codes: 0 fine, 1 something regressed (--fail-on), 2 wrong usage, 5 refused: not "
-        "measured\n"
-        "under the same circumstances.\n";
+        "Exit codes: 0 fine, 1 something regressed (--fail-on) and was not cleared by --confirm, "
+        "2 wrong\n"
+        "usage, 5 refused: not measured under the same circumstances; with --confirm also as "
+        "those of ab.\n";
 
 enum {
 	OPTION_METRIC = 1,
@@ -50,6 +62,11 @@ enum {
 	OPTION_EFFECT,
 	OPTION_FORCE,
 	OPTION_FAIL_ON,
+	OPTION_CONFIRM,
+	OPTION_PAIRS,
+	OPTION_ALPHA,
+	OPTION_FULL,
+	OPTION_SEED,
 	OPTION_FORMAT,
 	OPTION_OUTPUT,
 	OPTION_CONFIG
@@ -60,6 +77,11 @@ static const struct option options[] = {{"metric", required_argument, NULL, OPTI
                                         {"minimum-effect", required_argument, NULL, OPTION_EFFECT},
                                         {"force", no_argument, NULL, OPTION_FORCE},
                                         {"fail-on", required_argument, NULL, OPTION_FAIL_ON},
+                                        {"confirm", no_argument, NULL, OPTION_CONFIRM},
+                                        {"max-pairs", required_argument, NULL, OPTION_PAIRS},
+                                        {"alpha", required_argument, NULL, OPTION_ALPHA},
+                                        {"full", no_argument, NULL, OPTION_FULL},
+                                        {"seed", required_argument, NULL, OPTION_SEED},
                                         {"format", required_argument, NULL, OPTION_FORMAT},
                                         {"output", required_argument, NULL, OPTION_OUTPUT},
                                         {"config", required_argument, NULL, OPTION_CONFIG},
@@ -77,6 +99,9 @@ struct command {
 	const char *metric, *format, *output, *config;
 	double level, effect; /* 0: as configured */
 	bool force, fail;
+	bool confirm;
+	struct confirm again;     /* how */
+	const char *only_confirm; /* an option that is nothing without it, or NULL */
 	struct side a, b;
 	struct judging judging;
 };
@@ -216,17 +241,58 @@ static int read_sides(struct command *command, struct nova_error *error)
 
 /* --- comparing ------------------------------------------------------------------------------- */
 
+/* What a fresh A/B says not to have, has not; what only that has found, has. */
 static bool regressed(const json_t *comparison)
 {
+	const json_t *confirmation = json_object_get(comparison, "confirmation");
+	bool found = !strcmp(nova_json_text(confirmation, "verdict"), "regressed");
 	size_t i;
 	json_t *row;
 
 	json_array_foreach(json_object_get(comparison, "metrics"), i, row)
 	{
-		if (!strcmp(nova_json_text(row, "verdict"), "regressed"))
-			return true;
+		if (!strcmp(nova_json_text(row, "verdict"), "regressed") &&
+		    !confirm_clears(comparison, i))
+			found = true;
 	}
-	return false;
+	return found;
+}
+
+/* Before anything is read: what has no plan cannot be run again. */
+static int check_confirm(const struct command *command, struct nova_error *error)
+{
+	const struct side *sides[] = {&command->a, &command->b};
+
+	if (!command->confirm && command->only_confirm)
+		return nova_error_set(error, NOVA_E_INVALID, "%s goes with --confirm",
+		                      command->only_confirm);
+	if (command->confirm && !strcmp(command->format, "csv"))
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "--confirm prints --format table or json: in CSV there is no "
+		                      "place for what it saw");
+	for (size_t i = 0; command->confirm && i < 2; i++)
+		if (looks_like_file(sides[i]->word))
+			return nova_error_set(error, NOVA_E_INVALID,
+			                      "--confirm runs both again, and %s is a file, which "
+			                      "does not tell how it was planned; name runs or "
+			                      "baselines of this installation",
+			                      strcmp(sides[i]->word, "-") ? sides[i]->word
+			                                                  : "standard input");
+	return 0;
+}
+
+static int confirm_it(struct command *command, json_t *comparison, int *exit_code,
+                      struct nova_error *error)
+{
+	struct confirm *again = &command->again;
+
+	again->store = command->judging.store;
+	again->comparison = comparison;
+	again->a = &command->a.contestant;
+	again->b = &command->b.contestant;
+	again->effect = command->effect;
+	again->force = command->force;
+	return confirm(again, exit_code, error);
 }
 
 static int check_metric(const struct command *command, const json_t *comparison,
@@ -247,6 +313,8 @@ static int compare(struct command *command, int *exit_code, struct nova_error *e
 	int code = judging_check_format("compare", command->format, judging_formats, error);
 
 	if (!code)
+		code = check_confirm(command, error);
+	if (!code)
 		code = judging_open(command->config, &command->judging, error);
 	if (!code)
 		code = read_sides(command, error);
@@ -262,10 +330,13 @@ static int compare(struct command *command, int *exit_code, struct nova_error *e
 	                    command->metric, command->force, &comparison, error);
 	if (!code)
 		code = check_metric(command, comparison, error);
+	if (!code && command->confirm)
+		code = confirm_it(command, comparison, exit_code, error);
 	if (!code)
 		code = judging_deliver(comparison, command->format, command->output,
 		                       nova_report_comparison, error);
-	*exit_code = !code && command->fail && regressed(comparison) ? 1 : 0;
+	if (!code && command->fail && regressed(comparison))
+		*exit_code = nova_more_urgent(*exit_code, 1);
 	return code;
 }
 
@@ -287,9 +358,37 @@ static int parse_level(const char *text, double *level)
 	return usage("--level wants a share from 0.5 to 0.999, such as 0.95");
 }
 
+static int take_confirm(struct command *command, int option)
+{
+	static const char *const names[] = {[OPTION_PAIRS] = "--max-pairs",
+	                                    [OPTION_ALPHA] = "--alpha",
+	                                    [OPTION_FULL] = "--full",
+	                                    [OPTION_SEED] = "--seed"};
+
+	if (option == OPTION_CONFIRM) {
+		command->confirm = true;
+		return -1;
+	}
+	command->only_confirm = names[option];
+	switch (option) {
+	case OPTION_PAIRS: return sequential_parse_pairs(optarg, &command->again.pairs);
+	case OPTION_ALPHA: return sequential_parse_alpha(optarg, &command->again.alpha);
+	case OPTION_SEED: return sequential_parse_seed(optarg, &command->again.seed);
+	default: command->again.full = true; return -1;
+	}
+}
+
 static int take_option(struct command *command, int option, char **argv)
 {
 	switch (option) {
+	case OPTION_CONFIRM:
+	case OPTION_PAIRS:
+	case OPTION_ALPHA:
+	case OPTION_FULL:
+	case OPTION_SEED: return take_confirm(command, option);
+	case NOVA_OPTION_QUIET:
+		command->again.quiet = true;
+		return nova_common_option(option, argv, options, help);
 	case OPTION_METRIC: command->metric = optarg; return -1;
 	case OPTION_LEVEL: return parse_level(optarg, &command->level);
 	case OPTION_EFFECT:
@@ -331,7 +430,10 @@ static int parse(struct command *command, int argc, char **argv)
 
 int nova_command_compare(int argc, char **argv)
 {
-	struct command command = {.format = "table"};
+	struct command command = {.format = "table",
+	                          .again = {.alpha = SEQUENTIAL_ALPHA,
+	                                    .pairs = SEQUENTIAL_PAIRS,
+	                                    .seed = sequential_seed()}};
 	struct nova_error error = {0};
 	int exit_code = 0, code = parse(&command, argc, argv);
 

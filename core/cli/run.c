@@ -398,10 +398,6 @@ static int make_plan(struct command *command, json_t **plan, struct nova_error *
 static int load_resumed(struct command *command, struct nova_error *error)
 {
 	struct nova_run_record run = {0};
-	json_t *asked, *setting;
-	struct list settings = {0};
-	struct nova_store *store;
-	size_t index;
 	int code;
 
 	/* The store's place may be a setting of that run: then it must be given again by --config.
@@ -413,17 +409,10 @@ static int load_resumed(struct command *command, struct nova_error *error)
 		code = nova_store_run_get(command->store, command->resume, &run, error);
 	if (code)
 		return code;
-	asked = json_object_get(run.plan, "command");
-	json_array_foreach(json_object_get(asked, "settings"), index, setting)
-	        add(&settings, json_string_value(setting));
-	store = command->store;
 	nova_settings_free(&command->loaded);
-	memset(&command->loaded, 0, sizeof(command->loaded));
-	code = nova_settings_load(run.profile, json_string_value(json_object_get(asked, "config")),
-	                          settings.items, settings.count, &command->loaded, error);
-	command->store = store;
+	code = nova_settings_load_planned(json_object_get(run.plan, "command"), run.profile,
+	                                  &command->loaded, error);
 	command->resume = nova_strdup(run.id);
-	free(settings.items);
 	nova_run_record_clear(&run);
 	return code;
 }

@@ -201,6 +201,19 @@ int nova_settings_load(const char *profile, const char *file, const char *const 
 	return code;
 }
 
+int nova_settings_load_planned(const json_t *command, const char *profile,
+                               struct nova_settings *out, struct nova_error *error)
+{
+	const json_t *stored = json_object_get(command, "settings");
+	size_t count = json_array_size(stored);
+	NOVA_AUTOFREE const char **settings = nova_alloc((count + 1) * sizeof(*settings));
+
+	for (size_t i = 0; i < count; i++)
+		settings[i] = json_string_value(json_array_get(stored, i));
+	return nova_settings_load(profile, json_string_value(json_object_get(command, "config")),
+	                          settings, count, out, error);
+}
+
 void nova_settings_free(struct nova_settings *settings)
 {
 	nova_config_free(settings->config);

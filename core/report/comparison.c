@@ -140,6 +140,78 @@ static void print_unmatched(const json_t *comparison, FILE *out)
 	}
 }
 
+/* --- what a fresh A/B saw (--confirm) -------------------------------------------------------- */
+
+static const char *outcome_of(const json_t *seen)
+{
+	const json_t *confirmed = json_object_get(seen, "confirmed");
+	bool open = !strcmp(nova_json_text(seen, "verdict"), "inconclusive");
+
+	if (strcmp(nova_json_text(seen, "state"), "complete") != 0)
+		return "it did not get to its end";
+	if (json_is_null(confirmed))
+		return open ? "not decided" : "decided";
+	return json_is_true(confirmed) ? "confirmed" : "not confirmed";
+}
+
+static void print_settings(const json_t *ab, const char *which, FILE *out)
+{
+	NOVA_AUTOTEXT struct nova_text text = {0};
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(json_object_get(ab, which), i, one)
+	        nova_text_addf(&text, "%s%s", i ? ", " : "", json_string_value(one));
+	if (text.length)
+		judged_line(out, 4, "only %s has %s", which, nova_text_get(&text));
+}
+
+static void print_then_and_now(const json_t *facts, const char *of, FILE *out)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(facts, i, one)
+	{
+		NOVA_AUTOFREE char *then = nova_json_canonical(json_object_get(one, "then"));
+		NOVA_AUTOFREE char *now = nova_json_canonical(json_object_get(one, "now"));
+
+		judged_line(out, 4, "%s: %s%s, now %s", nova_json_text(one, "fact"),
+		            json_object_get(one, "then") ? then : "none", of,
+		            json_object_get(one, "now") ? now : "none");
+	}
+}
+
+static void print_confirmation(const json_t *seen, FILE *out)
+{
+	const json_t *ab = json_object_get(seen, "ab"),
+	             *lost = json_object_get(seen, "not_restored");
+	const json_t *of_a = json_object_get(lost, "a"), *of_b = json_object_get(lost, "b");
+	NOVA_AUTOFREE char *label = judged_label(seen);
+
+	if (!json_is_object(seen))
+		return;
+	fputc('\n', out);
+	judged_line(out, 0, "A fresh A/B of %s (%s), run %s: %s", nova_json_text(seen, "metric"),
+	            label, nova_json_text(seen, "run"), outcome_of(seen));
+	judged_line(out, 2, "%s", nova_json_text(ab, "says"));
+	if (!strcmp(nova_json_text(seen, "stopped"), "budget"))
+		judged_line(out, 2, "it stopped because run.budget was spent; --full goes on");
+	if (json_is_true(json_object_get(seen, "alike")))
+		judged_line(out, 2,
+		            "a and b have the same settings: it compares the same with itself, and "
+		            "what else differed between the runs is not in it");
+	print_settings(ab, "a", out);
+	print_settings(ab, "b", out);
+	if (json_array_size(json_object_get(seen, "where")))
+		judged_line(out, 2, "FORCED: other circumstances than those of the runs");
+	print_then_and_now(json_object_get(seen, "where"), " then", out);
+	if (json_array_size(of_a) || json_array_size(of_b))
+		judged_line(out, 2, "not restored: both sides ran with what is here now");
+	print_then_and_now(of_a, " in a", out);
+	print_then_and_now(of_b, " in b", out);
+}
+
 static void write_table(const json_t *comparison, FILE *out)
 {
 	const json_t *rows = json_object_get(comparison, "metrics");
@@ -159,6 +231,7 @@ static void write_table(const json_t *comparison, FILE *out)
 	fputc('\n', out);
 	print_summary(comparison, out);
 	print_unmatched(comparison, out);
+	print_confirmation(json_object_get(comparison, "confirmation"), out);
 }
 
 static void write_csv(const json_t *comparison, FILE *out)

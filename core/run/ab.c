@@ -149,7 +149,8 @@ static json_t *join_params(const json_t *a, const json_t *b)
 
 static json_t *side_of(const json_t *plan, json_t *targets, const char *const *settings)
 {
-	return json_pack("{so sO? so sO sO}", "settings", texts(settings), "command",
+	return json_pack("{so sO? sO? so sO sO}", "settings", texts(settings), "profile",
+	                 json_object_get(plan, "profile"), "command",
 	                 json_object_get(plan, "command"), "targets", targets, "params",
 	                 json_object_get(only_step(plan), "params"), "shape",
 	                 json_object_get(plan, "shape"));

@@ -262,9 +262,11 @@ static json_t *side_json(const struct cell *cell)
 {
 	double median = median_of(cell->values, cell->count);
 
-	return json_pack("{sI sI sI so}", "n", (json_int_t)cell->count, "lost",
+	return json_pack("{sI sI sI so sO sO}", "n", (json_int_t)cell->count, "lost",
 	                 (json_int_t)cell->lost, "runs", (json_int_t)cell->runs, "value",
-	                 cell->count ? json_real(median) : json_null());
+	                 cell->count ? json_real(median) : json_null(), "run",
+	                 json_object_get(json_object_get(cell->result, "run"), "id"), "step",
+	                 json_object_get(cell->step, "index"));
 }
 
 static json_t *text_or_null(const char *text)

@@ -541,13 +541,25 @@ static json_t *make_shape(const struct nova_config *config, struct nova_error *e
 /* --- the whole
  * -------------------------------------------------------------------------------------- */
 
+static json_t *words_of(const char *const *words)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; words && words[i]; i++)
+		json_array_append_new(array, json_string(words[i]));
+	return array;
+}
+
+/* What was asked for, so that it can be planned again: see again.c. */
 static json_t *make_command(const struct nova_plan_request *request)
 {
 	json_t *settings = json_array();
 
 	for (size_t i = 0; i < request->setting_count; i++)
 		json_array_append_new(settings, json_string(request->settings[i]));
-	return json_pack("{ss? so}", "config", request->config_file, "settings", settings);
+	return json_pack("{ss? so ss? ss? so so}", "config", request->config_file, "settings",
+	                 settings, "plugin", request->plugin, "uri", request->uri, "targets",
+	                 words_of(request->targets), "benchmarks", words_of(request->benchmarks));
 }
 
 int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struct nova_error *error)

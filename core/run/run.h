@@ -65,6 +65,32 @@ struct nova_ab_request {
 /* The plan of both, for nova_run_execute with `config_b`. NOVA_E_INVALID says what does not fit. */
 int nova_ab_plan(const struct nova_ab_request *request, json_t **plan, struct nova_error *error);
 
+/* --- once more ----------------------------------------------------------------------------------
+ */
+
+/* A step of a stored run, to be run again with the settings that it had. */
+struct nova_again_request {
+	const json_t *stored; /* the run's plan; borrowed */
+	size_t step;          /* its index there */
+	/* As that plan's "command" and profile say them, loaded now. */
+	const struct nova_config *config;
+	const struct nova_registry *registry;
+	uint64_t seed; /* a new one: with the old one a simulator repeats itself */
+};
+/*
+ * A plan of that one step, of the plugins and configuration files that there are now.
+ * NOVA_E_INVALID: it was imported, is an A/B itself, or comes out as another step now; and what
+ * nova_plan_make says. `*plan` is the caller's.
+ */
+int nova_plan_again(const struct nova_again_request *request, json_t **plan,
+                    struct nova_error *error);
+/* In what this host, and the shape in `plan`, are another *where* than that of `result`:
+ * [{"fact", "then", "now"}]. The caller's. */
+json_t *nova_where_differs(const json_t *result, const json_t *plan);
+/* The facts of `then` that are others in `now`, an A/B on whose `side` ("a" or "b") it was run
+ * again: kernel, novacore, plugins, … Both are results. [{"fact", "then", "now"}]; the caller's. */
+json_t *nova_not_restored(const json_t *then, const json_t *now, const char *side);
+
 /* --- run ----------------------------------------------------------------------------------------
  */
 
