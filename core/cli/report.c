@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore report: one run as a page to read, to send and to keep. */
-#include "core/cli/cli.h"
-#include "core/cli/report_history.h"
+#include "core/cli/judging.h"
 
 #include "core/report/report.h"
 #include "core/run/run.h"
@@ -47,9 +46,11 @@ static const struct option options[] = {{"format", required_argument, NULL, OPTI
 struct command {
 	const char *run, *format, *output, *config;
 	bool history, verbose;
-	struct nova_settings settings;
-	struct nova_store *store;
+	struct judging judging;
 };
+
+/* So many earlier runs a figure shows. */
+#define MOST_POINTS 60
 
 /* --- reading --------------------------------------------------------------------------------- */
 
@@ -70,21 +71,61 @@ static int read_file(const struct command *command, json_t **result, struct nova
 	return nova_report_check(*result, error) ? nova_error_prefix(error, "%s", command->run) : 0;
 }
 
-static int open_store(struct command *command, struct nova_error *error)
-{
-	int code = nova_settings_load(NULL, command->config, NULL, 0, &command->settings, error);
-
-	return code ? code : nova_settings_store(&command->settings, &command->store, error);
-}
-
 static int read_run(struct command *command, json_t **result, struct nova_error *error)
 {
 	int code;
 
 	if (is_file(command->run))
 		return read_file(command, result, error);
-	code = open_store(command, error);
-	return code ? code : nova_result_build(command->store, command->run, result, error);
+	code = judging_open(command->config, &command->judging, error);
+	return code ? code : nova_result_build(command->judging.store, command->run, result, error);
+}
+
+static const json_t *series_of(const json_t *all, const json_t *step, const json_t *metric)
+{
+	size_t i;
+	json_t *series;
+
+	json_array_foreach(all, i, series)
+	{
+		const json_t *points = json_object_get(series, "points");
+		const json_t *last = json_array_get(points, json_array_size(points) - 1);
+
+		if (json_equal(json_object_get(last, "step"), json_object_get(step, "index")) &&
+		    json_equal(json_object_get(series, "metric"),
+		               json_object_get(metric, "name")) &&
+		    json_equal(json_object_get(series, "side"), json_object_get(metric, "side")))
+			return series;
+	}
+	return NULL;
+}
+
+/* What the run has measured, in the order of its result; the run is the last point. */
+static int read_history(const struct command *command, const json_t *result, json_t **out,
+                        struct nova_error *error)
+{
+	struct nova_history_request request = {
+	        .run = nova_json_text(json_object_get(result, "run"), "id"),
+	        .most = MOST_POINTS,
+	        .judging = command->judging.by};
+	NOVA_AUTOJSON json_t *history = NULL;
+	int code = nova_history(command->judging.store, &request, &history, error);
+	size_t i, j;
+	json_t *step, *metric;
+
+	*out = json_array();
+	json_array_foreach(json_object_get(result, "steps"), i, step)
+	{
+		json_array_foreach(json_object_get(step, "metrics"), j, metric)
+		{
+			const json_t *series =
+			        series_of(json_object_get(history, "series"), step, metric);
+
+			if (series)
+				json_array_append(*out, (json_t *)(uintptr_t)series);
+		}
+	}
+	return code;
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
@@ -128,8 +169,8 @@ static int act(struct command *command, struct nova_error *error)
 	if (!code)
 		code = read_run(command, &result, error);
 	/* A result from elsewhere has its history elsewhere. */
-	if (!code && command->history && command->store && !strcmp(command->format, "html"))
-		code = nova_cli_history(command->store, result, &history, error);
+	if (!code && command->history && command->judging.store && !strcmp(command->format, "html"))
+		code = read_history(command, result, &history, error);
 	if (code)
 		return code;
 	out = nova_output_open(command->output, error);
@@ -185,8 +226,7 @@ int nova_command_report(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	code = act(&command, &error);
-	nova_store_close(command.store);
-	nova_settings_free(&command.settings);
+	judging_close(&command.judging);
 	if (!code && (fflush(stdout) || ferror(stdout)))
 		code = nova_error_errno(&error, "cannot write to standard output");
 	return code ? nova_complain(&error) : 0;

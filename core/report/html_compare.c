@@ -320,9 +320,10 @@ void nova_html_history(struct nova_html *html)
 			        &html->out,
 			        "<section id=\"history\" aria-labelledby=\"h-history\"><h2 "
 			        "id=\"h-history\">History</h2>\n<p class=\"hint\">Medians of "
-			        "earlier runs of the same step in the same place (<i>where</i>) "
-			        "that this machine has stored, oldest first; this run is the full "
-			        "disc. A dashed line is a change of level that is more than "
+			        "the fresh VMs of earlier runs of the same step in the same place "
+			        "(<i>where</i>) that this machine has stored, oldest first; this "
+			        "run is the full disc. A dashed line is a change of level that is "
+			        "more than "
 			        "noise.</p>\n");
 		draw_history(html, series);
 	}

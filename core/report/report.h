@@ -60,9 +60,8 @@ struct nova_report_options {
 	bool colour;    /* ANSI colours in a table; the caller has looked at NO_COLOR and isatty */
 	bool verbose;   /* also doc, percentiles, replicates and facts */
 	unsigned width; /* columns of the terminal; 0: no limit */
-	/* HTML: metrics over earlier runs, or NULL. Borrowed. [{"metric", "side", "unit",
-	 * "points": [{"id", "started", "value"}, …, this run], "changes": [{"index", "before",
-	 * "after", "shift", "p"}], "changes_why": text if they were not looked for}] */
+	/* HTML: metrics over earlier runs, or NULL. Borrowed. Series as novacore.history/1 has them
+	 * (core/run/judge.h), of which this run is the last point. */
 	const json_t *history;
 };
 

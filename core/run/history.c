@@ -89,6 +89,9 @@ static json_t *change_json(struct nova_store *store, const struct series *series
 	                 "worse", worse, "acknowledged", known_change(store, series, change, id));
 }
 
+/* The test of core/stats finds none in fewer (docs/man/novacore-analyze.md). */
+#define LEAST_POINTS 20
+
 static json_t *series_json(struct nova_store *store, const struct series *series,
                            const struct nova_judging *judging)
 {
@@ -100,14 +103,17 @@ static json_t *series_json(struct nova_store *store, const struct series *series
 		json_array_append_new(points, point_json(&series->points[i]));
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(changes, change_json(store, series, &found[i]));
-	return json_pack("{ss ss ss sO sO ss sI ss ss so ss sb sI so so}", "metric", series->metric,
-	                 "benchmark", series->benchmark, "side", series_side(series), "params",
-	                 series->params, "targets", series->targets, "where", series->where,
-	                 "revision", (json_int_t)series->revision, "unit", series->unit, "better",
-	                 series->better, "source",
-	                 *series->source ? json_string(series->source) : json_null(), "accel",
-	                 series->accel, "simulated", series->simulated, "gaps",
-	                 (json_int_t)series->gaps, "points", points, "changes", changes);
+	return json_pack(
+	        "{ss ss ss sO sO ss sI ss ss so ss sb sI so so so}", "metric", series->metric,
+	        "benchmark", series->benchmark, "side", series_side(series), "params",
+	        series->params, "targets", series->targets, "where", series->where, "revision",
+	        (json_int_t)series->revision, "unit", series->unit, "better", series->better,
+	        "source", *series->source ? json_string(series->source) : json_null(), "accel",
+	        series->accel, "simulated", series->simulated, "gaps", (json_int_t)series->gaps,
+	        "points", points, "changes", changes, "changes_why",
+	        series->count < LEAST_POINTS
+	                ? json_string("Too few for changes of level to be told from noise")
+	                : json_null());
 }
 
 /* --- which --------------------------------------------------------------------------------- */
@@ -136,6 +142,21 @@ static bool wanted(const struct nova_history_request *request, const struct seri
 	return (!request->benchmark || !strcmp(request->benchmark, series->benchmark)) &&
 	       (!request->side || !strcmp(request->side, series_side(series))) &&
 	       (!request->plugin || is_on(series, request->plugin));
+}
+
+/* Only up to a run, and not too many. False: that run has no value in the series. */
+static bool cut(const struct nova_history_request *request, struct series *series)
+{
+	size_t end = series->count, from;
+
+	while (request->run && end && strcmp(series->points[end - 1].run, request->run) != 0)
+		end--;
+	from = request->most && end > request->most ? end - request->most : 0;
+	if (from)
+		memmove(series->points, series->points + from,
+		        (end - from) * sizeof(*series->points));
+	series->count = end - from;
+	return end || !request->run;
 }
 
 static void this_host(char hash[65])
@@ -200,7 +221,7 @@ int nova_history(struct nova_store *store, const struct nova_history_request *re
 	if (!code && request->metric && !list.count)
 		code = nova_metric_unknown(store, request->metric, error);
 	for (size_t i = 0; i < list.count && !code; i++)
-		if (wanted(request, &list.items[i], here))
+		if (wanted(request, &list.items[i], here) && cut(request, &list.items[i]))
 			json_array_append_new(
 			        all, series_json(store, &list.items[i], &request->judging));
 	series_free(&list);

@@ -140,6 +140,8 @@ struct nova_history_request {
 	const char *metric;                    /* NULL: all metrics */
 	const char *benchmark, *plugin, *side; /* NULL: any */
 	const char *where;                     /* "this", the beginning of a hash, or NULL */
+	const char *run;                       /* an id: only what it measured, up to it; or NULL */
+	size_t most;                           /* the newest so many of a series; 0: all */
 	struct nova_judging judging;           /* the minimum effect of changes */
 };
 /*

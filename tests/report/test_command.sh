@@ -33,9 +33,14 @@ cmp none.html file.html || fail "a file and the run in it differ in more than hi
 "$novacore" report - <3.json >stdin.html || fail "standard input was not read"
 cmp stdin.html file.html || fail "standard input and file differ"
 
-note "history has the three runs and their values, exactly"
+note "history has the three runs and their values, exactly, up to the run that is told of"
 grep -o 'aria-label="lifecycle.start.ready, vm"' last.html >/dev/null || fail "no history of a metric"
 grep -q "3 runs from" last.html || fail "history does not have three runs"
+expect 0 "$novacore" report "$(json 2.json 'r["run"]["id"]')" --output second.html
+grep -q "2 runs from" second.html || fail "history of the second run does not have two"
+grep -q "3 runs from" second.html && fail "history goes beyond the run"
+expect 0 "$novacore" report "$(json 1.json 'r["run"]["id"]')" --output first.html
+grep -q 'id="history"' first.html && fail "the first run has a history"
 
 note "the file's ending says the format, --format overrules it"
 expect 0 "$novacore" report last --output r.md
