@@ -14,11 +14,12 @@
 static json_t *plan(const char *benchmark, const char *uri, int memory, int at_once)
 {
 	json_t *made = json_pack(
-	        "{s[{ss ss s{ss}}] s[{si ss s[i] s{si si} si}] s{s{ss} s{ss}} s{si} si s{ss}}",
+	        "{s[{ss ss s{ss}}] s[{si ss s[i] s{si si} si}] s{s{ss} s{ss}} s{si} si s{ss} ss}",
 	        "targets", "name", "local", "plugin", "sim", "params", "uri", uri, "steps", "index",
 	        0, "benchmark", benchmark, "targets", 0, "params", "memory", memory, "threads", 2,
 	        "samples", 10, "metrics", "x.time", "better", "lower", "x.rate", "better", "higher",
-	        "shape", "vcpus", memory, "at_once", at_once, "command", "config", "c");
+	        "shape", "vcpus", memory, "at_once", at_once, "command", "config", "c", "profile",
+	        memory > 1 ? "large" : "small");
 
 	assert_non_null(made);
 	return made;
@@ -55,6 +56,8 @@ static void joins_what_is_alike_and_keeps_what_differs_apart(void **state)
 	assert_int_equal(json_integer_value(json_object_get(made, "at_once")), 3);
 	ab = json_object_get(made, "ab");
 	assert_string_equal(nova_json_text(ab, "metric"), "x.time");
+	assert_string_equal(nova_json_text(json_object_get(ab, "a"), "profile"), "small");
+	assert_string_equal(nova_json_text(json_object_get(ab, "b"), "profile"), "large");
 	assert_int_equal(json_integer_value(json_array_get(
 	                         json_object_get(json_object_get(ab, "b"), "targets"), 0)),
 	                 1);
