@@ -91,6 +91,7 @@ static const struct option options[] = {{"metric", required_argument, NULL, OPTI
 /* One of the two, once it is found. */
 struct side {
 	const char *word;
+	bool file;
 	json_t *results; /* array, oldest first */
 	struct nova_contestant contestant;
 };
@@ -126,6 +127,7 @@ static int read_file(struct side *side, struct nova_error *error)
 		json_decref(result);
 		return nova_error_prefix(error, "%s", side->word);
 	}
+	side->file = true;
 	side->results = json_array();
 	json_array_append_new(side->results, result);
 	return 0;
@@ -258,11 +260,8 @@ static bool regressed(const json_t *comparison)
 	return found;
 }
 
-/* Before anything is read: what has no plan cannot be run again. */
 static int check_confirm(const struct command *command, struct nova_error *error)
 {
-	const struct side *sides[] = {&command->a, &command->b};
-
 	if (!command->confirm && command->only_confirm)
 		return nova_error_set(error, NOVA_E_INVALID, "%s goes with --confirm",
 		                      command->only_confirm);
@@ -270,15 +269,16 @@ static int check_confirm(const struct command *command, struct nova_error *error
 		return nova_error_set(error, NOVA_E_INVALID,
 		                      "--confirm prints --format table or json: in CSV there is no "
 		                      "place for what it saw");
-	for (size_t i = 0; command->confirm && i < 2; i++)
-		if (looks_like_file(sides[i]->word))
-			return nova_error_set(error, NOVA_E_INVALID,
-			                      "--confirm runs both again, and %s is a file, which "
-			                      "does not tell how it was planned; name runs or "
-			                      "baselines of this installation",
-			                      strcmp(sides[i]->word, "-") ? sides[i]->word
-			                                                  : "standard input");
 	return 0;
+}
+
+static int refuse_file(const struct side *side, struct nova_error *error)
+{
+	return nova_error_set(
+	        error, NOVA_E_INVALID,
+	        "--confirm runs both again, and %s is a file, which does not tell how "
+	        "it was planned; name runs or baselines of this installation",
+	        strcmp(side->word, "-") ? side->word : "standard input");
 }
 
 static int confirm_it(struct command *command, json_t *comparison, int *exit_code,
@@ -286,6 +286,8 @@ static int confirm_it(struct command *command, json_t *comparison, int *exit_cod
 {
 	struct confirm *again = &command->again;
 
+	if (command->a.file || command->b.file)
+		return refuse_file(command->a.file ? &command->a : &command->b, error);
 	again->store = command->judging.store;
 	again->comparison = comparison;
 	again->a = &command->a.contestant;

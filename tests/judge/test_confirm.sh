@@ -133,9 +133,12 @@ rm "$NOVACORE_HOME/config/novacore.conf"
 note "what does not tell how it was planned"
 expect 2 confirm "$ab" "$ab"
 says "nothing of this comparison can be run again"
-expect 2 confirm ab.json "$fast"
-says "ab.json is a file"
-expect 2 confirm "$fast" - </dev/null
+expect 2 confirm ran.json "$fast"
+says "ran.json is a file"
+cp ran.json file
+expect 2 confirm "$fast" file
+says "file is a file"
+expect 2 bash -c '"$0" compare "$1" - --confirm <ran.json' "$novacore" "$fast"
 says "standard input is a file"
 form
 keep seed=1
