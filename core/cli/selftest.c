@@ -192,15 +192,17 @@ static int execute(struct command *command, const struct nova_settings *settings
 	                                   .store = command->store,
 	                                   .plan = plan,
 	                                   .watch = {.note = on_note, .context = command}};
-	struct nova_run_outcome outcome;
+	struct nova_run_outcome outcome = {0};
 	int code = nova_run_execute(&request, &outcome, error);
 
-	if (code)
-		return code;
 	if (outcome.exit_code == 130 || outcome.exit_code == 143) {
 		stop = outcome.exit_code - 128;
-		return nova_error_set(error, NOVA_E_INTERRUPTED, "interrupted");
+		/* instead of how to resume it: there is nothing to resume */
+		return nova_error_set(error, NOVA_E_INTERRUPTED,
+		                      "interrupted: nothing was judged, and nothing is left");
 	}
+	if (code)
+		return code;
 	if (outcome.exit_code)
 		return nova_error_set(error, NOVA_E_FAILED,
 		                      "a simulated run ended with exit code %d; --verbose shows "

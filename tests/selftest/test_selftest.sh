@@ -80,11 +80,13 @@ wait $pid || code=$?
 check stopped.json 'r["done"] < r["series"] == 100000'
 "$novacore" selftest >out 2>err & pid=$!
 while ! grep -q 'at once, in real time' err; do sleep 0.1; done
-kill -INT $pid
+kill -TERM $pid
 code=0
 wait $pid || code=$?
-[ $code = 130 ] || fail "exit code $code after SIGINT"
+[ $code = 143 ] || fail "exit code $code after SIGTERM"
 [ ! -s out ] || fail 'half a table'
+says 'nothing is left'
+! grep -q resume err || fail 'it says how to resume what is gone'
 nothing_kept
 
 note 'wrong input'
