@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stun ROUNDS: the observer of heartbeats (core/run/beat.c) against gaps that were put there. A
- * guest that beats each 0.1 ms falls silent for a drawn time; its own clock says for how long, to
- * within the call that sends. A line for each round, ns: drawn, the longest silence by the sender's
- * clock, what the observer says, and the resolution that it claims. Rounds in turn have no silence:
- * the floor, which is the sender's own scheduling.
+ * guest that beats each 0.1 ms falls silent for a drawn time. A line for each round, ns: drawn, the
+ * least and the most that the longest silence was by the sender's clock, what the observer says,
+ * and the resolution that it claims. Every fourth round has no silence: the floor, which is the
+ * sender's own scheduling.
  */
 #include "core/run/worker.h"
 
@@ -30,24 +30,32 @@ static void wait_until(int64_t when_ns)
 		;
 }
 
+/* Each beat left some time between two reads of the sender's clock, so it knows two limits of its
+ * longest silence; they are far apart where it lost the processor in between. */
 struct guest {
 	int fd;
-	int64_t last_ns, longest_ns; /* by its own clock */
+	int64_t before_ns, after_ns; /* of the last beat */
+	int64_t least_ns, most_ns;   /* the longest silence */
 };
 
-/* The middle of the call is when it beats, as well as it knows. */
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void beat(struct guest *guest)
 {
-	int64_t begin = nova_now_ns(), now_ns;
+	int64_t before_ns = nova_now_ns(), after_ns;
 
 	if (send(guest->fd, ".", 1, 0) != 1) {
 		perror("stun: cannot send");
 		exit(1);
 	}
-	now_ns = begin + (nova_now_ns() - begin) / 2;
-	if (guest->last_ns && now_ns - guest->last_ns > guest->longest_ns)
-		guest->longest_ns = now_ns - guest->last_ns;
-	guest->last_ns = now_ns;
+	after_ns = nova_now_ns();
+	guest->least_ns = larger(guest->least_ns, before_ns - guest->after_ns);
+	guest->most_ns = larger(guest->most_ns, after_ns - guest->before_ns);
+	guest->before_ns = before_ns;
+	guest->after_ns = after_ns;
 }
 
 static void beat_for(struct guest *guest, int64_t ns)
@@ -67,14 +75,14 @@ static void play(struct guest *guest, struct vm *vm, int64_t silent_ns)
 
 	beat_for(guest, BEAT_NS);
 	nova_beat_window(vm, &seen);
-	guest->longest_ns = 0;
+	guest->least_ns = guest->most_ns = 0;
 	beat_for(guest, AROUND_NS);
 	if (silent_ns)
-		wait_until(guest->last_ns + silent_ns);
+		wait_until(guest->after_ns + silent_ns);
 	beat_for(guest, AROUND_NS);
 	nova_beat_window(vm, &seen);
-	printf("%lld %lld %lld %lld%s\n", (long long)silent_ns, (long long)guest->longest_ns,
-	       (long long)seen.gap_ns, (long long)seen.error_ns,
+	printf("%lld %lld %lld %lld %lld%s\n", (long long)silent_ns, (long long)guest->least_ns,
+	       (long long)guest->most_ns, (long long)seen.gap_ns, (long long)seen.error_ns,
 	       seen.flags & NOVA_BEATS_LOST ? " lost" : "");
 }
 
