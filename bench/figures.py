@@ -81,12 +81,13 @@ def ratio(logs):
     return math.exp(value), interval and [math.exp(x) for x in interval]
 
 
-def result(what, value, interval, n, unit, method, bar=None, met=None, reason=None):
-    """`met` True or False, or None where the interval lies on both sides of the bar."""
+def result(what, value, interval, n, unit, method, bar=None, met=None, reason=None, at_least=False):
+    """`met` True or False, or None where the interval lies on both sides of the bar. `at_least`: the
+    bar is the least that the value may be, not the most."""
     verdict = ("reported" if bar is None else "undecided" if met is None else
                "met" if met else "missed")
     return {"what": what, "value": value, "interval": interval, "level": LEVEL, "n": n, "unit": unit,
-            "method": method, "bar": bar, "verdict": verdict, "reason": reason}
+            "method": method, "bar": bar, "at_least": at_least, "verdict": verdict, "reason": reason}
 
 
 def machine():
@@ -139,7 +140,8 @@ def show(report):
     for r in report["results"]:
         interval = r["interval"] and "%s … %s" % tuple(_cell(x) for x in r["interval"])
         rows.append([r["what"], r["value"], interval, r["unit"], str(r["n"]),
-                     "–" if r["bar"] is None else "≤ %s" % _cell(r["bar"]), r["verdict"]])
+                     "–" if r["bar"] is None else
+                     "%s %s" % ("≥" if r["at_least"] else "≤", _cell(r["bar"])), r["verdict"]])
     table(rows)
     for r in report["results"]:
         if r["reason"]:

@@ -56,10 +56,14 @@ def read_samples(step):
 
 
 def capture_definition(options, home, image, extra=()):
-    """The very text that the driver hands to libvirt, from libvirt's own debug log."""
+    return logged_definition(home, lambda env: novacore(options, home, image, 1, extra, env)[1])
+
+
+def logged_definition(home, run):
+    """The very text that the driver hands to libvirt, from libvirt's own debug log. `run` makes a VM
+    with the variables that it is given, and returns the result document."""
     log = os.path.join(home, "debug.log")
-    _, result = novacore(options, home, image, 1, extra, {
-        "LIBVIRT_LOG_OUTPUTS": "1:file:" + log, "LIBVIRT_LOG_FILTERS": "1:libvirt"})
+    result = run({"LIBVIRT_LOG_OUTPUTS": "1:file:" + log, "LIBVIRT_LOG_FILTERS": "1:libvirt"})
     with open(log, encoding="utf-8", errors="replace") as text:
         texts = re.findall(r"virDomainDefineXMLFlags:\d+ : conn=\S+ xml=(.*?</domain>)",
                            text.read(), re.S)

@@ -6,6 +6,8 @@
  * driver says. Lines: KIND EVENT-NS LAST-BEAT-NS FIRST-BEAT-NS RESOLUTION-NS, and the observer's
  * own.
  */
+#include "raw.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -341,22 +342,6 @@ static void print_wake(void)
 	printf("wake %lld\n", (long long)(woken_ns - rung_ns));
 }
 
-/* libvirt orphans its QEMUs; the process above the one that uses libvirt reaps them. */
-static void fork_below_reaper(void)
-{
-	int ended = 0;
-	pid_t child, gone;
-	need(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 && (child = fork()) >= 0, "fork");
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		return;
-	}
-	while ((gone = waitpid(-1, &ended, 0)) != child)
-		if (gone < 0)
-			exit(1);
-	exit(WIFEXITED(ended) ? WEXITSTATUS(ended) : 1);
-}
-
 int main(int argc, char **argv)
 {
 	char heartbeat[64], sector[512], top[512];
@@ -366,7 +351,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: stamps PAUSES RESTORES STARTS SPIN [PARAMETER=VALUE]\n");
 		return 2;
 	}
-	fork_below_reaper();
+	raw_fork_below_reaper();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	srand((unsigned)time(NULL));
 	seen = start_observer(heartbeat, &observer);

@@ -64,6 +64,9 @@ int nova_settings_load(const char *profile, const char *file, const char *const 
  * then. `profile` is the run's. */
 int nova_settings_load_planned(const json_t *command, const char *profile,
                                struct nova_settings *out, struct nova_error *error);
+/* The same without any configuration file: what it says is the same for every user. */
+int nova_settings_load_alone(const char *profile, const char *const *settings, size_t setting_count,
+                             struct nova_settings *out, struct nova_error *error);
 void nova_settings_free(struct nova_settings *settings);
 /* An error if run.suite names a benchmark that is not installed. To be asked before a run. */
 int nova_settings_check_suite(const struct nova_settings *settings, struct nova_error *error);
@@ -93,6 +96,7 @@ int nova_command_compare(int argc, char **argv);
 int nova_command_history(int argc, char **argv);
 int nova_command_rank(int argc, char **argv);
 int nova_command_ack(int argc, char **argv);
+int nova_command_selftest(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);
 int nova_command_complete(int argc, char **argv);

@@ -26,6 +26,8 @@ static const struct {
         {"history", nova_command_history, "a metric over time, with its change points"},
         {"rank", nova_command_rank, "targets by a metric, with ties"},
         {"ack", nova_command_ack, "acknowledge a change or a regression, so that it is known"},
+        {"selftest", nova_command_selftest,
+         "check on this host that novacore measures and judges rightly"},
         {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},
         {"doctor", nova_command_doctor, "check this host and name each fix"},
         {"plugin", nova_command_plugin, "list, write, check and sign plugins"},

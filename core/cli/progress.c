@@ -9,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define PLAIN_NS (15 * NOVA_SECOND_NS) /* between two lines where there is no terminal */
+
 static bool live, quiet; /* stderr is a terminal; nothing is wanted */
 static char line[512];   /* what stands there now */
 static int64_t last_plain_ns;
@@ -64,6 +66,23 @@ static void fit_line(void)
 	}
 }
 
+void nova_progress_say(const char *text, bool always)
+{
+	if (quiet)
+		return;
+	if (live) {
+		line_hide();
+		snprintf(line, sizeof(line), "%s", text);
+		fit_line();
+		line_show();
+		return;
+	}
+	if (!always && nova_now_ns() - last_plain_ns < PLAIN_NS)
+		return;
+	last_plain_ns = nova_now_ns();
+	nova_log(NOVA_LOG_INFO, "%s", text);
+}
+
 static void on_progress(void *context, const struct nova_run_progress *progress)
 {
 	char text[sizeof(line)];
@@ -72,20 +91,9 @@ static void on_progress(void *context, const struct nova_run_progress *progress)
 	if (quiet)
 		return;
 	describe(progress, text, sizeof(text));
-	if (live) {
-		line_hide();
-		memcpy(line, text, sizeof(line));
-		fit_line();
-		line_show();
-		return;
-	}
-	if (progress->step == last_plain_step &&
-	    nova_now_ns() - last_plain_ns < 15 * NOVA_SECOND_NS &&
-	    progress->replicate != progress->replicates)
-		return;
+	nova_progress_say(text, progress->step != last_plain_step ||
+	                                progress->replicate == progress->replicates);
 	last_plain_step = progress->step;
-	last_plain_ns = nova_now_ns();
-	nova_log(NOVA_LOG_INFO, "%s", text);
 }
 
 static void on_note(void *context, enum nova_level level, const char *text)

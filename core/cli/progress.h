@@ -11,6 +11,8 @@
 struct nova_run_watch nova_progress_watch(void);
 void nova_progress_begin(bool quiet, bool may_be_live);
 void nova_progress_end(void);
+/* Any other text in that line; without a terminal once in a while, or `always`. */
+void nova_progress_say(const char *text, bool always);
 
 /* In `format` to `path` (NULL: stdout), which appears only when it is complete. */
 int nova_result_print(const json_t *result, const char *format, const char *path, bool verbose,

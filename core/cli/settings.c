@@ -145,8 +145,15 @@ int nova_settings_check_suite(const struct nova_settings *settings, struct nova_
 	return settings_check_suite(settings->registry, settings->config, error);
 }
 
-static int add_layers(struct nova_config *config, const char *file, const char *const *settings,
-                      size_t count, struct nova_error *error)
+/* Where the settings of a user come from besides the profile. */
+struct layers {
+	bool alone; /* no configuration file */
+	const char *file;
+	const char *const *settings;
+	size_t count;
+};
+
+static int add_files(struct nova_config *config, const char *file, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *system = nova_place(NOVA_PLACE_SYSTEM, "novacore.conf");
 	NOVA_AUTOFREE char *user = nova_place(NOVA_PLACE_CONFIG, "novacore.conf");
@@ -157,13 +164,21 @@ static int add_layers(struct nova_config *config, const char *file, const char *
 		code = nova_config_add_file(config, NOVA_LAYER_USER, user, false, error);
 	if (code == 0 && file)
 		code = nova_config_add_file(config, NOVA_LAYER_FILE, file, true, error);
-	for (size_t i = 0; code == 0 && i < count; i++)
-		code = nova_config_add_setting(config, settings[i], error);
 	return code;
 }
 
-static int load(const char *profile, const char *file, const char *const *settings, size_t count,
-                struct nova_settings *out, struct nova_error *error)
+static int add_layers(struct nova_config *config, const struct layers *layers,
+                      struct nova_error *error)
+{
+	int code = layers->alone ? 0 : add_files(config, layers->file, error);
+
+	for (size_t i = 0; code == 0 && i < layers->count; i++)
+		code = nova_config_add_setting(config, layers->settings[i], error);
+	return code;
+}
+
+static int load(const char *profile, const struct layers *layers, struct nova_settings *out,
+                struct nova_error *error)
 {
 	PROFILE_AUTOLIST struct profile_list profiles = {0};
 
@@ -171,7 +186,7 @@ static int load(const char *profile, const char *file, const char *const *settin
 	if (code != 0)
 		return code;
 	out->config = settings_declare(out->registry);
-	code = add_layers(out->config, file, settings, count, error);
+	code = add_layers(out->config, layers, error);
 	if (code == 0 && profile)
 		code = nova_config_add_option(out->config, "--profile", "profile",
 		                              profile_canonical(profile), error);
@@ -188,14 +203,14 @@ static int load(const char *profile, const char *file, const char *const *settin
 	return code == 0 ? settings_check_goals(out->registry, out->config, error) : code;
 }
 
-int nova_settings_load(const char *profile, const char *file, const char *const *settings,
-                       size_t setting_count, struct nova_settings *out, struct nova_error *error)
+static int load_or_free(const char *profile, const struct layers *layers, struct nova_settings *out,
+                        struct nova_error *error)
 {
 	struct nova_error own = {0};
 
 	error = error ? error : &own;
 	*out = (struct nova_settings){0};
-	int code = load(profile, file, settings, setting_count, out, error);
+	int code = load(profile, layers, out, error);
 	if (code != 0)
 		nova_settings_free(out);
 	return code;
@@ -212,6 +227,22 @@ int nova_settings_load_planned(const json_t *command, const char *profile,
 		settings[i] = json_string_value(json_array_get(stored, i));
 	return nova_settings_load(profile, json_string_value(json_object_get(command, "config")),
 	                          settings, count, out, error);
+}
+
+int nova_settings_load(const char *profile, const char *file, const char *const *settings,
+                       size_t setting_count, struct nova_settings *out, struct nova_error *error)
+{
+	const struct layers layers = {.file = file, .settings = settings, .count = setting_count};
+
+	return load_or_free(profile, &layers, out, error);
+}
+
+int nova_settings_load_alone(const char *profile, const char *const *settings, size_t setting_count,
+                             struct nova_settings *out, struct nova_error *error)
+{
+	const struct layers layers = {.alone = true, .settings = settings, .count = setting_count};
+
+	return load_or_free(profile, &layers, out, error);
 }
 
 void nova_settings_free(struct nova_settings *settings)

@@ -12,6 +12,7 @@
 #include "core/run/judge.h"
 #include "core/run/result_build.h"
 #include "core/run/samples.h"
+#include "core/run/selftest.h"
 #include "core/store/store.h"
 
 /* --- plan ---------------------------------------------------------------------------------------

@@ -63,6 +63,12 @@ struct nova_summary {
 void nova_stats_summarise(const double *sorted, size_t count, double level,
                           struct nova_summary *summary);
 
+/*
+ * Interval of the share hits / count, exact (Clopper & Pearson 1934): it covers at least `level`.
+ * False, and [0, 1], if count is 0, hits > count or level is not in (0, 1). O(√count).
+ */
+bool nova_stats_share(size_t hits, size_t count, double level, double *low, double *high);
+
 /* --- two samples --------------------------------------------------------------------------------
  */
 

@@ -72,6 +72,8 @@ only 'novacore profile list --format ' table json
 only 'novacore config keys --format ' table json markdown
 only 'novacore --fail-on ' goal regression
 only 'novacore plan-samples --format ' table json
+only 'novacore selftest --format ' table json
+only 'novacore selftest --s' --series --seed
 only 'novacore plan-samples --benchmark life' lifecycle
 only 'novacore profile optimize dev --workload ml,lat' ml,latency-sensitive
 nothing 'novacore --seed '

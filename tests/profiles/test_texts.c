@@ -117,8 +117,8 @@ static void fits_its_own_limits(void **state)
 		for (size_t k = 0; k < nova_config_count(config, key); k++)
 			assert_true(nova_config_i64(config, key, k) <=
 			            nova_config_i64(config, "limits.max_vms", 0));
-		for (size_t k = 0; k < nova_config_count(config, "run.suite"); k++)
-			assert_string_equal(nova_config_text(config, "run.suite", k), "lifecycle");
+		/* the life cycle first: what does not work there makes the rest pointless */
+		assert_string_equal(nova_config_text(config, "run.suite", 0), "lifecycle");
 		/* below that, medians have no interval */
 		assert_true(nova_config_i64(config, "run.samples", 0) >= 6);
 	}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interval of a share: Clopper & Pearson, Biometrika 26 (1934), p. 404. Its ends are the
+ * probabilities under which so many hits, or more, and so many, or fewer, are just likely enough.
+ */
+#include "core/stats/stats.h"
+
+#include <math.h>
+
+#define HALVINGS 60 /* more than a double has digits of a number in (0, 1) */
+
+static double log_choose(double n, double k)
+{
+	int sign;
+
+	return lgamma_r(n + 1, &sign) - lgamma_r(k + 1, &sign) - lgamma_r(n - k + 1, &sign);
+}
+
+static double probability(double n, double k, double p)
+{
+	return exp(log_choose(n, k) + k * log(p) + (n - k) * log1p(-p));
+}
+
+/* P(X ≤ k) of a binomial, summed away from its mode, so that terms only fall. */
+static double at_most(size_t count, size_t k, double p)
+{
+	double n = (double)count, i = (double)k, sum = 0, term;
+	bool below = i <= n * p;
+
+	if (k >= count)
+		return 1;
+	if (!below)
+		i += 1;
+	term = probability(n, i, p);
+	while (term > 0 && term > sum * 1e-17) {
+		sum += term;
+		if (below && i <= 0)
+			break;
+		term *= below ? i / (n - i + 1) * (1 - p) / p : (n - i) / (i + 1) * p / (1 - p);
+		i += below ? -1 : 1;
+	}
+	return below ? sum : 1 - sum;
+}
+
+/* The p at which P(X ≤ k) is `goal`; it falls with p. */
+static double solve(size_t count, size_t k, double goal)
+{
+	double low = 0, high = 1;
+
+	for (int i = 0; i < HALVINGS; i++) {
+		double middle = (low + high) / 2;
+
+		if (at_most(count, k, middle) > goal)
+			low = middle;
+		else
+			high = middle;
+	}
+	return (low + high) / 2;
+}
+
+bool nova_stats_share(size_t hits, size_t count, double level, double *low, double *high)
+{
+	double side = (1 - level) / 2;
+
+	*low = 0;
+	*high = 1;
+	if (!count || hits > count || !(level > 0) || !(level < 1))
+		return false;
+	if (hits > 0)
+		*low = solve(count, hits - 1, 1 - side);
+	if (hits < count)
+		*high = solve(count, hits, side);
+	return true;
+}
