@@ -163,14 +163,20 @@ static void columns_are_aligned(void **state)
 static void says_what_was_left_out_and_what_to_do_next(void **state)
 {
 	NOVA_AUTOJSON json_t *result = fixture();
-	NOVA_AUTOFREE char *text = render(result, "table", NULL);
+	NOVA_AUTOFREE char *text = NULL;
+	json_t *step;
+	size_t i;
 
 	(void)state;
+	/* where A and B are compared, more samples are not the advice */
+	json_array_foreach(json_object_get(result, "steps"), i, step)
+	        json_array_clear(json_object_get(step, "comparisons"));
+	text = render(result, "table", NULL);
 	assert_contains(text, "Left out\n  migration, step 2: needs a second target; add --pair "
 	                      "local");
 	assert_lacks(text, "migration on local");
 	assert_contains(text, "step 3 failed: the worker was killed");
-	assert_contains(text, "3 pass, 1 acceptable, 2 needs optimization, 1 inconclusive, 1 "
+	assert_contains(text, "3 pass, 1 acceptable, 1 needs optimization, 1 inconclusive, 1 "
 	                      "without a goal");
 	assert_contains(text, "--set run.samples=N");
 	assert_contains(text, "restore: internal snapshots of large disks are slow");
