@@ -184,6 +184,13 @@ static void on_note(void *context, enum nova_level level, const char *text)
 		nova_log(level, "%s", text);
 }
 
+/* Not how to resume it: there is nothing to resume. */
+static int interrupted(struct nova_error *error)
+{
+	return nova_error_set(error, NOVA_E_INTERRUPTED,
+	                      "interrupted: nothing was judged, and nothing is left");
+}
+
 static int execute(struct command *command, const struct nova_settings *settings, json_t *plan,
                    json_t **result, struct nova_error *error)
 {
@@ -197,9 +204,7 @@ static int execute(struct command *command, const struct nova_settings *settings
 
 	if (outcome.exit_code == 130 || outcome.exit_code == 143) {
 		stop = outcome.exit_code - 128;
-		/* instead of how to resume it: there is nothing to resume */
-		return nova_error_set(error, NOVA_E_INTERRUPTED,
-		                      "interrupted: nothing was judged, and nothing is left");
+		return interrupted(error);
 	}
 	if (code)
 		return code;
@@ -211,14 +216,13 @@ static int execute(struct command *command, const struct nova_settings *settings
 	return nova_result_build(command->store, outcome.id, result, error);
 }
 
-static int simulate(void *context, uint64_t seed, const char *const *given, size_t count,
-                    json_t **result, struct nova_error *error)
+static int load_and_run(struct command *command, uint64_t seed, const char *const *given,
+                        size_t count, json_t **result, struct nova_error *error)
 {
 	static const char *const fixed[] = {"run.warmup=0", "run.full=true", "run.native=false",
 	                                    "run.precision=0"};
 	static const char *const benchmarks[] = {"lifecycle", NULL};
 	const char **settings = nova_alloc((NOVA_COUNT(fixed) + count) * sizeof(*settings));
-	struct command *command = context;
 	struct nova_settings loaded = {0};
 	NOVA_AUTOJSON json_t *plan = NULL;
 	int code;
@@ -245,6 +249,25 @@ static int simulate(void *context, uint64_t seed, const char *const *given, size
 	nova_settings_free(&loaded);
 	free(settings);
 	return code;
+}
+
+/*
+ * A run hears of signals itself, but only while it goes on. One that comes before that waits for
+ * it, instead of being forgotten for as long as the run takes.
+ */
+static int simulate(void *context, uint64_t seed, const char *const *given, size_t count,
+                    json_t **result, struct nova_error *error)
+{
+	sigset_t signals, before;
+	int code;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	code = stop ? interrupted(error) : load_and_run(context, seed, given, count, result, error);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return !code && stop ? interrupted(error) : code;
 }
 
 static void on_progress(void *context, const char *what, int64_t left_ns)
