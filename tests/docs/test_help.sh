@@ -94,7 +94,7 @@ count=0
 while read -r line; do
   case $line in
   # needs a plugin of one's own, boots VMs, builds, needs a hypervisor, or an interrupted run
-  novacore\ guest\ build* | novacore\ guest\ info* | qemu-* | novacore\ run\ --resume* | *--plugin\ kvm | *\ mine*) ;;
+  novacore\ guest\ build* | novacore\ guest\ info* | qemu-* | novacore\ run\ --resume* | novacore\ ab\ --resume* | *--plugin\ kvm | *\ mine*) ;;
   novacore\ plugin\ check* | novacore\ plugin\ keygen* | novacore\ plugin\ sign* | novacore\ plugin\ verify*) ;;
   *jq*) ;;
   novacore\ compare\ *--confirm*) ;; # repeats runs of one's own: tests/judge has some
