@@ -92,13 +92,14 @@ int await_load(struct traveller *traveller)
 	traveller->loaded = status == NOVA_DONE;
 	if (traveller->loaded)
 		return NOVA_DONE;
-	return self->host->error(
-	        self->run, NOVA_E_UNSUPPORTED,
-	        status == NOVA_E_NOT_FOUND
-	                ? "the guest has no load on its memory: only novacore's appliance, booted "
-	                  "directly, makes one; use --set migration.load=0 with other images"
-	                : "the load on the guest's memory did not start; the VM's console says why "
-	                  "(does migration.working_set fit into its memory?)");
+	if (status == NOVA_E_NOT_FOUND)
+		return self->host->error(
+		        self->run, NOVA_E_UNSUPPORTED,
+		        "the guest has no load on its memory: only novacore's appliance, booted "
+		        "directly, makes one; use --set migration.load=0 with other images");
+	return self->host->error(self->run, NOVA_E_FAILED,
+	                         "the load on the guest's memory did not start; the VM's console "
+	                         "says why (does migration.working_set fit into its memory?)");
 }
 
 double rate_between(const struct progress *from, const struct progress *to)

@@ -183,14 +183,13 @@ static int set_out(struct traveller *traveller)
 }
 
 /* A VM that never got so far has failed to migrate, too. */
-static int never_left(struct traveller *traveller, int status)
+static int never_left(struct traveller *traveller, int status, const char *why)
 {
 	struct migration *self = traveller->self;
-	const struct nova_sample sample = {
-	        .struct_size = sizeof(sample),
-	        .status = sample_status(status),
-	        .metric = DURATION.name,
-	        .why = "the VM that was to be migrated did not become ready"};
+	const struct nova_sample sample = {.struct_size = sizeof(sample),
+	                                   .status = sample_status(status),
+	                                   .metric = DURATION.name,
+	                                   .why = why};
 
 	if (ends_the_run(status))
 		return status;
@@ -246,10 +245,13 @@ static int replicate(void *context, nova_run run, uint32_t index, uint32_t side)
 	(void)side;
 	status = set_out(&traveller);
 	if (status != NOVA_DONE)
-		return never_left(&traveller, status);
+		return never_left(&traveller, status,
+		                  "the VM that was to be migrated did not become ready");
 	status = await_load(&traveller);
-	if (status != NOVA_DONE)
+	if (status == NOVA_E_UNSUPPORTED) /* as with every other VM of this image */
 		return status;
+	if (status != NOVA_DONE)
+		return never_left(&traveller, status, "the load on its memory did not start");
 	status = go_all_ways(&traveller);
 	if (status == NOVA_E_UNSUPPORTED)
 		status = go_otherwise(self);

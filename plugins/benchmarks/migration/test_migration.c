@@ -300,10 +300,16 @@ static void a_guest_without_the_load_is_refused(void **state)
 	nova_testhost_script_exec(host, "cat", "", 1);
 	assert_int_equal(run(), NOVA_E_UNSUPPORTED);
 	assert_non_null(strstr(nova_testhost_error(host), "migration.load=0"));
+}
+
+static void a_load_that_does_not_start_is_a_vm_that_failed(void **state)
+{
+	(void)state;
 	MAKE("direction=there");
 	nova_testhost_script_exec(host, "cat", "12 ", 0); /* never becomes a progress */
-	assert_int_equal(run(), NOVA_E_UNSUPPORTED);
+	assert_int_equal(run(), NOVA_DONE);
 	assert_non_null(strstr(nova_testhost_error(host), "did not start"));
+	assert_attempts(0, 1, 0);
 }
 
 static void a_working_set_that_does_not_fit_is_refused_with_arithmetic(void **state)
@@ -374,6 +380,7 @@ int main(void)
 	        TEST(without_heartbeat_agent_and_ready_it_still_migrates),
 	        TEST(a_mode_that_the_targets_lack_is_refused_with_the_reason),
 	        TEST(a_guest_without_the_load_is_refused),
+	        TEST(a_load_that_does_not_start_is_a_vm_that_failed),
 	        TEST(a_working_set_that_does_not_fit_is_refused_with_arithmetic),
 	        TEST(between_kinds_of_hypervisor_the_disk_is_converted),
 	        TEST(a_conversion_that_fails_keeps_its_reason),
