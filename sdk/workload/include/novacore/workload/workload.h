@@ -11,15 +11,14 @@
  *		struct nova_workload *work = &self->work;
  *
  *		if (nova_workload_begin(work, side) == NOVA_DONE &&
- *		    nova_workload_run(work, ARGV, 5 * NOVA_WORKLOAD_SECOND_NS, METRICS) ==
- *NOVA_DONE)
+ *		    nova_workload_run(work, ARGV, FIVE_SECONDS, METRICS) == NOVA_DONE)
  *			... read work->output: nova_workload_put, or nova_workload_reject ...
  *		return nova_workload_end(work);
  *	}
  *
  * Part of the workload library: linked into the plugin, not ABI. It starts no thread, prints
- * nothing, and keeps nothing global. @thread of all: the one that called create, setup or
- *replicate.
+ * nothing, and keeps nothing global. @thread of all: the one that called create, setup,
+ * or replicate.
  */
 #ifndef NOVACORE_WORKLOAD_WORKLOAD_H
 #define NOVACORE_WORKLOAD_WORKLOAD_H
