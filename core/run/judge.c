@@ -61,7 +61,8 @@ static double median_of(const double *values, size_t count)
 {
 	NOVA_AUTOFREE double *sorted = nova_alloc((count + 1) * sizeof(*sorted));
 
-	memcpy(sorted, values, count * sizeof(*sorted));
+	if (count)
+		memcpy(sorted, values, count * sizeof(*sorted));
 	nova_stats_sort(sorted, count);
 	return count ? nova_stats_median(sorted, count) : (double)NAN;
 }
