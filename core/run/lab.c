@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define FAN_STACK     (256 * 1024)
-#define DELETE_LIMIT  8 /* VMs deleted at once when cleaning up */
+#define DELETE_LIMIT  64 /* VMs deleted at once when cleaning up: mostly one waits for each */
 #define STAMPS_MAX    4096
 #define WHY_MAX       4096 /* bytes of a failed sample's evidence (benchmark.h) */
 #define OVERALL_LIMIT 2000 /* threads of one fan_out */
