@@ -9,6 +9,16 @@ state="$NOVACORE_HOME/state/plugins/kvm"
 run=("$novacore" run --plugin kvm --benchmark migration --pair local --set migration.memory=256MiB
   --set migration.window=500ms --set run.samples=1 --set run.warmup=0 --full)
 
+note "the pair is beside the usual target, which everything else keeps"
+plan=("$novacore" --profile dev --plugin kvm --pair local --dry-run)
+expect 0 "${plan[@]}" --set run.suite=lifecycle,migration
+grep -q 'lifecycle  *on local (kvm):' out || fail "the life cycle left its target"
+grep -q 'migration  *on local-pair (kvm), local-twin (kvm):' out || fail "the migration has no pair"
+expect 0 "${plan[@]}" --set run.suite=lifecycle
+! grep -q 'local-pair' out || fail "a pair that nothing needs"
+expect 0 "${plan[@]}" --set run.suite=migration
+grep -q 'migration  *on local (kvm), local-twin (kvm):' out || fail "a pair beside a target that nothing needs"
+
 # Our QEMUs, by the name on their command line.
 ours() { pgrep -f "guest=novacore-$installation-" || true; }
 # The daemons whose process ids stand in their directories.
