@@ -87,10 +87,9 @@ static void work(const struct dirty *dirty, volatile uint64_t *memory, int fd)
 }
 
 /* Never returns. */
-static void run(const struct dirty *dirty)
+static void run(const struct dirty *dirty, int fd)
 {
 	sigset_t none;
-	int fd = open(PROGRESS, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	void *memory = mmap(NULL, dirty->working_set, PROT_READ | PROT_WRITE,
 	                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -98,7 +97,7 @@ static void run(const struct dirty *dirty)
 	/* PID 1 blocks what it waits for; this process shall die of it */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (fd < 0 || memory == MAP_FAILED) {
+	if (memory == MAP_FAILED) {
 		complain("cannot load the memory: %m");
 		_exit(1);
 	}
@@ -110,6 +109,7 @@ void dirty_start(const struct dirty *dirty)
 {
 	struct sysinfo about;
 	pid_t pid;
+	int fd;
 
 	/* The rest of the guest must live, or it ends with nothing to be measured. */
 	if (sysinfo(&about) == 0 &&
@@ -120,9 +120,16 @@ void dirty_start(const struct dirty *dirty)
 		         (unsigned long long)about.freeram * about.mem_unit);
 		return;
 	}
+	fd = open(PROGRESS, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		complain("cannot write to %s: %m", PROGRESS);
+		return;
+	}
+	say(fd, 0, now_ns()); /* whoever asks before the load has begun reads that */
 	pid = fork();
 	if (pid < 0)
 		complain("cannot start the load on memory: %m");
 	if (pid == 0)
-		run(dirty);
+		run(dirty, fd);
+	close(fd);
 }
