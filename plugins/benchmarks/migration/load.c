@@ -80,9 +80,13 @@ int await_load(struct traveller *traveller)
 
 	if (!self->load || !self->exec || !self->ready)
 		return NOVA_DONE;
-	/* The file is there before the first number is in it. */
-	while ((status = read_progress(traveller, &progress)) == NOVA_E_BUSY &&
-	       self->host->now_ns() < until_ns) {
+	/* It says that it is at 0 until all of its memory is there. */
+	for (;;) {
+		status = read_progress(traveller, &progress);
+		if (status == NOVA_DONE && progress.pages == 0)
+			status = NOVA_E_BUSY;
+		if (status != NOVA_E_BUSY || self->host->now_ns() >= until_ns)
+			break;
 		status = let_pass(traveller, SECOND_NS / 10);
 		if (status != NOVA_DONE)
 			break;
