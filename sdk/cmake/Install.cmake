@@ -7,7 +7,7 @@ set(pkgconfigdir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 set(templatedir ${CMAKE_INSTALL_DATADIR}/novacore/template)
 
 # Archives keep their debugging information; it shall not name the tree they were built in.
-foreach(target novacore_testhost novacore_workload novacore_helpers)
+foreach(target novacore_testhost novacore_workload novacore_helpers novacore_xml)
   if(TARGET ${target})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_compile_options(${target} PRIVATE
@@ -25,13 +25,17 @@ install(TARGETS novacore_sdk_headers novacore_testhost novacore_workload novacor
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT sdk
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(EXPORT NovacoreSDKTargets NAMESPACE NovacoreSDK:: DESTINATION ${cmakedir} COMPONENT sdk)
-# In a file of its own: only who links it needs its libraries.
-if(TARGET novacore_helpers)
-  set_target_properties(novacore_helpers PROPERTIES EXPORT_NAME helpers)
-  install(TARGETS novacore_helpers EXPORT NovacoreSDKHelpers
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
-  install(EXPORT NovacoreSDKHelpers NAMESPACE NovacoreSDK:: DESTINATION ${cmakedir} COMPONENT sdk)
-endif()
+# In files of their own: only who links them needs their libraries.
+foreach(part helpers xml)
+  if(TARGET novacore_${part})
+    string(TOUPPER ${part} file)
+    string(REPLACE "HELPERS" "Helpers" file ${file})
+    set_target_properties(novacore_${part} PROPERTIES EXPORT_NAME ${part})
+    install(TARGETS novacore_${part} EXPORT NovacoreSDK${file}
+      ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
+    install(EXPORT NovacoreSDK${file} NAMESPACE NovacoreSDK:: DESTINATION ${cmakedir} COMPONENT sdk)
+  endif()
+endforeach()
 
 set(made ${CMAKE_CURRENT_BINARY_DIR}/made)
 configure_package_config_file(cmake/NovacoreSDKConfig.cmake.in ${made}/NovacoreSDKConfig.cmake

@@ -390,6 +390,7 @@ static void take_answer(void *context, const struct nova_http_answer *answer)
 {
 	struct nova_call *call = context;
 	struct nova_calls *calls = call->calls;
+	const struct nova_reply_parser *parser = calls->settings.parser;
 	struct nova_reply reply = {.http = answer};
 	char trouble[160] = "";
 
@@ -401,8 +402,13 @@ static void take_answer(void *context, const struct nova_http_answer *answer)
 		if (calls->settings.format == NOVA_REPLY_JSON && answer->bytes)
 			reply.json = nova_json_parse(answer->body, answer->bytes, trouble,
 			                             sizeof(trouble));
+		else if (parser && answer->bytes)
+			reply.parsed = parser->parse(answer->body, answer->bytes, trouble,
+			                             sizeof(trouble));
 		take_reply(call, &reply, trouble[0] ? trouble : NULL);
 		json_decref(reply.json);
+		if (parser)
+			parser->release(reply.parsed);
 	} else {
 		fail_unanswered(call, answer);
 	}

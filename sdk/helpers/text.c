@@ -115,22 +115,41 @@ void nova_text_escape_url(struct nova_text *text, const char *more, size_t bytes
 	}
 }
 
+/* How long the character there is if it is one of UTF-8 that XML 1.0 can hold, else 0. */
+static size_t xml_character(const unsigned char *at)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t length = *at < 0x80 ? 1 : *at < 0xc0 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+	uint32_t code = length > 1 ? *at & (0x7fu >> length) : *at;
+
+	for (size_t i = 1; i < length; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (at[i] & 0x3f);
+	}
+	if (length == 1)
+		return code >= ' ' || code == '\t' || code == '\n' || code == '\r';
+	if (!length || *at >= 0xf8 || code < least[length] || code > 0x10ffff ||
+	    (code >= 0xd800 && code <= 0xdfff) || code == 0xfffe || code == 0xffff)
+		return 0;
+	return length;
+}
+
 void nova_text_escape_xml(struct nova_text *text, const char *more)
 {
-	for (; *more; more++) {
-		unsigned char c = (unsigned char)*more;
+	while (*more) {
+		size_t length = xml_character((const unsigned char *)more);
 
-		switch (c) {
+		switch (*more) {
 		case '&': nova_text_add(text, "&amp;"); break;
 		case '<': nova_text_add(text, "&lt;"); break;
 		case '>': nova_text_add(text, "&gt;"); break;
 		case '"': nova_text_add(text, "&quot;"); break;
 		case '\'': nova_text_add(text, "&#39;"); break;
-		case '\t':
-		case '\n': nova_text_append(text, more, 1); break;
 		case '\r': nova_text_add(text, "&#13;"); break; /* a reader would make it \n */
-		default: nova_text_append(text, c < ' ' ? "?" : more, 1);
+		default: nova_text_append(text, length ? more : "?", length ? length : 1);
 		}
+		more += length ? length : 1;
 	}
 }
 

@@ -102,6 +102,39 @@ static void refresh(struct nova_call *base, struct nova_text *body)
 	nova_text_replace(body, "session-0", ((struct call *)base)->driver->session);
 }
 
+/* A format of the driver's own: a body is of it if it begins with a brace. */
+static int own_format, own_read, own_released;
+
+static void *read_own(const char *text, size_t bytes, char *why, size_t room)
+{
+	own_read++;
+	if (text[0] == '{')
+		return strndup(text, bytes);
+	snprintf(why, room, "no brace");
+	return NULL;
+}
+
+static void release_own(void *parsed)
+{
+	own_released += parsed != NULL;
+	free(parsed);
+}
+
+static const struct nova_reply_parser own_parser = {.parse = read_own, .release = release_own};
+
+static int judge_own(struct nova_call *base, const struct nova_reply *reply,
+                     struct nova_text *words)
+{
+	const char *parsed = reply->parsed;
+
+	(void)base;
+	assert_null(reply->json);
+	if (!parsed || !strstr(parsed, "session-0"))
+		return nova_http_code(reply->http->status);
+	nova_text_add(words, "it is an old one");
+	return NOVA_E_BUSY;
+}
+
 static int create(const struct nova_host *host, nova_op instance, void **self)
 {
 	struct driver *driver = calloc(1, sizeof(*driver));
@@ -122,14 +155,15 @@ static int create(const struct nova_host *host, nova_op instance, void **self)
 	                .peer = "the lab",
 	                .stranger = "; is this it?",
 	                .trust_advice = "; set ca_file",
-	                .format = NOVA_REPLY_JSON,
+	                .format = own_format ? NOVA_REPLY_RAW : NOVA_REPLY_JSON,
+	                .parser = own_format ? &own_parser : NULL,
 	                .secrets = (const char *const[]){secret, NULL},
 	                .http = {.ca_file = host->param_text(instance, "ca_file", 0),
 	                         .pin = host->param_text(instance, "pin", 0),
 	                         .proxy = ""},
 	                .call_bytes = sizeof(struct call),
 	                .release = release,
-	                .judge = judge,
+	                .judge = own_format ? judge_own : judge,
 	                .advice = advice,
 	                .expired = expired,
 	                .renew = renew,
@@ -891,6 +925,22 @@ static void says_why_there_is_no_new_session(void **state)
 	close_lab(host);
 }
 
+static void reads_a_format_of_the_drivers_own(void **state)
+{
+	struct nova_testhost *host;
+
+	(void)state;
+	own_format = 1;
+	host = open_lab(NULL);
+	expect(host, CALL(host, image_delete, "/echo"), NOVA_E_BUSY, "it is an old one");
+	expect(host, CALL(host, vm_list, "/big/5"), NOVA_E_PROTOCOL, "not the lab's (no brace)");
+	expect(host, CALL(host, vm_list, "/status/500"), NOVA_E_FAILED, "500 ");
+	close_lab(host);
+	own_format = 0;
+	assert_int_equal(own_read, 3);
+	assert_int_equal(own_released, 2); /* the server says what is wrong in braces */
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -928,6 +978,7 @@ int main(void)
 	        cmocka_unit_test(many_wait_for_one_login),
 	        cmocka_unit_test(a_late_refusal_ends_no_new_session),
 	        cmocka_unit_test(says_why_there_is_no_new_session),
+	        cmocka_unit_test(reads_a_format_of_the_drivers_own),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -81,6 +81,31 @@ static void escapes_xml(void **state)
 	nova_text_free(&text);
 }
 
+static void writes_no_character_that_xml_cannot_hold(void **state)
+{
+	static const char *const cases[][2] = {
+	        {"\xf0\x9f\x98\x80 \xe2\x82\xac", "\xf0\x9f\x98\x80 \xe2\x82\xac"},
+	        {"a\xff", "a?"},
+	        {"a\x80z", "a?z"},
+	        {"\xc3", "?"},                     /* cut off */
+	        {"\xc3<", "?&lt;"},                /* and what follows is not lost */
+	        {"\xc0\xbc", "??"},                /* '<' in two bytes */
+	        {"\xed\xa0\x80", "???"},           /* half of a pair */
+	        {"\xef\xbf\xbf", "???"},           /* U+FFFF */
+	        {"\xf4\x90\x80\x80", "????"},      /* beyond Unicode */
+	        {"\xf8\x88\x80\x80\x80", "?????"}, /* five bytes */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct nova_text text = {0};
+
+		nova_text_escape_xml(&text, cases[i][0]);
+		assert_string_equal(text.text, cases[i][1]);
+		nova_text_free(&text);
+	}
+}
+
 /* RFC 4648, section 10 */
 static void writes_base64(void **state)
 {
@@ -134,6 +159,7 @@ int main(void)
 	        cmocka_unit_test(grows_as_needed),
 	        cmocka_unit_test(stays_broken_once_it_is),
 	        cmocka_unit_test(escapes_xml),
+	        cmocka_unit_test(writes_no_character_that_xml_cannot_hold),
 	        cmocka_unit_test(writes_base64),
 	        cmocka_unit_test(makes_words_printable),
 	};

@@ -68,6 +68,14 @@ struct nova_call {
 struct nova_reply {
 	const struct nova_http_answer *http; /* status, body, headers */
 	json_t *json; /* NOVA_REPLY_JSON: the body, or NULL if it is empty; borrowed */
+	void *parsed; /* the body as settings.parser read it, NULL if it is empty; borrowed */
+};
+
+/* Reads bodies of a format that these calls do not know, once for judge and steps. */
+struct nova_reply_parser {
+	/* NULL: it is not of that format, and `why` has a clause with no words of the text in it */
+	void *(*parse)(const char *text, size_t bytes, char *why, size_t room);
+	void (*release)(void *parsed); /* of NULL, too */
 };
 
 /* Goes on with a call. `reply` is NULL after a pause. */
@@ -83,7 +91,7 @@ struct nova_refusal {
 
 /* --- all of an instance ----------------------------------------------------------------------- */
 
-#define NOVA_REPLY_RAW  0u /* XML, or anything: the steps read http->body */
+#define NOVA_REPLY_RAW  0u /* anything: the steps read http->body, or what `parser` made of it */
 #define NOVA_REPLY_JSON 1u /* parsed strictly; a good answer that is no JSON is an error */
 
 /* All is copied but `host` and the functions. What is 0 or NULL has a meaning unless it says so. */
@@ -96,6 +104,8 @@ struct nova_calls_settings {
 	const char *trust_advice; /* advice when it is not to be trusted: "; set ca_file" */
 	uint32_t format;          /* NOVA_REPLY_* */
 	uint32_t reserved;
+	/* With RAW, as NOVA_REPLY_JSON does: &nova_xml_replies (xml.h). NULL: none. */
+	const struct nova_reply_parser *parser;
 	const char *content_type; /* of bodies; NULL: application/json, or text/xml if RAW */
 	/* Credentials and whatever else must not be seen; NULL-terminated, or NULL. */
 	const char *const *secrets;
