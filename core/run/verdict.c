@@ -202,6 +202,10 @@ static const char *judge(const struct pairs *pairs, const struct nova_effect *ef
 		nova_text_add(why, pairs->count ? effect->why : "there is no pair");
 		return "inconclusive";
 	}
+	if (pairs->count + pairs->lost < 2) {
+		nova_text_add(why, "n too small (1 < 2): one pair shows no spread");
+		return "inconclusive";
+	}
 	bounds = bounds_of(pairs, effect, lower, overhead);
 	say_basis(why, pairs, &bounds);
 	return nova_verdict(&bounds, goal, overhead || lower, NOVA_UNIT_ONE, why);

@@ -103,6 +103,20 @@ static void blocks_with_one_side_only_count_as_worse(void **state)
 	assert_non_null(strstr(text(many, "verdict_why"), "6 of 12 blocks"));
 }
 
+static void one_pair_is_too_few_for_a_verdict(void **state)
+{
+	struct sides sides = drifting(0.04);
+	NOVA_AUTOJSON json_t *good = compare(&sides, 1, 1, false, "{\"pass\":0.5}");
+	NOVA_AUTOJSON json_t *bad = compare(&sides, 1, 1, false, "{\"pass\":0.01}");
+	NOVA_AUTOJSON json_t *two = compare(&sides, 2, 2, false, "{\"pass\":0.5}");
+
+	(void)state;
+	assert_string_equal(text(good, "verdict"), "inconclusive");
+	assert_string_equal(text(bad, "verdict"), "inconclusive");
+	assert_non_null(strstr(text(bad, "verdict_why"), "n too small (1 < 2)"));
+	assert_string_equal(text(two, "verdict"), "pass");
+}
+
 static void few_pairs_are_judged_by_the_least_and_the_greatest(void **state)
 {
 	struct sides sides = drifting(0.04);
@@ -154,6 +168,7 @@ int main(void)
 	        cmocka_unit_test(overhead_of_a_duration_is_what_is_longer),
 	        cmocka_unit_test(limit_within_the_interval_is_inconclusive),
 	        cmocka_unit_test(blocks_with_one_side_only_count_as_worse),
+	        cmocka_unit_test(one_pair_is_too_few_for_a_verdict),
 	        cmocka_unit_test(few_pairs_are_judged_by_the_least_and_the_greatest),
 	        cmocka_unit_test(a_block_of_several_samples_is_its_median),
 	        cmocka_unit_test(values_without_a_ratio_say_so),
