@@ -247,15 +247,15 @@ static bool is_lower_better(const json_t *plan, const char *metric)
 	return strcmp(nova_json_text(declared, "better"), "higher") != 0;
 }
 
-int nova_lead_ab_decided(struct lead *lead, uint32_t blocks, bool *decided,
-                         struct nova_error *error)
+int nova_lead_ab_decided(struct lead *lead, struct nova_ab_watch *watch, uint32_t blocks,
+                         bool *decided, struct nova_error *error)
 {
 	const json_t *ab = nova_lead_ab(lead);
 	struct collecting all = {.metric = nova_json_text(ab, "metric")};
-	int code = nova_store_sample_each(
+	int code = nova_store_sample_range(
 	        lead->store, lead->run.id,
-	        (uint32_t)json_integer_value(json_object_get(lead->step, "index")), false, collect,
-	        &all, error);
+	        (uint32_t)json_integer_value(json_object_get(lead->step, "index")), watch->blocks,
+	        blocks, collect, &all, error);
 
 	if (!code) {
 		struct nova_side_values a = {"a", all.side[0].values, all.side[0].blocks,
@@ -263,13 +263,17 @@ int nova_lead_ab_decided(struct lead *lead, uint32_t blocks, bool *decided,
 		struct nova_side_values b = {"b", all.side[1].values, all.side[1].blocks,
 		                             all.side[1].count};
 
-		*decided = nova_ab_decided(ab, is_lower_better(lead->run.plan, all.metric), &a, &b);
+		*decided = nova_ab_decides(ab, is_lower_better(lead->run.plan, all.metric), &a, &b,
+		                           &watch->test);
+		watch->blocks = blocks;
+		watch->values[0] += a.count;
+		watch->values[1] += b.count;
 	}
-	if (!code && blocks >= HOPELESS && (!all.side[0].count || !all.side[1].count))
+	if (!code && blocks >= HOPELESS && (!watch->values[0] || !watch->values[1]))
 		code = nova_error_set(error, NOVA_E_FAILED,
 		                      "not one value of %s on side %s in %u blocks; the messages "
 		                      "above say why",
-		                      all.metric, all.side[0].count ? "b" : "a", blocks);
+		                      all.metric, watch->values[0] ? "b" : "a", blocks);
 	for (size_t side = 0; side < 2; side++) {
 		free(all.side[side].values);
 		free(all.side[side].blocks);

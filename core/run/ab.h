@@ -7,9 +7,12 @@
 #define NOVACORE_RUN_AB_H
 
 #include "core/run/verdict.h"
+#include "core/stats/stats.h"
 
-bool nova_ab_decided(const json_t *ab, bool lower, const struct nova_side_values *a,
-                     const struct nova_side_values *b);
+/* Has the test decided, with these blocks beside those that it has had? `*test` NULL: the first.
+ * nova_sequential_free. */
+bool nova_ab_decides(const json_t *ab, bool lower, const struct nova_side_values *a,
+                     const struct nova_side_values *b, struct nova_sequential **test);
 /* The member `ab` of a step of the result. The caller's. */
 json_t *nova_ab_said(const json_t *ab, bool lower, const struct nova_side_values *a,
                      const struct nova_side_values *b);

@@ -34,31 +34,47 @@ static void add_block(struct nova_sequential *test, double a, double b, bool low
 		look->lost += lost;
 }
 
-static void judge(const json_t *ab, bool lower, const struct nova_side_values *a,
-                  const struct nova_side_values *b, struct look *look)
+static struct nova_sequential *test_of(const json_t *ab)
 {
-	struct nova_sequential *test =
-	        nova_sequential_new(json_number_value(json_object_get(ab, "alpha")),
-	                            json_number_value(json_object_get(ab, "minimum_effect")));
+	return nova_sequential_new(json_number_value(json_object_get(ab, "alpha")),
+	                           json_number_value(json_object_get(ab, "minimum_effect")));
+}
+
+static void add_blocks(struct nova_sequential *test, bool lower, const struct nova_side_values *a,
+                       const struct nova_side_values *b, struct look *look)
+{
 	struct nova_blocks blocks;
 
-	memset(look, 0, sizeof(*look));
-	if (!test)
-		return;
 	nova_blocks_pair(a, b, &blocks);
 	for (size_t i = 0; i < blocks.count; i++)
 		add_block(test, blocks.a[i], blocks.b[i], lower, look);
 	nova_blocks_free(&blocks);
+}
+
+static void judge(const json_t *ab, bool lower, const struct nova_side_values *a,
+                  const struct nova_side_values *b, struct look *look)
+{
+	struct nova_sequential *test = test_of(ab);
+
+	memset(look, 0, sizeof(*look));
+	if (!test)
+		return;
+	add_blocks(test, lower, a, b, look);
 	nova_sequential_look(test, &look->view);
 	nova_sequential_free(test);
 }
 
-bool nova_ab_decided(const json_t *ab, bool lower, const struct nova_side_values *a,
-                     const struct nova_side_values *b)
+bool nova_ab_decides(const json_t *ab, bool lower, const struct nova_side_values *a,
+                     const struct nova_side_values *b, struct nova_sequential **test)
 {
-	struct look look;
+	struct look look = {0};
 
-	judge(ab, lower, a, b, &look);
+	if (!*test)
+		*test = test_of(ab);
+	if (!*test)
+		return false;
+	add_blocks(*test, lower, a, b, &look);
+	nova_sequential_look(*test, &look.view);
 	return look.view.state != NOVA_SEQUENTIAL_UNDECIDED;
 }
 

@@ -174,10 +174,16 @@ int nova_lead_open_side(struct lead *lead, size_t side, struct nova_error *error
 
 /* The part of the plan that says what A and B are, NULL in a run of anything else. */
 json_t *nova_lead_ab(const struct lead *lead);
-/* Whether the test has decided on what the store has of the step; NOVA_E_FAILED: it cannot, for no
- * of the first `blocks` blocks has given a value on one side. */
-int nova_lead_ab_decided(struct lead *lead, uint32_t blocks, bool *decided,
-                         struct nova_error *error);
+/* What the test has been told so far; zeroed at first, `test` is the caller's to free. */
+struct nova_ab_watch {
+	struct nova_sequential *test; /* core/stats */
+	uint32_t blocks;              /* that it has */
+	size_t values[2];             /* of side a, of side b */
+};
+/* Whether the test has decided on the first `blocks` blocks, of which only the new ones are read.
+ * NOVA_E_FAILED: it cannot, for none of them has given a value on one side. */
+int nova_lead_ab_decided(struct lead *lead, struct nova_ab_watch *watch, uint32_t blocks,
+                         bool *decided, struct nova_error *error);
 
 /* --- repeat.c
  * --------------------------------------------------------------------------------------- */

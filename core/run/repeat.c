@@ -7,6 +7,8 @@
  */
 #include "core/run/lead.h"
 
+#include "core/stats/stats.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -27,6 +29,7 @@ struct repeat {
 	uint32_t order;        /* of the last replicate */
 	uint32_t *attempts[2]; /* the highest */
 	bool *done[2];
+	struct nova_ab_watch watch;
 };
 
 static int64_t number_of(const json_t *object, const char *name)
@@ -435,7 +438,8 @@ static int run_blocks(struct repeat *repeat, bool *tainted, struct nova_error *e
 
 		lead->progress.replicate = i * (uint32_t)repeat->sides.count;
 		if (!warm_up && nova_lead_ab(lead))
-			code = nova_lead_ab_decided(lead, number, &decided_ab, error);
+			code = nova_lead_ab_decided(lead, &repeat->watch, number, &decided_ab,
+			                            error);
 		if (code)
 			return code;
 		if (!warm_up && (decided_ab || is_precise(repeat, number))) {
@@ -475,6 +479,7 @@ int nova_lead_repeat(struct lead *lead, const json_t *opened, bool warm_up, bool
 	code = take_tally(&repeat, error);
 	if (!code)
 		code = run_blocks(&repeat, tainted, error);
+	nova_sequential_free(repeat.watch.test);
 	for (size_t side = 0; side < NOVA_COUNT(repeat.done); side++) {
 		free(repeat.attempts[side]);
 		free(repeat.done[side]);

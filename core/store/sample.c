@@ -141,10 +141,10 @@ static void read_sample(sqlite3_stmt *row, uint32_t step, struct nova_sample_rec
 	sample->why = (const char *)sqlite3_column_text(row, 11);
 }
 
-int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t step,
-                           bool superseded,
-                           int (*visit)(void *context, const struct nova_sample_record *sample),
-                           void *context, struct nova_error *error)
+static int visit_samples(struct nova_store *store, const char *run, uint32_t step, bool superseded,
+                         int64_t first, int64_t end,
+                         int (*visit)(void *context, const struct nova_sample_record *sample),
+                         void *context, struct nova_error *error)
 {
 	struct nova_error local = {0};
 	sqlite3_stmt *row;
@@ -161,9 +161,11 @@ int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t s
 	        "s.t_ns, s.intended_ns, s.error_ns, s.why FROM sample AS s "
 	        "JOIN replicate AS r USING (run, step, replicate, attempt, side) "
 	        "WHERE s.run = ?1 AND s.step = ?2 "
+	        "AND s.replicate >= ?4 AND s.replicate < ?5 "
 	        "AND (?3 OR r.state NOT IN ('superseded', 'warmup')) "
 	        "ORDER BY s.replicate, s.attempt, s.side, s.vm, s.metric, s.seq",
-	        "read the samples", error, "iii", key, (int64_t)step, (int64_t)superseded);
+	        "read the samples", error, "iiiii", key, (int64_t)step, (int64_t)superseded, first,
+	        end);
 	if (!row)
 		return error->code;
 	while ((result = sqlite3_step(row)) == SQLITE_ROW && !stop) {
@@ -176,4 +178,20 @@ int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t s
 		code = nova_store_fail(store, result, "read the samples", error);
 	sqlite3_finalize(row);
 	return code;
+}
+
+int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t step,
+                           bool superseded,
+                           int (*visit)(void *context, const struct nova_sample_record *sample),
+                           void *context, struct nova_error *error)
+{
+	return visit_samples(store, run, step, superseded, 0, INT64_MAX, visit, context, error);
+}
+
+int nova_store_sample_range(struct nova_store *store, const char *run, uint32_t step,
+                            uint32_t first, uint32_t end,
+                            int (*visit)(void *context, const struct nova_sample_record *sample),
+                            void *context, struct nova_error *error)
+{
+	return visit_samples(store, run, step, false, first, end, visit, context, error);
 }

@@ -120,6 +120,13 @@ int nova_store_sample_each(struct nova_store *store, const char *run, uint32_t s
                            int (*visit)(void *context, const struct nova_sample_record *sample),
                            void *context, struct nova_error *error);
 
+/* Of those that count, only the replicates `first` … `end` - 1: for whoever reads them as they
+ * come. */
+int nova_store_sample_range(struct nova_store *store, const char *run, uint32_t step,
+                            uint32_t first, uint32_t end,
+                            int (*visit)(void *context, const struct nova_sample_record *sample),
+                            void *context, struct nova_error *error);
+
 /* The journal: a VM's name stands here, durably, before the VM is created. Object kinds: "vm",
  * "net", "image". */
 struct nova_journal_record {

@@ -173,6 +173,29 @@ static void failures_of_one_side_are_against_it(void **state)
 	assert_non_null(strstr(nova_json_text(none, "says"), "b is worse"));
 }
 
+/* Told of each block once, as they come, the test decides where it does when it is told all. */
+static void decides_block_by_block_as_at_once(void **state)
+{
+	NOVA_AUTOJSON json_t *all = say(1.2, PAIRS, true);
+	NOVA_AUTOJSON json_t *ab =
+	        json_pack("{ss sf sf}", "metric", "x.time", "alpha", 0.05, "minimum_effect", 0.03);
+	struct nova_sequential *test = NULL;
+	json_int_t decided_at = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < PAIRS && !decided_at; i++) {
+		double a_value = 0, b_value = 0;
+		struct nova_side_values a = {"a", &a_value, &i, 1}, b = {"b", &b_value, &i, 1};
+
+		a_value = 10 + i % 7;
+		b_value = a_value * 1.2 * (1 + (i % 3) * 0.001);
+		if (nova_ab_decides(ab, true, &a, &b, &test))
+			decided_at = i + 1;
+	}
+	nova_sequential_free(test);
+	assert_int_equal(decided_at, json_integer_value(json_object_get(all, "decided_at")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +204,7 @@ int main(void)
 	        cmocka_unit_test(refuses_what_cannot_be_compared),
 	        cmocka_unit_test(says_which_side_is_better_by_the_direction),
 	        cmocka_unit_test(failures_of_one_side_are_against_it),
+	        cmocka_unit_test(decides_block_by_block_as_at_once),
 	};
 
 	return cmocka_run_group_tests_name("run_ab", tests, NULL, NULL);

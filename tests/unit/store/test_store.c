@@ -343,6 +343,13 @@ static void resume_supersedes_only_unfinished_attempts(void **state)
 	assert_done(fixture,
 	            nova_store_sample_each(store, RUN_A, 0, false, see_sample, &counted, NULL));
 	assert_string_equal(counted.text, "0.1.1.1.m.0=0 2.2.1.1.m.0=7 ");
+	memset(&counted, 0, sizeof(counted));
+	assert_done(fixture,
+	            nova_store_sample_range(store, RUN_A, 0, 1, 3, see_sample, &counted, NULL));
+	assert_string_equal(counted.text, "2.2.1.1.m.0=7 ");
+	assert_done(fixture,
+	            nova_store_sample_range(store, RUN_A, 0, 3, 9, see_sample, &counted, NULL));
+	assert_int_equal(counted.count, 1);
 }
 
 static void refuses_same_attempt_twice(void **state)
