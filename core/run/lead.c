@@ -662,7 +662,7 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	code = finish(lead, code, outcome, error);
 	nova_guest_release(&lead->guests[0]);
 	nova_guest_release(&lead->guests[1]);
-	nova_locks_release(run_lock, locks);
+	nova_locks_release(lead, run_lock, locks);
 	return code;
 }
 

@@ -225,11 +225,13 @@ void nova_lead_note_replaced(struct lead *lead);
 
 /* "<runtime>/locks/<name>", locked; < 0 with NOVA_E_BUSY. */
 int nova_lead_lock(const char *kind, const char *name, struct nova_error *error);
+/* Gives a run's lock back, and leaves no file; `fd` < 0: nothing. */
+void nova_lead_unlock_run(const char *short_id, int fd);
 /* The last 12 characters of a run's id: its part of a VM's name. */
 const char *nova_lead_short(const char *run_id);
 /* The run's and its targets' locks; descriptors of the latter are added to `locks`. */
 int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error);
-void nova_locks_release(int run_lock, json_t *locks);
+void nova_locks_release(const struct lead *lead, int run_lock, json_t *locks);
 
 /* --- limits.c
  * ---------------------------------------------------------------------------------------- */

@@ -22,13 +22,28 @@ int nova_lead_lock(const char *kind, const char *name, struct nova_error *error)
 	return code ? code : nova_file_lock(path, error);
 }
 
+/*
+ * Removed while it is held: whoever had opened it meanwhile finds, once the lock is theirs, that
+ * the name is another file's or none, and opens it anew (nova_file_lock). Those of targets stay:
+ * they are as many as there are targets, not as many as there are runs.
+ */
+void nova_lead_unlock_run(const char *short_id, int fd)
+{
+	NOVA_AUTOFREE char *directory = nova_place(NOVA_PLACE_RUNTIME, "locks");
+	NOVA_AUTOFREE char *path = nova_format("%s/run-%s", directory, short_id);
+
+	if (fd < 0)
+		return;
+	unlink(path);
+	close(fd);
+}
+
 bool nova_run_alive(const char *id)
 {
 	struct nova_error error = {0};
 	int fd = nova_lead_lock("run", nova_lead_short(id), &error);
 
-	if (fd >= 0)
-		close(fd);
+	nova_lead_unlock_run(nova_lead_short(id), fd);
 	return fd == NOVA_E_BUSY;
 }
 
@@ -68,12 +83,11 @@ int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova
 	return 0;
 }
 
-void nova_locks_release(int run_lock, json_t *locks)
+void nova_locks_release(const struct lead *lead, int run_lock, json_t *locks)
 {
 	json_t *fd;
 	size_t i;
 
 	json_array_foreach(locks, i, fd) close((int)json_integer_value(fd));
-	if (run_lock >= 0)
-		close(run_lock);
+	nova_lead_unlock_run(lead->short_id, run_lock);
 }

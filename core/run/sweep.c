@@ -215,7 +215,7 @@ static void remove_directories(struct lead *lead)
 		if (lock < 0)
 			continue;
 		nova_directory_remove(path, NULL);
-		close(lock);
+		nova_lead_unlock_run(entry->d_name, lock);
 	}
 	if (directory)
 		closedir(directory);
