@@ -491,7 +491,8 @@ static int add_suite(json_t *plan, const struct nova_plan_request *request,
 			code = add_benchmark(plan, request, name, error);
 	}
 	if (code)
-		return nova_error_prefix(error, "profile %s, run.suite", request->profile);
+		return nova_error_prefix(error, "run.suite (%s)",
+		                         nova_config_origin(request->config, "run.suite"));
 	if (!count)
 		return nova_error_set(
 		        error, NOVA_E_INVALID,
