@@ -207,14 +207,23 @@ void nova_lead_add_note(struct lead *lead, const char *text)
 	nova_lead_save(lead, NULL);
 }
 
-static void skip(struct lead *lead, const json_t *step, const char *why, const char *fix)
+static void skip(struct lead *lead, const json_t *step, const char *why)
 {
 	json_array_append_new(lead->run.skipped,
-	                      json_pack("{sO sO sn sn ss ss?}", "step",
+	                      json_pack("{sO sO sn sn ss sn}", "step",
 	                                json_object_get(step, "index"), "benchmark",
 	                                json_object_get(step, "benchmark"), "metric", "target",
-	                                "why", why, "fix", fix));
+	                                "why", why, "fix"));
 	nova_lead_save(lead, NULL);
+}
+
+void nova_lead_skip_native(struct lead *lead, const char *why)
+{
+	NOVA_AUTOFREE char *text = nova_format("VMs are not compared with this host: %s", why);
+
+	skip(lead, lead->step, text);
+	nova_lead_note(lead, NOVA_LOG_WARNING, "step %lld (%s): %s", step_number(lead),
+	               nova_json_text(lead->step, "benchmark"), text);
 }
 
 /* Whoever reads the result must know that something stood between it and what was measured. */
@@ -443,7 +452,7 @@ static void end_step(struct lead *lead, int code, const char *lacks, const struc
 	if (!code && !lacks)
 		tell_time(lead);
 	if (lacks) {
-		skip(lead, lead->step, lacks, NULL);
+		skip(lead, lead->step, lacks);
 		lead->skipped++;
 	}
 	if (code)

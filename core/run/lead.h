@@ -163,6 +163,8 @@ void nova_talk_close(struct lead *lead);
 int nova_lead_save(struct lead *lead, struct nova_error *error);
 /* A note for the reader of the result; also told now. */
 void nova_lead_add_note(struct lead *lead, const char *text);
+/* The step goes on without its side "native"; the result has the reason under "skipped". */
+void nova_lead_skip_native(struct lead *lead, const char *why);
 
 /* In a run of A against B: from now on this side's settings and shape count. 0: a, 1: b. */
 void nova_lead_enter(struct lead *lead, size_t side);

@@ -61,6 +61,30 @@ note "--no-native leaves this host out"
 expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --no-native --format json --output b.json
 check b.json '{x["side"] for x in r["steps"][0]["replicates"]} == {"vm"}'
 
+note "what this host cannot run is left out with its reason, and the VMs are measured"
+for first in 0 3; do
+  expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --set sides.lacking=$first --set run.samples=8 \
+    --set run.warmup=0 --format json --output b.json
+  check b.json 'r["steps"][0]["state"] == "done" and r["run"]["state"] == "complete"'
+  check b.json '{m["n"] for m in r["steps"][0]["metrics"] if m["side"] == "vm"} == {8}'
+  check b.json "{m['n'] for m in r['steps'][0]['metrics'] if m['side'] == 'native'} == ({$first} if $first else set())"
+  check b.json 'len(r["skipped"]) == 1 and r["skipped"][0]["step"] == 0'
+  check b.json 'r["skipped"][0]["why"] == "VMs are not compared with this host: the program is not installed on this host"'
+done
+check b.json 'all(c["n"] == 3 for c in r["steps"][0]["comparisons"])'
+expect 0 "$novacore" results show last
+says "Left out"
+says "sides, step 1: VMs are not compared with this host: the program"
+expect 4 "$novacore" --profile dev --benchmark host --set host.lacking=0
+
+note "a suite that somebody wrote is named by where it was written"
+expect 2 "$novacore" --profile dev "${sim[@]}" --set run.suite=sides,sidse
+says "run.suite (--set): there is no benchmark"
+! grep -qF "profile development" out err || fail "it blames the profile"
+
+note "a run leaves no lock behind it"
+[ -z "$(ls "$NOVACORE_HOME/run/locks" | grep '^run-')" ] || fail "locks of runs are left: $(ls "$NOVACORE_HOME/run/locks")"
+
 note "what a failed sample shows is kept, cleaned"
 expect 0 "$novacore" --profile dev "${sim[@]}" --benchmark sides --set sides.bad=3 --set run.samples=8 \
   --format json --output b.json

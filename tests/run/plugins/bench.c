@@ -69,13 +69,19 @@ static const struct nova_parameter pause_ms = {.struct_size = sizeof(pause_ms),
                                                .name = "pause",
                                                .fallback = "0",
                                                .doc = "Milliseconds that a replicate lasts"};
-static const struct nova_parameter *const parameters[] = {&factor, &bad, &pause_ms, NULL};
+static const struct nova_parameter lacking = {.struct_size = sizeof(lacking),
+                                              .type = NOVA_PARAM_INTEGER,
+                                              .name = "lacking",
+                                              .fallback = "-1",
+                                              .doc = "The replicate from which on this host has "
+                                                     "not what it takes"};
+static const struct nova_parameter *const parameters[] = {&factor, &bad, &pause_ms, &lacking, NULL};
 
 struct bench {
 	const struct nova_host *host;
 	const struct nova_lab *lab;
 	double factor;
-	int64_t bad, pause_ms;
+	int64_t bad, pause_ms, lacking;
 };
 static struct bench bench;
 
@@ -86,6 +92,7 @@ static int create(const struct nova_host *host, const struct nova_lab *lab, nova
 	host->param_f64(run, "factor", 0, &bench.factor);
 	host->param_i64(run, "bad", 0, &bench.bad);
 	host->param_i64(run, "pause", 0, &bench.pause_ms);
+	host->param_i64(run, "lacking", 0, &bench.lacking);
 	*self = &bench;
 	return NOVA_DONE;
 }
@@ -130,6 +137,9 @@ static int replicate(void *self, nova_run run, uint32_t index, uint32_t side)
 	int failed = index == bench.bad, status = NOVA_DONE;
 
 	(void)self;
+	if (side == NOVA_SIDE_NATIVE && bench.lacking >= 0 && index >= (uint32_t)bench.lacking)
+		return bench.host->error(run, NOVA_E_UNAVAILABLE,
+		                         "the program is not installed on this host");
 	if (side == NOVA_SIDE_VM) {
 		slower = bench.factor * (1 + (index * 3 % 4) * 0.001);
 		for (uint32_t t = 0; !status && t < (MIN == 2 ? 1 : bench.lab->targets); t++)
