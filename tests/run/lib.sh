@@ -51,7 +51,7 @@ nothing_left() {
 # with_plugins DIRECTORY: a prefix of its own with the simulator, a profile and the benchmarks there,
 # because NOVACORE_PLUGIN_PATH is not looked at with privileges. $novacore is the program in it.
 with_plugins() {
-  local of_build kind
+  local kind
   of_build=$(dirname "$novacore")/lib/novacore/plugins/1
   mkdir -p "$scratch/prefix/bin"
   cp "$novacore" "$scratch/prefix/bin/"

@@ -134,6 +134,15 @@ check b.json 'all(s["state"] == "done" for s in r["steps"])'
 expect 2 "$novacore" --profile dev "${sim[@]}" --pair remote
 says '--pair takes "local"'
 
+note "what a profile names and is not installed is left out and said; what a person names must be there"
+cp "$of_build"/profile/edge.* "$scratch/prefix/lib/novacore/plugins/1/profile/"
+expect 0 "$novacore" --profile edge "${sim[@]}" --set run.samples=1 --format json --output left.json
+check left.json '[s["benchmark"] for s in r["steps"]] == ["lifecycle"]'
+for missing in cpu overhead; do
+  check left.json "any('$missing' in json.dumps(s) and 'not installed' in json.dumps(s) for s in r['skipped'])"
+done
+expect 2 "$novacore" --profile edge "${sim[@]}" --benchmark overhead
+
 note "killed while it migrates to a twin: it is looked for on both, and nothing is left"
 "$novacore" --profile dev --plugin sim --set hypervisor.sim.clock=real --set hypervisor.sim.migrate=constant:60s \
   --benchmark two --pair local >out 2>err </dev/null &
