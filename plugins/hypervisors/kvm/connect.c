@@ -4,7 +4,7 @@
  * directory below the state directory; "daemon" and "twin" are daemons of our own (daemon.c); any
  * libvirt URI works too.
  */
-#include "kvm.h"
+#include "bridge.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -231,6 +231,8 @@ int kvm_connect(void *instance, nova_op op)
 		status = kvm_watch_start(self, op);
 	if (status == NOVA_DONE)
 		status = kvm_accelerator(self, op);
+	if (status == NOVA_DONE)
+		status = kvm_transport(self, op);
 	return status;
 }
 

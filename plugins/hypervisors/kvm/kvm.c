@@ -18,6 +18,7 @@ static const char *const buses[] = {"virtio", "sata", "ide", "scsi", NULL};
 static const char *const discards[] = {"default", "unmap", "ignore", NULL};
 static const char *const pages[] = {"off", "default", "2MiB", "1GiB", NULL};
 static const char *const switches[] = {"on", "off", NULL};
+static const char *const transports[] = {"auto", "socket", "bridge", NULL};
 
 static const struct nova_parameter
         uri = PARAMETER(.type = NOVA_PARAM_TEXT, .name = "uri", .fallback = "embed",
@@ -62,6 +63,10 @@ static const struct nova_parameter
         net_queues = PARAMETER(.type = NOVA_PARAM_INTEGER, .name = "net_queues", .fallback = "0",
                                .minimum = "0", .maximum = "64",
                                .doc = "vm.net.queues of each VM; 0: QEMU's default"),
+        network = PARAMETER(.type = NOVA_PARAM_CHOICE, .name = "network", .fallback = "auto",
+                            .choices = transports,
+                            .doc = "isolated networks are sockets between two QEMUs, bridges of "
+                                   "this host, or auto: bridges if packets pass over them"),
         hugepages = PARAMETER(.type = NOVA_PARAM_CHOICE, .name = "hugepages", .fallback = "off",
                               .choices = pages, .doc = "vm.memory.hugepages of each VM"),
         memory_locked =
@@ -94,6 +99,7 @@ static const struct nova_parameter *const parameters[] = {&uri,
                                                           &disk_queues,
                                                           &iothreads,
                                                           &net_queues,
+                                                          &network,
                                                           &hugepages,
                                                           &memory_locked,
                                                           &agent_timeout,
@@ -139,6 +145,7 @@ static void destroy(void *instance)
 	pthread_cond_destroy(&self->changed);
 	pthread_mutex_destroy(&self->lock);
 	free(self->accel_why);
+	free(self->network_why);
 	free(self->uri);
 	free(self->root);
 	free(self->alias);

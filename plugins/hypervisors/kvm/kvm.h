@@ -44,6 +44,7 @@ struct kvm_net {
 	struct kvm_net *next;
 	char name[KVM_NAME_BYTES];
 	uint32_t kind, members;
+	bool bridged;      /* or sockets, with these ports */
 	uint16_t ports[2];
 };
 
@@ -65,6 +66,8 @@ struct kvm {
 	int monitor_callback, life_callback, agent_callback; /* -1: none */
 	bool accelerated;                                    /* KVM, not TCG */
 	char *accel_why;
+	bool bridged; /* what isolated networks are made of; else sockets */
+	char *network_why;
 	bool woken; /* under the pump's lock */
 
 	pthread_mutex_t lock; /* of what follows; never held over a call of libvirt */

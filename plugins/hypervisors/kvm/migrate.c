@@ -3,7 +3,7 @@
  * Live migration between two libvirt daemons of one machine. The ticket names the destination's
  * libvirt and the socket that the memory goes through. The source's process drives both ends.
  */
-#include "kvm.h"
+#include "bridge.h"
 
 #include "xml.h"
 
@@ -98,14 +98,19 @@ struct parameters {
 	int count, room;
 };
 
+static void add_text(struct parameters *parameters, const char *name, const char *value)
+{
+	if (value && *value)
+		virTypedParamsAddString(&parameters->list, &parameters->count, &parameters->room,
+		                        name, value);
+}
+
 static unsigned long set_how(struct parameters *parameters, const struct nova_migrate *how,
                              const char *memory)
 {
 	unsigned long flags =
 	        VIR_MIGRATE_LIVE | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
-	if (memory && *memory)
-		virTypedParamsAddString(&parameters->list, &parameters->count, &parameters->room,
-		                        VIR_MIGRATE_PARAM_URI, memory);
+	add_text(parameters, VIR_MIGRATE_PARAM_URI, memory);
 	if (how->bandwidth_bytes_per_s) /* MiB/s, rounded up */
 		virTypedParamsAddULLong(&parameters->list, &parameters->count, &parameters->room,
 		                        VIR_MIGRATE_PARAM_BANDWIDTH,
@@ -247,6 +252,7 @@ static int move(struct kvm *self, nova_op op, virDomainPtr domain, virConnectPtr
 {
 	struct kvm_moving moving = {.op = op, .domain = domain, .flags = how->flags};
 	struct parameters parameters = {.list = NULL};
+	struct kvm_crossing crossing = {.from = 0};
 	unsigned long flags = set_how(&parameters, how, memory);
 	const char *name = virDomainGetName(domain);
 	virDomainPtr moved = NULL;
@@ -259,8 +265,18 @@ static int move(struct kvm *self, nova_op op, virDomainPtr domain, virConnectPtr
 	    virDomainMigrateSetMaxDowntime(
 	            domain, (unsigned long long)((how->downtime_ns + KVM_MS - 1) / KVM_MS), 0) != 0)
 		status = kvm_fail(self, op, "limit the downtime of VM", name);
+	if (status == NOVA_DONE && self->local)
+		status = kvm_bridge_cross(self, op, domain, &crossing);
+	if (status == NOVA_DONE && crossing.from && !memory)
+		status = self->host->errorf(op, NOVA_E_UNSUPPORTED,
+		                            "VM %s is on a bridge of this host, and cannot leave "
+		                            "the host",
+		                            name);
+	add_text(&parameters, VIR_MIGRATE_PARAM_DEST_XML, crossing.xml);
+	add_text(&parameters, VIR_MIGRATE_PARAM_PERSIST_XML, crossing.kept);
 	if (status == NOVA_DONE)
 		status = go(self, &moving, destination, &parameters, flags, &moved);
+	kvm_bridge_crossed(name, &crossing, moved != NULL);
 	if (moved) {
 		put_job(self, op, moved);
 		if (moving.dirtied)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Networks that need no privilege. Isolated: two VMs joined by UDP datagrams on the loopback
- * interface. NAT: QEMU's own user-mode network, one per VM. They exist in this instance only.
+ * Networks. Isolated: a bridge of this host (bridge.c), or without privileges two VMs joined by UDP
+ * datagrams on the loopback interface. NAT: QEMU's own user-mode network, one per VM. But for the
+ * bridges they exist in this instance only.
  */
-#include "kvm.h"
+#include "bridge.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,10 +56,15 @@ int kvm_net_create(void *instance, nova_op op, const char *name, uint32_t kind)
 		return self->host->error(op, NOVA_E_MEMORY, "out of memory");
 	strcpy(net->name, name);
 	net->kind = kind;
-	if (kind == NOVA_NET_ISOLATED && free_ports(net->ports) != 0) {
+	net->bridged = kind == NOVA_NET_ISOLATED && self->bridged;
+	if (kind == NOVA_NET_ISOLATED && !net->bridged && free_ports(net->ports) != 0) {
 		status = self->host->errorf(op, NOVA_E_FAILED,
 		                            "cannot find two free UDP ports for network %s: %s",
 		                            name, strerror(errno));
+		free(net);
+		return status;
+	}
+	if (net->bridged && (status = kvm_bridge_make(self, op, name)) != NOVA_DONE) {
 		free(net);
 		return status;
 	}
@@ -88,7 +94,8 @@ int kvm_net_delete(void *instance, nova_op op, const char *name)
 			break;
 		}
 	pthread_mutex_unlock(&self->lock);
-	return status;
+	/* Also what another process has left, of which nothing is known here. */
+	return status == NOVA_DONE && self->local ? kvm_bridge_remove(self, op, name) : status;
 }
 
 /* One more VM joins; `copy->members` is its number, from 1. */
@@ -96,7 +103,7 @@ int kvm_net_join(struct kvm *self, nova_op op, const char *name, struct kvm_net 
 {
 	pthread_mutex_lock(&self->lock);
 	struct kvm_net *net = find(self, name);
-	bool full = net && net->kind == NOVA_NET_ISOLATED && net->members == 2;
+	bool full = net && net->kind == NOVA_NET_ISOLATED && !net->bridged && net->members == 2;
 	if (net && !full) {
 		net->members++;
 		*copy = *net;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Power: start, graceful shutdown, pulling the plug, reset, pause. */
-#include "kvm.h"
+#include "bridge.h"
 
 #include <string.h>
 #include <time.h>
@@ -111,6 +111,9 @@ static int power_off(struct kvm *self, nova_op op, virDomainPtr domain)
 static int start(struct kvm *self, nova_op op, virDomainPtr domain)
 {
 	const char *name = virDomainGetName(domain);
+	int status = self->local ? kvm_bridge_fit(self, op, domain) : NOVA_DONE;
+	if (status != NOVA_DONE)
+		return status;
 	if (virDomainCreate(domain) != 0)
 		return kvm_fail(self, op, "start VM", name);
 	kvm_watch_process(self, name);

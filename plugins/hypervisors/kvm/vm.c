@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making, cloning, listing and deleting VMs: a defined domain, an overlay, a console file. */
-#include "kvm.h"
+#include "bridge.h"
 
 #include "knob.h"
 #include "xml.h"
@@ -86,10 +86,16 @@ static int join_networks(struct kvm *self, nova_op op, const char *name,
 		int status = kvm_net_join(self, op, shape->networks[i], &net);
 		if (status != NOVA_DONE)
 			return status;
-		interface->type = net.kind == NOVA_NET_NAT ? KVM_NET_USER : KVM_NET_UDP;
+		interface->type = net.kind == NOVA_NET_NAT ? KVM_NET_USER
+		                  : net.bridged            ? KVM_NET_TAP
+		                                           : KVM_NET_UDP;
 		interface->local_port = net.ports[(net.members - 1) & 1];
 		interface->peer_port = net.ports[net.members & 1];
 		kvm_mac(name, i, interface->mac);
+		if (net.bridged)
+			status = kvm_bridge_join(self, op, net.name, name, i, interface->tap);
+		if (status != NOVA_DONE)
+			return status;
 	}
 	making->spec.interfaces = making->interfaces;
 	making->spec.interface_count = count;
@@ -257,6 +263,7 @@ static int make(struct kvm *self, nova_op op, const char *name, const struct nov
 		if (making.disk)
 			unlink(making.disk);
 		kvm_place_forget(self, name);
+		kvm_bridge_leave(name);
 		if (making.console)
 			unlink(making.console);
 	}
@@ -344,6 +351,7 @@ int kvm_vm_delete(void *instance, nova_op op, const struct nova_ref *ref)
 	                             : virDomainLookupByName(self->connection, ref->name);
 	if (!domain && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN) {
 		kvm_place_forget(self, ref->name); /* made, and killed before it was defined */
+		kvm_bridge_leave(ref->name);
 		kvm_watch_forget(self, ref->name);
 		return NOVA_DONE;
 	}
@@ -361,6 +369,7 @@ int kvm_vm_delete(void *instance, nova_op op, const struct nova_ref *ref)
 	}
 	if (status == NOVA_DONE) {
 		kvm_place_forget(self, ref->name);
+		kvm_bridge_leave(ref->name);
 		kvm_watch_forget(self, ref->name);
 	}
 	free(text);

@@ -226,18 +226,21 @@ static void add_serials(xmlNodePtr devices, const struct kvm_spec *spec)
 static void add_interface(xmlNodePtr devices, const struct kvm_interface *interface)
 {
 	char mac[18];
-	bool user = interface->type == KVM_NET_USER;
-	xmlNodePtr node = ADD(devices, "interface", "type", user ? "user" : "udp");
+	static const char *const types[] = {
+	        [KVM_NET_UDP] = "udp", [KVM_NET_USER] = "user", [KVM_NET_TAP] = "ethernet"};
+	xmlNodePtr node = ADD(devices, "interface", "type", types[interface->type]);
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", interface->mac[0],
 	         interface->mac[1], interface->mac[2], interface->mac[3], interface->mac[4],
 	         interface->mac[5]);
 	ADD(node, "mac", "address", mac);
-	if (!user) {
+	if (interface->type == KVM_NET_UDP) {
 		xmlNodePtr source = ADD(node, "source", "address", "127.0.0.1");
 		xmlNodePtr local = ADD(source, "local", "address", "127.0.0.1");
 		set_number(source, "port", interface->peer_port);
 		set_number(local, "port", interface->local_port);
 	}
+	if (interface->type == KVM_NET_TAP)
+		ADD(node, "target", "dev", interface->tap, "managed", "no");
 	ADD(node, "model", "type", "virtio");
 }
 

@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum kvm_net_type { KVM_NET_UDP = 1, KVM_NET_USER };
+enum kvm_net_type { KVM_NET_UDP = 1, KVM_NET_USER, KVM_NET_TAP };
 
 struct kvm_interface {
 	enum kvm_net_type type;
 	uint16_t local_port, peer_port; /* KVM_NET_UDP, on 127.0.0.1 */
+	char tap[16];                   /* KVM_NET_TAP: a device that is there */
 	unsigned char mac[6];
 };
 
