@@ -8,7 +8,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +138,7 @@ static void receive(struct ping *ping)
 			continue;
 		}
 		ping->flight.latency[head.number] = now - due_ns(ping, (uint32_t)head.number);
+		probe_hear(&ping->flight, now);
 		ping->back++;
 	}
 }
@@ -162,6 +165,8 @@ static int send_due(struct ping *ping)
 	return 0;
 }
 
+static volatile sig_atomic_t ended; /* by a signal: send nothing more */
+
 static int fly(struct ping *ping)
 {
 	struct pollfd watched = {.fd = ping->fd, .events = POLLIN};
@@ -169,6 +174,8 @@ static int fly(struct ping *ping)
 	for (;;) {
 		int64_t now = now_ns(), next;
 
+		if (ended) /* nothing more is due; what is on its way still counts */
+			ping->flight.count = ping->sent;
 		receive(ping);
 		if (send_due(ping) != 0)
 			return 1;
@@ -184,6 +191,13 @@ static int fly(struct ping *ping)
 			ppoll(&watched, 1, &wait, NULL);
 		}
 	}
+}
+
+void probe_hear(struct probe_flight *flight, int64_t now_ns)
+{
+	if (now_ns - flight->heard > flight->gap)
+		flight->gap = now_ns - flight->heard;
+	flight->heard = now_ns;
 }
 
 /* Round trips before the schedule: addresses are found and caches filled. */
@@ -211,30 +225,97 @@ static int warm_up(struct ping *ping)
 	return 0;
 }
 
-int probe_ping(const char *address, uint64_t port, uint64_t rate, uint32_t count, uint32_t bytes)
+static void begin(struct ping *ping)
 {
-	struct ping ping = {.rate = (int64_t)rate, .bytes = bytes, .flight.count = count};
-	struct sockaddr_in peer;
-	char text[512];
-	int failed;
+	ping->begin_ns = ping->flight.heard = now_ns() + SECOND_NS / 100;
+}
 
-	ping.fd = open_socket(address, port, &peer);
-	ping.flight.latency = calloc(count, sizeof(*ping.flight.latency));
-	if (ping.fd < 0 || !ping.flight.latency)
+static int prepare(struct ping *ping, const char *address, uint64_t port)
+{
+	struct sockaddr_in peer;
+
+	ping->fd = open_socket(address, port, &peer);
+	ping->flight.latency = calloc(ping->flight.count, sizeof(*ping->flight.latency));
+	if (ping->fd < 0 || !ping->flight.latency)
 		return 1;
-	if (connect(ping.fd, (struct sockaddr *)&peer, sizeof(peer)) != 0)
+	if (connect(ping->fd, (struct sockaddr *)&peer, sizeof(peer)) != 0)
 		return probe_fail("there is no way to %s: %m", address);
 	/* else the kernel may wake it 50 µs late, to save power */
 	prctl(PR_SET_TIMERSLACK, 1);
-	ping.run = (uint64_t)now_ns() * 2;
-	failed = warm_up(&ping);
-	ping.begin_ns = now_ns() + SECOND_NS / 100;
+	ping->run = (uint64_t)now_ns() * 2;
+	return warm_up(ping);
+}
+
+int probe_ping(const char *address, uint64_t port, uint64_t rate, uint32_t count, uint32_t bytes)
+{
+	struct ping ping = {.rate = (int64_t)rate, .bytes = bytes, .flight.count = count};
+	char text[512];
+	int failed = prepare(&ping, address, port);
+
+	begin(&ping);
 	if (!failed)
 		failed = fly(&ping);
 	if (!failed && probe_print(&ping.flight, text, sizeof(text)) > 0)
 		puts(text);
 	free(ping.flight.latency);
 	return failed;
+}
+
+/* --- watch -------------------------------------------------------------------------------------
+ */
+
+static void end(int signal)
+{
+	(void)signal;
+	ended = 1;
+}
+
+/* There is a whole file or none. */
+static int write_whole(const char *file, const char *text)
+{
+	char fresh[PATH_MAX];
+	FILE *out;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", file);
+	out = fopen(fresh, "we");
+	if (!out || fputs(text, out) < 0 || fclose(out) != 0 || rename(fresh, file) != 0)
+		return probe_fail("cannot write %s: %m", file);
+	return 0;
+}
+
+static int watch_until_ended(struct ping *ping, const char *file)
+{
+	char text[128];
+
+	begin(ping);
+	if (fly(ping) != 0)
+		return 1;
+	probe_print_watch(&ping->flight, ping->sent, ping->back, ping->last_ns, text, sizeof(text));
+	return write_whole(file, text);
+}
+
+int probe_watch(const char *address, uint64_t port, uint64_t rate, uint64_t seconds,
+                const char *file)
+{
+	struct ping ping = {.rate = (int64_t)rate,
+	                    .bytes = PROBE_BYTES_MIN,
+	                    .flight.count = (uint32_t)(rate * seconds)};
+	struct sigaction on_end = {.sa_handler = end};
+	pid_t child;
+
+	if (prepare(&ping, address, port) != 0)
+		return 1;
+	unlink(file);
+	sigaction(SIGTERM, &on_end, NULL);
+	child = fork();
+	if (child < 0)
+		return probe_fail("cannot start a process: %m");
+	if (child > 0)
+		return printf("%d\n", (int)child) > 0 ? 0 : 1;
+	setsid();
+	for (int i = 0; i < 3; i++)
+		close(i); /* whoever started it waits for the end of its output */
+	return watch_until_ended(&ping, file);
 }
 
 /* --- figures ------------------------------------------------------------------------------------
@@ -258,6 +339,15 @@ static void put(char *text, size_t room, const struct probe_flight *flight, uint
 		snprintf(text, room, "null");
 	else
 		snprintf(text, room, "%lld", (long long)value);
+}
+
+int probe_print_watch(const struct probe_flight *flight, uint32_t sent, uint32_t received,
+                      int64_t last_ns, char *text, size_t room)
+{
+	int64_t silent = last_ns > flight->heard ? last_ns - flight->heard : 0;
+
+	return snprintf(text, room, "%lld %lld %u %u\n", (long long)flight->gap, (long long)silent,
+	                sent, received);
 }
 
 int probe_print(struct probe_flight *flight, char *text, size_t room)

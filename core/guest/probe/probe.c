@@ -35,6 +35,7 @@ static int usage(void)
 {
 	fputs("usage: probe echo ADDRESS PORT SECONDS [background]\n"
 	      "       probe ping ADDRESS PORT RATE COUNT BYTES\n"
+	      "       probe watch ADDRESS PORT RATE SECONDS FILE\n"
 	      "       probe pair veth|loopback PORT SERVER… -- CLIENT…\n",
 	      stderr);
 	return 2;
@@ -54,6 +55,10 @@ int main(int argc, char **argv)
 	    probe_number(argv[5], 1, PROBE_COUNT_MOST, &count) &&
 	    probe_number(argv[6], PROBE_BYTES_MIN, PROBE_BYTES_MOST, &bytes))
 		return probe_ping(argv[2], port, a, (uint32_t)count, (uint32_t)bytes);
+	if (argc == 7 && strcmp(argv[1], "watch") == 0 && probe_number(argv[3], 1, 65535, &port) &&
+	    probe_number(argv[4], 1, 100000, &a) &&
+	    probe_number(argv[5], 1, PROBE_COUNT_MOST / a, &count))
+		return probe_watch(argv[2], port, a, count, argv[6]);
 	veth = argc > 2 && strcmp(argv[2], "veth") == 0;
 	if (argc > 6 && strcmp(argv[1], "pair") == 0 &&
 	    (veth || strcmp(argv[2], "loopback") == 0) && probe_number(argv[3], 1, 65535, &port))

@@ -5,6 +5,9 @@
  *
  *   probe echo ADDRESS PORT SECONDS [background]
  *                                      sends back what it gets
+ *   probe watch ADDRESS PORT RATE SECONDS FILE
+ *                                      returns once an answer has come, with the number of a
+ * process that goes on until SIGTERM, and then writes to FILE: see probe_watch
  *   probe ping ADDRESS PORT RATE COUNT BYTES
  *                                      sends COUNT datagrams, RATE a second, on a schedule that
  * does not wait for answers; prints one line of JSON probe pair veth|loopback PORT SERVER… --
@@ -35,6 +38,8 @@ bool probe_number(const char *text, uint64_t low, uint64_t high, uint64_t *numbe
 /* What became of the datagrams. Times in ns, −1: it has not come back. */
 struct probe_flight {
 	uint32_t count, duplicates;
+	int64_t gap;   /* the longest from one answer to the next; the first: from the beginning */
+	int64_t heard; /* when the latest answer came */
 	int64_t *latency; /* from the moment in the schedule to the answer */
 	int64_t late;     /* the most that one was sent after its moment */
 };
@@ -50,6 +55,19 @@ int probe_print(struct probe_flight *flight, char *text, size_t room);
 /* `background`: it returns once it listens, and a process of its own answers. */
 int probe_echo(const char *address, uint64_t port, uint64_t seconds, bool background);
 int probe_ping(const char *address, uint64_t port, uint64_t rate, uint32_t count, uint32_t bytes);
+
+/*
+ * Looks how long no answer comes, while something happens to the other end: prints the number of
+ * its process, which leaves "GAP SILENT SENT RECEIVED\n" in `file`: the longest time between two
+ * answers and that from the last answer to the last datagram, in ns.
+ */
+int probe_watch(const char *address, uint64_t port, uint64_t rate, uint64_t seconds,
+                const char *file);
+/* What goes to the file. @return what snprintf does */
+int probe_print_watch(const struct probe_flight *flight, uint32_t sent, uint32_t received,
+                      int64_t last_ns, char *text, size_t room);
+/* One more answer at `now_ns`. */
+void probe_hear(struct probe_flight *flight, int64_t now_ns);
 
 /* --- pair.c --- */
 #define PROBE_CLIENT "192.0.2.1" /* TEST-NET-1 of RFC 5737: nobody's */

@@ -29,15 +29,13 @@ static int parse(const char *text, struct progress *progress)
 }
 
 /* All chunks of what the program has written. */
-static void gather(struct traveller *traveller, char *text, size_t room)
+static void gather(struct migration *self, nova_vm vm, char *text, size_t room)
 {
-	struct migration *self = traveller->self;
 	struct nova_result piece = {.struct_size = sizeof(piece)};
 	size_t length = 0;
 
 	for (uint32_t i = 0;
-	     self->lab->result(self->run, traveller->vm, NOVA_FIELD_STDOUT, i, &piece) == NOVA_DONE;
-	     i++) {
+	     self->lab->result(self->run, vm, NOVA_FIELD_STDOUT, i, &piece) == NOVA_DONE; i++) {
 		size_t count = (size_t)piece.byte_count;
 
 		if (count > room - 1 - length)
@@ -48,25 +46,34 @@ static void gather(struct traveller *traveller, char *text, size_t room)
 	text[length] = '\0';
 }
 
+int run_in(struct migration *self, nova_vm vm, const char *const *argv, char *text, size_t room)
+{
+	const struct nova_exec exec = {.struct_size = sizeof(exec), .argv = argv};
+	struct nova_result exit_status = {.struct_size = sizeof(exit_status)};
+	int status = self->lab->exec(self->run, vm, &exec, 0);
+
+	if (status != NOVA_DONE)
+		return status;
+	if (self->lab->result(self->run, vm, NOVA_FIELD_EXIT_STATUS, 0, &exit_status) !=
+	            NOVA_DONE ||
+	    exit_status.i64 != 0)
+		return NOVA_E_NOT_FOUND;
+	gather(self, vm, text, room);
+	return NOVA_DONE;
+}
+
 int read_progress(struct traveller *traveller, struct progress *progress)
 {
 	static const char *const argv[] = {"cat", "/run/novacore-dirty", NULL};
-	const struct nova_exec exec = {.struct_size = sizeof(exec), .argv = argv};
 	struct migration *self = traveller->self;
-	struct nova_result from = {.struct_size = sizeof(from)}, to = from, exit_status = from;
+	struct nova_result from = {.struct_size = sizeof(from)}, to = from;
 	char text[128];
-	int status;
+	int status = run_in(self, traveller->vm, argv, text, sizeof(text));
 
-	status = self->lab->exec(self->run, traveller->vm, &exec, 0);
 	if (status != NOVA_DONE)
 		return status;
 	self->lab->result(self->run, traveller->vm, NOVA_FIELD_STARTED_NS, 0, &from);
 	self->lab->result(self->run, traveller->vm, NOVA_FIELD_RETURNED_NS, 0, &to);
-	if (self->lab->result(self->run, traveller->vm, NOVA_FIELD_EXIT_STATUS, 0, &exit_status) !=
-	            NOVA_DONE ||
-	    exit_status.i64 != 0)
-		return NOVA_E_NOT_FOUND;
-	gather(traveller, text, sizeof(text));
 	progress->at_ns = from.i64 + (to.i64 - from.i64) / 2;
 	return parse(text, progress) == 0 ? NOVA_DONE : NOVA_E_BUSY;
 }

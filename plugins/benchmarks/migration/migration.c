@@ -48,6 +48,12 @@ METRIC(THROTTLE, "throttle", ONE, LOWER,
        "The largest share of the guest's CPU time that auto-converge took away");
 METRIC(WORK_LOST, "work.lost", ONE, LOWER,
        "1 less the load's progress per second during the migration over that before it");
+METRIC(BLACKOUT, "blackout.observed", SECOND, LOWER,
+       "The longest time between two answers of the VM to another one on its network, from before "
+       "the migration until after it");
+METRIC(QUIET, "blackout.floor", SECOND, LOWER,
+       "The same in migration.window before the migration: a blackout below it cannot be told "
+       "from none");
 METRIC(TO_RAW, "conversion.raw", SECOND, LOWER,
        "Offline, not live: conversion of the guest's qcow2 disk to raw by qemu-img");
 METRIC(TO_VMDK, "conversion.vmdk", SECOND, LOWER,
@@ -56,8 +62,8 @@ METRIC(TO_VHDX, "conversion.vhdx", SECOND, LOWER,
        "Offline, not live: conversion of the guest's qcow2 disk to vhdx by qemu-img");
 
 static const struct nova_metric *const METRICS[] = {
-        &DURATION, &REPORTED, &OBSERVED, &FLOOR,     &EXCESS, &MOVED,   &ITERATIONS, &DIRTY,
-        &RATE,     &SETUP,    &THROTTLE, &WORK_LOST, &TO_RAW, &TO_VMDK, &TO_VHDX,    NULL};
+        &DURATION, &REPORTED, &OBSERVED,  &FLOOR,    &EXCESS, &MOVED,  &ITERATIONS, &DIRTY,   &RATE,
+        &SETUP,    &THROTTLE, &WORK_LOST, &BLACKOUT, &QUIET,  &TO_RAW, &TO_VMDK,    &TO_VHDX, NULL};
 
 /* --- parameters --------------------------------------------------------------------------- */
 
@@ -102,6 +108,12 @@ PARAMETER(P_BEAT, "beat", DURATION, "50us",
 PARAMETER(P_WINDOW, "window", DURATION, "3s",
           "How long the heartbeat is observed before a migration, for stun.floor",
           .minimum = "10ms", .maximum = "600s");
+PARAMETER(P_BLACKOUT, "blackout", BOOLEAN, "true",
+          "Also ask the VM over a network all the while, from a second one that stays, where the "
+          "targets' networks reach both");
+PARAMETER(P_PROBE, "probe_interval", DURATION, "2ms",
+          "Time from one question to the next, the resolution of the blackout", .minimum = "100us",
+          .maximum = "1s");
 PARAMETER(P_CONVERSION, "conversion", BOOLEAN, "false",
           "Also convert the guest's disk for other hypervisors, offline; done anyway between two "
           "kinds of hypervisor, which cannot migrate live");
@@ -109,9 +121,9 @@ PARAMETER(P_IMAGE, "guest_image", PATH, NULL,
           "Image whose disk is converted; default: the one that VMs boot from");
 
 static const struct nova_parameter *const PARAMETERS[] = {
-        &P_MEMORY,    &P_LOAD,   &P_WORKING_SET, &P_MODE,     &P_CHANNELS,
-        &P_DIRECTION, &P_REPEAT, &P_BANDWIDTH,   &P_DOWNTIME, &P_TIMEOUT,
-        &P_BEAT,      &P_WINDOW, &P_CONVERSION,  &P_IMAGE,    NULL};
+        &P_MEMORY,   &P_LOAD,      &P_WORKING_SET, &P_MODE,    &P_CHANNELS, &P_DIRECTION,
+        &P_REPEAT,   &P_BANDWIDTH, &P_DOWNTIME,    &P_TIMEOUT, &P_BEAT,     &P_WINDOW,
+        &P_BLACKOUT, &P_PROBE,     &P_CONVERSION,  &P_IMAGE,   NULL};
 
 /* --- small things that all files use -------------------------------------------------------- */
 
@@ -162,16 +174,20 @@ static int set_out(struct traveller *traveller)
 {
 	struct migration *self = traveller->self;
 	struct nova_shape shape = {.struct_size = sizeof(shape), .memory_bytes = self->memory};
-	char arguments[128];
+	char arguments[192];
 	int length = snprintf(arguments, sizeof(arguments), "novacore.beat=%lld",
 	                      (long long)(self->beat_ns / 1000));
 	int status;
 
 	if (self->load)
-		snprintf(arguments + length, sizeof(arguments) - (size_t)length,
-		         " novacore.dirty=%llu,%llu", (unsigned long long)self->load,
-		         (unsigned long long)self->working_set);
+		length += snprintf(arguments + length, sizeof(arguments) - (size_t)length,
+		                   " novacore.dirty=%llu,%llu", (unsigned long long)self->load,
+		                   (unsigned long long)self->working_set);
 	shape.arguments = arguments;
+	status = make_network(traveller, &shape, arguments + length,
+	                      sizeof(arguments) - (size_t)length);
+	if (status != NOVA_DONE)
+		return status;
 	status = self->lab->vm_create(self->run, traveller->at, &shape, 0, &traveller->vm);
 	if (status == NOVA_DONE)
 		status = self->lab->vm_power(self->run, traveller->vm, NOVA_POWER_START, 0);
@@ -252,6 +268,9 @@ static int replicate(void *context, nova_run run, uint32_t index, uint32_t side)
 		return status;
 	if (status != NOVA_DONE)
 		return never_left(&traveller, status, "the load on its memory did not start");
+	status = call_witness(&traveller);
+	if (status != NOVA_DONE)
+		return status;
 	status = go_all_ways(&traveller);
 	if (status == NOVA_E_UNSUPPORTED)
 		status = go_otherwise(self);
@@ -318,6 +337,8 @@ static int create(const struct nova_host *host, const struct nova_lab *lab, nova
 	self->timeout_ns = whole(self, "timeout");
 	self->beat_ns = whole(self, "beat");
 	self->window_ns = whole(self, "window");
+	self->probe_ns = whole(self, "probe_interval");
+	self->blackout = whole(self, "blackout") != 0;
 	self->repeat = whole(self, "repeat");
 	self->conversion = whole(self, "conversion") != 0;
 	self->direction = (enum direction)choice_of(self, "direction", DIRECTIONS);
@@ -353,6 +374,21 @@ static int both_can(struct migration *self, const char *capability, char *why, u
 	       self->lab->can(self->run, THERE, capability, why, room);
 }
 
+/* Whether a network can be there for both; why not is said, once. */
+static void look_for_network(struct migration *self)
+{
+	static const char *const needs[] = {NOVA_CAN_NETWORK, NOVA_CAN_ROAM, NOVA_CAN_EXEC,
+	                                    NOVA_CAN_READY, NULL};
+	char why[256] = "", text[WHY_BYTES];
+
+	for (int i = 0; needs[i] && self->blackout; i++)
+		if (!both_can(self, needs[i], why, sizeof(why))) {
+			snprintf(text, sizeof(text), "no migration.blackout: %.250s", why);
+			say(self, NOVA_SAY_INFO, text);
+			self->blackout = 0;
+		}
+}
+
 static int setup(void *context, nova_run run)
 {
 	struct migration *self = context;
@@ -364,6 +400,7 @@ static int setup(void *context, nova_run run)
 		                          "the targets cannot migrate by %s: %s", wanted, why);
 	self->ready = both_can(self, NOVA_CAN_READY, NULL, 0);
 	self->exec = both_can(self, NOVA_CAN_EXEC, NULL, 0);
+	look_for_network(self);
 	self->beat = both_can(self, NOVA_CAN_BEAT, why, sizeof(why));
 	if (self->beat)
 		return NOVA_DONE;

@@ -16,6 +16,7 @@ struct trip {
 	struct traveller *traveller;
 	int64_t from_ns, to_ns; /* the call */
 	struct nova_beats before, during;
+	struct silence quiet, dark; /* before, and on the way */
 	int observed;
 	struct progress work[3]; /* before the floor, before the migration, after it */
 	int works;
@@ -91,11 +92,19 @@ static int look_before(struct trip *trip)
 	struct nova_beats unused;
 	int status;
 
-	if (begin_window(trip, &unused) != NOVA_DONE && !trip->traveller->loaded)
+	status = begin_watch(trip->traveller);
+	if (status != NOVA_DONE)
+		return status;
+	if (begin_window(trip, &unused) != NOVA_DONE && !trip->traveller->loaded &&
+	    !trip->traveller->watched)
 		return NOVA_DONE; /* there is nothing to look at */
 	status = look_at_work(trip);
 	if (status == NOVA_DONE)
 		status = let_pass(trip->traveller, self->window_ns);
+	if (status == NOVA_DONE)
+		status = end_watch(trip->traveller, &trip->quiet);
+	if (status == NOVA_DONE)
+		status = begin_watch(trip->traveller);
 	if (status == NOVA_DONE)
 		status = look_at_work(trip);
 	/* Last: the floor is over, and the next window begins with the migration. */
@@ -194,6 +203,27 @@ static void put_stun(struct trip *trip, double downtime)
 	put_sample(trip->traveller, &sample);
 }
 
+static void put_blackout(struct trip *trip)
+{
+	const struct silence *dark = &trip->dark;
+
+	if (!trip->quiet.known || !dark->known)
+		return;
+	put(trip, &QUIET, (double)trip->quiet.gap_ns / 1e9);
+	if (dark->received == 0 || dark->silent_ns > dark->gap_ns) {
+		put_failed(trip, &BLACKOUT, NOVA_SAMPLE_FAILED,
+		           "no answer of the VM came over the network after the migration");
+		return;
+	}
+	put_sample(trip->traveller,
+	           &(struct nova_sample){.struct_size = sizeof(struct nova_sample),
+	                                 .status = NOVA_SAMPLE_OK,
+	                                 .metric = BLACKOUT.name,
+	                                 .value = (double)dark->gap_ns / 1e9,
+	                                 .t_ns = trip->to_ns,
+	                                 .error_ns = trip->traveller->self->probe_ns});
+}
+
 /* Work by this host's clock while the migration went on, relative to what the guest did before. */
 static void put_work(struct trip *trip)
 {
@@ -248,11 +278,11 @@ static int stay(struct trip *trip, uint32_t target, int moved)
 {
 	struct traveller *traveller = trip->traveller;
 	struct migration *self = traveller->self;
-	int status = still_runs(traveller);
+	int ended = end_watch(traveller, &trip->dark), status = still_runs(traveller);
 	char why[WHY_BYTES];
 
-	if (ends_the_run(status))
-		return status;
+	if (ends_the_run(ended) || ends_the_run(status))
+		return ends_the_run(ended) ? ended : status;
 	snprintf(why, sizeof(why), "the migration from target %u to target %u %s (code %d); %s",
 	         traveller->at, target, moved == NOVA_E_TIMEOUT ? "was not over in time" : "failed",
 	         moved,
@@ -275,8 +305,11 @@ static int arrive(struct trip *trip)
 
 	if (status == NOVA_DONE)
 		status = let_pass(traveller, AFTER_NS);
+	if (status == NOVA_DONE)
+		status = end_watch(traveller, &trip->dark);
 	if (ends_the_run(status))
 		return status;
+	put_blackout(trip);
 	if (trip->observed && begin_window(trip, &trip->during) == NOVA_DONE)
 		put_stun(trip, downtime);
 	put_work(trip);

@@ -255,7 +255,8 @@ static char *with_other_taps(virDomainPtr domain, unsigned flags, char from, cha
 	char *text = virDomainGetXMLDesc(domain, flags | VIR_DOMAIN_XML_MIGRATABLE), *changed;
 	xmlDocPtr doc = text ? kvm_xml_parse(text) : NULL;
 	char old[IF_NAMESIZE], new[IF_NAMESIZE];
-	xmlNodePtr devices = doc ? kvm_xml_reach(doc, (const char *const[]){"devices", NULL}) : NULL;
+	xmlNodePtr devices =
+	        doc ? kvm_xml_reach(doc, (const char *const[]){"devices", NULL}) : NULL;
 	for (xmlNodePtr node = devices ? devices->children : NULL; node; node = node->next) {
 		xmlNodePtr target = kvm_xml_child(node, "target");
 		xmlChar *device = target && strcmp((const char *)node->name, "interface") == 0
@@ -297,9 +298,8 @@ int kvm_bridge_cross(struct kvm *self, nova_op op, virDomainPtr domain, struct k
 		return NOVA_DONE;
 	how->xml = with_other_taps(domain, 0, how->from, how->to);
 	how->kept = with_other_taps(domain, VIR_DOMAIN_XML_INACTIVE, how->from, how->to);
-	return how->xml && how->kept
-	               ? NOVA_DONE
-	               : kvm_fail(self, op, "read the definition of VM", vm);
+	return how->xml && how->kept ? NOVA_DONE
+	                             : kvm_fail(self, op, "read the definition of VM", vm);
 }
 
 void kvm_bridge_crossed(const char *vm, struct kvm_crossing *how, bool moved)

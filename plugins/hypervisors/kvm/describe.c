@@ -72,6 +72,16 @@ static void put_migration(struct kvm *self, nova_op op)
 		self->host->put_fact(op, NOVA_FIELD_CAPABILITY, ways[i], why);
 	self->host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_POST_COPY,
 	                     why ? why : kvm_no_post_copy(self));
+	char *sockets =
+	        kvm_format("networks are sockets of two QEMUs, and a third cannot take one's "
+	                   "place: %s",
+	                   self->network_why);
+	self->host->put_fact(op, NOVA_FIELD_CAPABILITY, NOVA_CAN_ROAM,
+	                     why             ? why
+	                     : self->bridged ? NULL
+	                     : sockets       ? sockets
+	                                     : "networks are sockets");
+	free(sockets);
 }
 
 int kvm_describe(void *instance, nova_op op)

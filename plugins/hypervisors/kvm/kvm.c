@@ -83,29 +83,12 @@ static const struct nova_parameter
                                       .doc = "how long the agent's shutdown may take before the "
                                              "power button is pressed too");
 
-static const struct nova_parameter *const parameters[] = {&uri,
-                                                          &pair_uri,
-                                                          &accel,
-                                                          &trial_kernel,
-                                                          &trial_timeout,
-                                                          &machine,
-                                                          &emulator,
-                                                          &cpu,
-                                                          &pin,
-                                                          &disk_bus,
-                                                          &disk_cache,
-                                                          &disk_io,
-                                                          &disk_discard,
-                                                          &disk_queues,
-                                                          &iothreads,
-                                                          &net_queues,
-                                                          &network,
-                                                          &hugepages,
-                                                          &memory_locked,
-                                                          &agent_timeout,
-                                                          &exec_poll,
-                                                          &shutdown_fallback,
-                                                          NULL};
+static const struct nova_parameter *const parameters[] = {
+        &uri,        &pair_uri,          &accel,        &trial_kernel,  &trial_timeout,
+        &machine,    &emulator,          &cpu,          &pin,           &disk_bus,
+        &disk_cache, &disk_io,           &disk_discard, &disk_queues,   &iothreads,
+        &net_queues, &network,           &hugepages,    &memory_locked, &agent_timeout,
+        &exec_poll,  &shutdown_fallback, NULL};
 
 static int create(const struct nova_host *host, nova_op instance, void **out)
 {

@@ -44,7 +44,7 @@ struct kvm_net {
 	struct kvm_net *next;
 	char name[KVM_NAME_BYTES];
 	uint32_t kind, members;
-	bool bridged;      /* or sockets, with these ports */
+	bool bridged; /* or sockets, with these ports */
 	uint16_t ports[2];
 };
 

@@ -125,9 +125,7 @@ static void read_attribute(const struct rtattr *attribute, struct kvm_link *link
 		if (count == sizeof(link->mac))
 			memcpy(link->mac, data, count);
 		break;
-	case IFLA_LINKINFO:
-		read_info(RTA_DATA(attribute), count, link);
-		break;
+	case IFLA_LINKINFO: read_info(RTA_DATA(attribute), count, link); break;
 	default: break;
 	}
 }
@@ -210,8 +208,8 @@ int kvm_link_delete(int index)
 
 int kvm_link_tap(const char *name, bool queues, int *index)
 {
-	struct ifreq request = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI |
-	                                             (queues ? IFF_MULTI_QUEUE : 0))};
+	struct ifreq request = {
+	        .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (queues ? IFF_MULTI_QUEUE : 0))};
 	int fd = open(KVM_TUN, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -1;

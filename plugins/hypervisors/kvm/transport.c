@@ -126,8 +126,7 @@ static bool passes(int bridge, const char *alias, char why[WHY_LEN])
 			say_why(why, "a tap cannot be made and put on a bridge");
 	}
 	if (passed && !(passed = gets_over(ends, 0) && gets_over(ends, 1)))
-		snprintf(why, WHY_LEN,
-		         "what is sent over a bridge of this host does not arrive%s",
+		snprintf(why, WHY_LEN, "what is sent over a bridge of this host does not arrive%s",
 		         is_on(SWITCH) ? ": its firewall sees bridged packets, too (sysctl "
 		                         "net.bridge.bridge-nf-call-iptables is 1), and drops them"
 		                       : "");

@@ -64,6 +64,7 @@
 #define NOVA_CAN_TWIN      "twin"
 #define NOVA_CAN_PIN       "pin"   /* the knob vm.cpu.pin: one host CPU set for each vCPU, "0:1" */
 #define NOVA_CAN_PLACE     "place" /* nova_shape.place is honoured */
+#define NOVA_CAN_ROAM      "roam"  /* a VM that migrates stays on its network of net_create */
 
 /* A VM that exists. `id` is what the driver put as NOVA_FIELD_ID, or NULL after a crash: then look
  * the VM up by its name. */
