@@ -29,6 +29,8 @@ char *nova_report_step_title(const json_t *result, const json_t *step);
 void nova_report_limit(double value, uint32_t unit, char out[32]);
 /* "≤ 10 s (≤ 12 s acceptable)" or NULL without a goal; owned by the caller. */
 char *nova_report_goal(const json_t *metric);
+/* The value of a metric that has one; "≤ 9.0 ms" if it is not above its noise floor. */
+void nova_report_figure(const json_t *metric, char out[32]);
 /* "260 ms [250 ms, 290 ms], n = 10 of 10": one number never without the others. */
 char *nova_report_value(const json_t *metric);
 

@@ -110,6 +110,21 @@ char *nova_report_goal(const json_t *metric)
 	return text.data;
 }
 
+void nova_report_figure(const json_t *metric, char out[32])
+{
+	uint32_t unit = nova_report_unit(nova_report_text(metric, "unit"));
+	const json_t *floor = json_object_get(metric, "floor");
+	double value = nova_report_number(metric, "value");
+	char number[32];
+
+	if (!json_is_number(floor) || value > json_number_value(floor)) {
+		nova_value_format(value, unit, out);
+		return;
+	}
+	nova_value_format(json_number_value(floor), unit, number);
+	snprintf(out, 32, "≤ %.27s", number);
+}
+
 char *nova_report_value(const json_t *metric)
 {
 	const json_t *interval = json_object_get(metric, "interval");
@@ -123,7 +138,7 @@ char *nova_report_value(const json_t *metric)
 		               nova_report_integer(counts, "attempted"));
 		return text.data;
 	}
-	nova_value_format(nova_report_number(metric, "value"), unit, value);
+	nova_report_figure(metric, value);
 	if (json_is_array(interval)) {
 		nova_value_format(json_number_value(json_array_get(interval, 0)), unit, low);
 		nova_value_format(json_number_value(json_array_get(interval, 1)), unit, high);
@@ -291,6 +306,61 @@ void nova_report_json(const json_t *result, FILE *out)
 	fputc('\n', out);
 }
 
+/* --- noise floors ----------------------------------------------------------------------------- */
+
+/* Of "x.observed" it is "x.floor" of the same side; NULL: it has none. */
+static const json_t *floor_of(const json_t *metrics, const json_t *metric)
+{
+	static const char observed[] = ".observed";
+	const char *name = nova_report_text(metric, "name"),
+	           *side = nova_report_text(metric, "side");
+	size_t length = strlen(name), tail = strlen(observed), i;
+	json_t *other;
+
+	if (length <= tail || strcmp(name + length - tail, observed) != 0)
+		return NULL;
+	json_array_foreach((json_t *)metrics, i, other)
+	{
+		const char *candidate = nova_report_text(other, "name");
+
+		if (!strncmp(candidate, name, length - tail) &&
+		    !strcmp(candidate + length - tail, ".floor") &&
+		    !strcmp(nova_report_text(other, "side"), side))
+			return json_object_get(other, "value");
+	}
+	return NULL;
+}
+
+static json_t *step_with_floors(json_t *step)
+{
+	json_t *metrics = json_object_get(step, "metrics"), *metric, *fresh = json_array();
+	size_t i;
+
+	json_array_foreach(metrics, i, metric)
+	{
+		json_t *copy = json_copy(metric);
+
+		json_object_set(copy, "floor", (json_t *)floor_of(metrics, metric));
+		json_array_append_new(fresh, copy);
+	}
+	step = json_copy(step);
+	json_object_set_new(step, "metrics", fresh);
+	return step;
+}
+
+/* For the formats that people read: each metric with its noise floor. The samples are not copied.
+ */
+static json_t *with_floors(const json_t *result)
+{
+	json_t *copy = json_copy((json_t *)result), *steps = json_array(), *step;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "steps"), i, step)
+	        json_array_append_new(steps, step_with_floors(step));
+	json_object_set_new(copy, "steps", steps);
+	return copy;
+}
+
 /* --- the door -------------------------------------------------------------------------------- */
 
 void nova_report_options_detect(FILE *out, struct nova_report_options *options)
@@ -323,22 +393,24 @@ int nova_report_write(const json_t *result, const char *format, FILE *out,
 {
 	static const struct nova_report_options plain;
 	int code = nova_report_check(result, error);
+	NOVA_AUTOJSON json_t *floors = NULL;
 
 	if (code)
 		return nova_error_prefix(error, "cannot print the result");
+	floors = with_floors(result);
 	errno = 0;
 	if (!strcmp(format, "table"))
-		nova_report_table(result, out, options ? options : &plain);
+		nova_report_table(floors, out, options ? options : &plain);
 	else if (!strcmp(format, "json"))
 		nova_report_json(result, out);
 	else if (!strcmp(format, "csv"))
 		nova_report_csv(result, out);
 	else if (!strcmp(format, "junit"))
-		nova_report_junit(result, out);
+		nova_report_junit(floors, out);
 	else if (!strcmp(format, "html"))
-		nova_report_html(result, out, options ? options : &plain);
+		nova_report_html(floors, out, options ? options : &plain);
 	else if (!strcmp(format, "markdown"))
-		nova_report_markdown(result, out);
+		nova_report_markdown(floors, out);
 	else
 		return unknown_format(format, error);
 	if (fflush(out) || ferror(out))

@@ -303,7 +303,7 @@ static struct line metric_line(const json_t *step, const json_t *metric)
 	char *goal = nova_report_goal(metric);
 
 	if (json_is_number(json_object_get(metric, "value")))
-		nova_value_format(nova_report_number(metric, "value"), unit, value);
+		nova_report_figure(metric, value);
 	line.cells[METRIC] = short_name(step, metric);
 	line.cells[VALUE] = nova_strdup(value);
 	line.cells[INTERVAL] = interval_cell(metric, unit);
