@@ -16,6 +16,7 @@ const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
 #define PROGRESS "00000000000000001000 00000000005000000000\n"
 
 static struct nova_testhost *host;
+static int roams; /* VMs keep their network */
 
 static int clean(void **state)
 {
@@ -37,8 +38,11 @@ static void make(const char *const *parameters)
 	host = nova_testhost_new(nova_plugin_entry_v1(NULL), parameters);
 	if (!host)
 		fail_msg("%s", nova_testhost_refusal());
+	if (!roams)
+		nova_testhost_deny(host, NOVA_CAN_ROAM, "its networks stay behind");
 	assert_int_equal(nova_testhost_start(host), NOVA_DONE);
 	script("migrate", NOVA_DONE, 500 * MS, 0);
+	nova_testhost_script_exec(host, "novacore-probe", "4711\n", 0);
 	nova_testhost_script_exec(host, "cat", PROGRESS, 0);
 	nova_testhost_set_beats(host, &(struct nova_beats){.struct_size = sizeof(struct nova_beats),
 	                                                   .count = 10000,
@@ -98,6 +102,76 @@ static uint32_t count(const char *word)
 	for (const char *at = nova_testhost_calls(host, 1); (at = strstr(at, word)); at++)
 		found++;
 	return found;
+}
+
+/* --- blackout ------------------------------------------------------------------------------ */
+
+/* `silence`: what the second VM has heard, each time. */
+static int run_watched(const char *silence)
+{
+	roams = 1;
+	MAKE("memory=256MiB", "direction=there");
+	roams = 0;
+	nova_testhost_script_exec(host, "sh", silence, 0);
+	return run();
+}
+
+static void a_second_vm_sees_the_blackout_and_its_floor(void **state)
+{
+	(void)state;
+	assert_int_equal(run_watched("415000000 0 1000 800\n"), NOVA_DONE);
+	assert_int_equal(count("vm_create"), 2);
+	assert_int_equal(count("net_create"), 1);
+	assert_int_equal(count("migrate"), 1);
+	assert_value("migration.blackout.observed", 0, 0.415);
+	assert_value("migration.blackout.floor", 0, 0.415);
+	assert_value("migration.stun.observed", 0, 0.007);
+	assert_int_equal(nth("migration.blackout.observed", 0)->error_ns, 2 * MS);
+}
+
+static void a_vm_that_is_not_heard_again_has_no_blackout_but_a_failed_sample(void **state)
+{
+	(void)state;
+	assert_int_equal(run_watched("5000000 900000000 1000 500\n"), NOVA_DONE);
+	assert_int_equal(nth("migration.blackout.observed", 0)->status, NOVA_SAMPLE_FAILED);
+	assert_value("migration.duration", 0, 0.5);
+}
+
+static void what_the_second_vm_says_is_read_strictly(void **state)
+{
+	static const char *const wrong[] = {
+	        "",           "1 2 3\n",    "1 2 3 4",
+	        "1 2 3 2\nx", "-1 2 3 2\n", "1  2 3 2\n",
+	        "1 2 3 4\n",  "x 2 3 2\n",  "1 2 3 1234567890123456789\n"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(run_watched(wrong[i]), NOVA_DONE);
+		assert_none("migration.blackout.observed");
+		assert_none("migration.blackout.floor");
+		assert_value("migration.duration", 0, 0.5);
+	}
+}
+
+static void the_blackout_can_be_switched_off(void **state)
+{
+	(void)state;
+	roams = 1;
+	MAKE("memory=256MiB", "direction=there", "blackout=false");
+	roams = 0;
+	assert_int_equal(run(), NOVA_DONE);
+	assert_int_equal(count("net_create"), 0);
+	assert_int_equal(count("vm_create"), 1);
+}
+
+static void a_target_whose_networks_stay_behind_migrates_without_one(void **state)
+{
+	(void)state;
+	MAKE("memory=256MiB", "direction=there");
+	assert_int_equal(run(), NOVA_DONE);
+	assert_int_equal(count("net_create"), 0);
+	assert_none("migration.blackout.observed");
+	assert_value("migration.duration", 0, 0.5);
 }
 
 /* --- tests -------------------------------------------------------------------------------- */
@@ -372,6 +446,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, clean)
 	const struct CMUnitTest tests[] = {
 	        TEST(goes_there_and_back_and_says_what_was_seen),
+	        TEST(a_second_vm_sees_the_blackout_and_its_floor),
+	        TEST(a_vm_that_is_not_heard_again_has_no_blackout_but_a_failed_sample),
+	        TEST(what_the_second_vm_says_is_read_strictly),
+	        TEST(the_blackout_can_be_switched_off),
+	        TEST(a_target_whose_networks_stay_behind_migrates_without_one),
 	        TEST(asks_for_the_load_and_the_heartbeat),
 	        TEST(back_begins_at_the_second_target),
 	        TEST(repeats_one_way_by_travelling_back_unmeasured),

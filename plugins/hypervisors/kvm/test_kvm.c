@@ -121,16 +121,20 @@ static void joins_networks(void **state)
 {
 	const struct kvm_interface interfaces[] = {
 	        {.type = KVM_NET_UDP, .local_port = 1001, .peer_port = 65535, .mac = {0x52, 0x54}},
-	        {.type = KVM_NET_USER, .mac = {0x52, 0x54, 0, 1, 2, 0xff}}};
+	        {.type = KVM_NET_USER, .mac = {0x52, 0x54, 0, 1, 2, 0xff}},
+	        {.type = KVM_NET_TAP, .tap = "nt0123456789aba"}};
 	struct kvm_spec spec = spec_of(NOVA_BOOT_DISK);
 	(void)state;
 	spec.interfaces = interfaces;
-	spec.interface_count = 2;
+	spec.interface_count = 3;
 	xmlDocPtr doc = domain(&spec);
 	assert_xml(doc, "/domain/devices/interface[1]/@type", "udp");
 	assert_xml(doc, "/domain/devices/interface[1]/source/@port", "65535");
 	assert_xml(doc, "/domain/devices/interface[1]/source/local/@port", "1001");
 	assert_xml(doc, "/domain/devices/interface[2]/@type", "user");
+	assert_xml(doc, "/domain/devices/interface[3]/@type", "ethernet");
+	assert_xml(doc, "/domain/devices/interface[3]/target/@dev", "nt0123456789aba");
+	assert_xml(doc, "/domain/devices/interface[3]/target/@managed", "no");
 	assert_xml(doc, "/domain/devices/interface[2]/mac/@address", "52:54:00:01:02:ff");
 	xmlFreeDoc(doc);
 }

@@ -64,11 +64,27 @@ static void what_is_lost_is_slower_than_all(void **state)
 	             "{\"min\":null,\"p50\":null,\"p99\":null,\"p999\":null,\"max\":null}");
 }
 
+static void a_watch_tells_the_longest_gap_and_the_silence_at_the_end(void **state)
+{
+	struct probe_flight flight = {.heard = 100};
+	char text[128];
+
+	(void)state;
+	probe_hear(&flight, 130);
+	probe_hear(&flight, 190);
+	probe_hear(&flight, 200);
+	probe_print_watch(&flight, 9, 3, 195, text, sizeof(text));
+	assert_string_equal(text, "60 0 9 3\n");
+	probe_print_watch(&flight, 9, 3, 1000, text, sizeof(text));
+	assert_string_equal(text, "60 800 9 3\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(percentiles_are_exact),
 	        cmocka_unit_test(what_is_lost_is_slower_than_all),
+	        cmocka_unit_test(a_watch_tells_the_longest_gap_and_the_silence_at_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

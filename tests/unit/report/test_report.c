@@ -100,6 +100,32 @@ static void every_value_has_unit_interval_and_count(void **state)
 	assert_contains(rate, "(native)");
 }
 
+static void what_is_not_above_its_floor_is_at_most_the_floor(void **state)
+{
+	static const char *const formats[] = {"table", "markdown", "html"};
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *metrics =
+	        json_object_get(json_array_get(json_object_get(result, "steps"), 0), "metrics");
+	json_t *floor = json_deep_copy(first_metric(result));
+
+	(void)state;
+	json_object_set_new(first_metric(result), "name", json_string("lifecycle.stun.observed"));
+	json_object_set_new(floor, "name", json_string("lifecycle.stun.floor"));
+	json_array_append_new(metrics, floor);
+	for (int above = 0; above < 2; above++) {
+		json_object_set_new(floor, "value", json_real(above ? 0.1 : 0.262));
+		for (size_t i = 0; i < NOVA_COUNT(formats); i++) {
+			NOVA_AUTOFREE char *text = render(result, formats[i], NULL);
+
+			(above ? assert_lacks : assert_contains)(text, "≤ 262 ms");
+			assert_contains(text, above ? "260 ms" : "262 ms");
+		}
+	}
+	NOVA_AUTOFREE char *json = render(result, "json", NULL);
+	assert_lacks(json, "≤");
+	assert_contains(json, "\"lifecycle.stun.observed\"");
+}
+
 static void too_few_samples_are_said_to_be_too_few(void **state)
 {
 	NOVA_AUTOJSON json_t *result = fixture();
@@ -670,6 +696,7 @@ int main(void)
 	        cmocka_unit_test(verbose_adds_meaning_percentiles_and_facts),
 	        cmocka_unit_test(colours_only_when_asked),
 	        cmocka_unit_test(narrow_terminal_loses_nothing),
+	        cmocka_unit_test(what_is_not_above_its_floor_is_at_most_the_floor),
 	        cmocka_unit_test(control_characters_do_not_reach_the_terminal),
 	        cmocka_unit_test(json_reads_back_equal),
 	        cmocka_unit_test(csv_has_a_row_per_sample_with_its_unit),
