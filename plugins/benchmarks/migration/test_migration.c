@@ -116,12 +116,18 @@ static int run_watched(const char *silence)
 	return run();
 }
 
+static int second_vm_is_made(void)
+{
+	const char *calls = nova_testhost_calls(host, 2);
+
+	return calls && strstr(calls, "vm_create") != NULL;
+}
+
 static void a_second_vm_sees_the_blackout_and_its_floor(void **state)
 {
 	(void)state;
 	assert_int_equal(run_watched("415000000 0 1000 800\n"), NOVA_DONE);
-	assert_int_equal(count("vm_create"), 2);
-	assert_int_equal(count("net_create"), 1);
+	assert_int_equal(second_vm_is_made(), 1);
 	assert_int_equal(count("migrate"), 1);
 	assert_value("migration.blackout.observed", 0, 0.415);
 	assert_value("migration.blackout.floor", 0, 0.415);
@@ -160,8 +166,7 @@ static void the_blackout_can_be_switched_off(void **state)
 	MAKE("memory=256MiB", "direction=there", "blackout=false");
 	roams = 0;
 	assert_int_equal(run(), NOVA_DONE);
-	assert_int_equal(count("net_create"), 0);
-	assert_int_equal(count("vm_create"), 1);
+	assert_int_equal(second_vm_is_made(), 0);
 }
 
 static void a_target_whose_networks_stay_behind_migrates_without_one(void **state)
@@ -169,7 +174,7 @@ static void a_target_whose_networks_stay_behind_migrates_without_one(void **stat
 	(void)state;
 	MAKE("memory=256MiB", "direction=there");
 	assert_int_equal(run(), NOVA_DONE);
-	assert_int_equal(count("net_create"), 0);
+	assert_int_equal(second_vm_is_made(), 0);
 	assert_none("migration.blackout.observed");
 	assert_value("migration.duration", 0, 0.5);
 }

@@ -217,6 +217,8 @@ int kvm_connect(void *instance, nova_op op)
 		status = kvm_access_path(self, op, self->root);
 	if (status == NOVA_DONE)
 		status = kvm_access_path(self, op, self->run);
+	if (status == NOVA_DONE)
+		status = kvm_transport(self, op);
 	if (status != NOVA_DONE)
 		return status;
 	if (self->alias)
@@ -231,8 +233,6 @@ int kvm_connect(void *instance, nova_op op)
 		status = kvm_watch_start(self, op);
 	if (status == NOVA_DONE)
 		status = kvm_accelerator(self, op);
-	if (status == NOVA_DONE)
-		status = kvm_transport(self, op);
 	return status;
 }
 
