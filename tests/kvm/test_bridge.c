@@ -148,7 +148,18 @@ static void an_ordinary_user_gets_sockets_with_the_reason(void **state)
 	lab_close(&lab);
 }
 
-int main(void)
+static void a_firewall_that_drops_bridged_packets_leaves_sockets(void **state)
+{
+	(void)state;
+	lab_expect(&lab, nova_testhost_call(lab.host, 10000, describe), "describe");
+	assert_string_equal(nova_testhost_fact(lab.host, NOVA_FIELD_FACT, "network"), "socket");
+	assert_non_null(strstr(nova_testhost_fact(lab.host, NOVA_FIELD_FACT, "network.why"),
+	                       "bridge-nf-call-iptables"));
+	make_net();
+	delete_net();
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest root[] = {
 	        cmocka_unit_test(auto_takes_bridges_and_says_why),
@@ -159,7 +170,12 @@ int main(void)
 	const struct CMUnitTest user[] = {
 	        cmocka_unit_test(an_ordinary_user_gets_sockets_with_the_reason),
 	};
+	const struct CMUnitTest dropped[] = {
+	        cmocka_unit_test(a_firewall_that_drops_bridged_packets_leaves_sockets),
+	};
 	lab_fork();
+	if (argc == 2 && strcmp(argv[1], "dropped") == 0)
+		return cmocka_run_group_tests(dropped, open_auto, close_all);
 	return geteuid() == 0 ? cmocka_run_group_tests(root, open_auto, close_all)
 	                      : cmocka_run_group_tests(user, NULL, NULL);
 }
