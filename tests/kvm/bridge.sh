@@ -6,7 +6,7 @@ set -euo pipefail
 [ "$(id -u)" = 0 ] || { echo 'skipped: bridges need root'; exit 77; }
 unshare --net true 2>/dev/null || { echo 'skipped: no network namespace can be made'; exit 77; }
 unshare --net sh -c 'ip link set lo up && exec "$1"' sh "$1"
-if [ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
+if ! command -v iptables >/dev/null || [ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
   echo 'no firewall sees bridged packets here: not tried'
   exit 0
 fi
