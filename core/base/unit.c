@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +143,32 @@ int nova_quantity_parse(const char *text, enum nova_quantity quantity, double *v
 		return refuse(text, quantity, "it is too large", error);
 	*value = result;
 	return 0;
+}
+
+void nova_quantity_format(int64_t value, enum nova_quantity quantity, char out[32])
+{
+	const struct scale *scale = quantities[quantity].scales;
+	size_t shortest = 0;
+
+	if (value == 0) {
+		strcpy(out, "0");
+		return;
+	}
+	/* The base unit writes any value, so one is always found. */
+	for (; scale->unit; scale++) {
+		int64_t factor = (int64_t)scale->factor;
+		char text[32];
+		size_t length;
+
+		if (value % factor != 0 || (quantity == NOVA_RATE && !strchr(scale->unit, 'B')))
+			continue;
+		length = (size_t)snprintf(text, sizeof(text), "%lld%s", (long long)(value / factor),
+		                          scale->unit);
+		if (shortest && length > shortest)
+			continue;
+		shortest = length;
+		memcpy(out, text, length + 1);
+	}
 }
 
 const char *nova_unit_name(uint32_t unit)

@@ -282,7 +282,11 @@ static void print_left_out(FILE *out, const json_t *plan)
 
 static void print_step(FILE *out, const json_t *plan, const json_t *step)
 {
-	NOVA_AUTOFREE char *params = json_dumps(json_object_get(step, "params"), JSON_COMPACT);
+	NOVA_AUTOJSON json_t *told = json_pack(
+	        "{sO sO*}", "params", json_object_get(step, "params"), "param_units",
+	        json_object_get(json_object_get(plan, "param_units"),
+	                        nova_json_text(step, "benchmark")));
+	NOVA_AUTOFREE char *params = nova_report_params(told);
 	NOVA_AUTOFREE char *where = name_targets(plan, step);
 	char estimate[32];
 
@@ -295,7 +299,7 @@ static void print_step(FILE *out, const json_t *plan, const json_t *step)
 	        nova_json_text(step, "benchmark"), where,
 	        (long long)json_integer_value(json_object_get(step, "samples")),
 	        (long long)json_integer_value(json_object_get(step, "warmup")), estimate,
-	        nova_json_text(step, "estimate_basis"), params ? params : "");
+	        nova_json_text(step, "estimate_basis"), params);
 }
 
 static void print_plan(FILE *out, const json_t *plan)

@@ -11,7 +11,8 @@
  * Types: s text, S text or null, i integer ≥ 0, I that or null, j integer, n number, N number or
  * null, b boolean, o object of `members`, O that or null, a array of objects of `members`, f any
  * object, t array of texts, r array of integers ≥ 0, p interval [number, number] or null, m object
- * whose every member is an object of `members`, R samples' rows, C their columns.
+ * whose every member is an object of `members`, U an object of texts that may be missing, R samples'
+ * rows, C their columns.
  */
 struct member {
 	const char *name;
@@ -157,6 +158,7 @@ static const struct member step[] = {IS("index", 'i'),
                                      IS("benchmark", 's'),
                                      IS("targets", 'r'),
                                      IS("params", 'f'),
+                                     IS("param_units", 'U'),
                                      IS("order_seed", 'j'),
                                      ONE("state", step_states),
                                      IS("why", 'S'),
@@ -317,6 +319,23 @@ static int check_map(json_t *map, const struct member *members, const struct pla
 	return 0;
 }
 
+static int check_texts(json_t *map, const struct place *place, struct nova_error *error)
+{
+	static const struct member text = IS("", 's');
+	const char *key;
+	json_t *value;
+	int code = json_is_object(map) ? 0 : wrong(place, "is not an object", error);
+
+	json_object_foreach(map, key, value)
+	{
+		struct place at = {place, key, 0};
+
+		if (!code)
+			code = check_text(value, &text, &at, error);
+	}
+	return code;
+}
+
 static int check_interval(const json_t *value, const struct place *place, struct nova_error *error)
 {
 	if (!json_is_array(value) || json_array_size(value) != 2 ||
@@ -429,6 +448,7 @@ static int check_value(json_t *value, const struct member *member, const struct 
 		/* fallthrough */
 	case 'o': return check_object(value, member->members, place, error);
 	case 'm': return check_map(value, member->members, place, error);
+	case 'U': return check_texts(value, place, error);
 	case 'p': return json_is_null(value) ? 0 : check_interval(value, place, error);
 	case 'C': return check_columns(value, place, error);
 	case 'R': return check_rows(value, place, error);
@@ -448,9 +468,14 @@ static int check_object(const json_t *value, const struct member *members,
 	for (const struct member *member = members; member->name; member++, known++) {
 		struct place at = {place, member->name, 0};
 		json_t *part = json_object_get(value, member->name);
-		int code = part ? check_value(part, member, &at, error)
-		                : wrong(&at, "is missing", error);
+		int code = 0;
 
+		if (part)
+			code = check_value(part, member, &at, error);
+		else if (member->type == 'U')
+			known--;
+		else
+			code = wrong(&at, "is missing", error);
 		if (code)
 			return code;
 	}

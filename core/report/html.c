@@ -177,12 +177,10 @@ static void add_missed(struct nova_text *out, const json_t *step, const json_t *
 static void add_step_row(struct nova_html *html, const json_t *step)
 {
 	NOVA_AUTOFREE char *title = nova_report_step_title(html->result, step);
+	NOVA_AUTOFREE char *params = nova_report_params(step);
 	const json_t *counts = json_object_get(step, "counts");
 	const char *state = nova_report_text(step, "state");
 	struct nova_text *out = &html->out;
-	json_t *value;
-	const char *key;
-	size_t told = 0;
 
 	nova_text_addf(out, "<tr><td class=\"number\">%lld</td><th scope=\"row\">",
 	               nova_report_integer(step, "index") + 1);
@@ -190,11 +188,7 @@ static void add_step_row(struct nova_html *html, const json_t *step)
 		nova_text_addf(out, "<a href=\"#step-%lld\">", nova_report_integer(step, "index"));
 	nova_html_text(out, title);
 	nova_text_add(out, strcmp(state, "skipped") != 0 ? "</a><small>" : "<small>");
-	json_object_foreach(json_object_get(step, "params"), key, value)
-	{
-		nova_html_textf(out, "%s%s=", told++ ? ", " : "", key);
-		nova_html_fact(out, value);
-	}
+	nova_html_text(out, params);
 	nova_text_add(out, "</small></th>");
 	nova_html_element(out, "td", NULL, state);
 	nova_text_addf(

@@ -19,10 +19,13 @@ static void add_params(struct nova_text *out, const json_t *step)
 	nova_text_add(out, "<ul class=\"params\" aria-label=\"Parameters\">");
 	json_object_foreach(params, key, value)
 	{
+		NOVA_AUTOTEXT struct nova_text text = {0};
+
 		nova_html_element(out, "li", NULL, key);
 		out->length -= strlen("</li>");
 		nova_text_add(out, " <b>");
-		nova_html_fact(out, value);
+		nova_report_param(&text, step, key, value);
+		nova_html_text(out, nova_text_get(&text));
 		nova_text_add(out, "</b></li>");
 	}
 	nova_text_add(out, "</ul>\n");

@@ -23,6 +23,9 @@ long long nova_report_integer(const json_t *object, const char *member);
 uint32_t nova_report_unit(const char *name);
 /* Shortest digits that read back as the same double; integers as they are. */
 void nova_report_digits(const json_t *number, char out[32]);
+/* A parameter as people write it: "5s", "64MiB"; of A and B "a 1s / b 2s". Adds to `text`. */
+void nova_report_param(struct nova_text *text, const json_t *step, const char *name,
+                       const json_t *value);
 /* "lifecycle on local": what a step's heading and names of test cases say. */
 char *nova_report_step_title(const json_t *result, const json_t *step);
 /* A limit, or a tick of an axis, is exact: "10 s", not "10.0 s". */

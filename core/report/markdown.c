@@ -141,7 +141,7 @@ static void add_comparisons(struct nova_text *out, const json_t *step)
 static void add_step(struct nova_text *out, const json_t *result, const json_t *step)
 {
 	NOVA_AUTOFREE char *title = nova_report_step_title(result, step);
-	NOVA_AUTOFREE char *params = nova_json_canonical(json_object_get(step, "params"));
+	NOVA_AUTOFREE char *params = nova_report_params(step);
 	const json_t *metrics = json_object_get(step, "metrics");
 	const char *state = nova_report_text(step, "state"), *why = nova_report_text(step, "why");
 	json_t *metric;
@@ -154,8 +154,8 @@ static void add_step(struct nova_text *out, const json_t *result, const json_t *
 	nova_text_add(out, "\n");
 	if (nova_report_is_control_plane(step))
 		nova_text_add(out, "**Control-plane test**: its guests are stubs.\n\n");
-	if (strcmp(params, "{}") != 0) {
-		add_line(out, "Parameters ", params);
+	if (*params) {
+		add_line(out, "Parameters: ", params);
 		nova_text_add(out, "\n");
 	}
 	if (strcmp(state, "done") != 0) {

@@ -57,6 +57,78 @@ void nova_report_digits(const json_t *number, char out[32])
 	}
 }
 
+/* A whole number of its unit; a part of one, as 0.5/s, is written as it is. */
+static void add_number(struct nova_text *text, const json_t *value, const char *unit)
+{
+	static const struct {
+		const char *unit;
+		enum nova_quantity quantity;
+	} known[] = {{"B", NOVA_SIZE}, {"ns", NOVA_DURATION}, {"B/s", NOVA_RATE}};
+	double number = json_number_value(value);
+	char digits[32];
+
+	for (size_t i = 0; unit && i < NOVA_COUNT(known); i++) {
+		if (!strcmp(unit, known[i].unit) && number == floor(number) &&
+		    fabs(number) < 0x1p53) {
+			nova_quantity_format((int64_t)number, known[i].quantity, digits);
+			nova_text_add(text, digits);
+			return;
+		}
+	}
+	nova_report_digits(value, digits);
+	nova_text_addf(text, "%s%s", digits, unit && !strcmp(unit, "1/s") ? "/s" : "");
+}
+
+static void add_param(struct nova_text *text, const json_t *value, const char *unit)
+{
+	const char *key, *between = "";
+	json_t *inner;
+	size_t i;
+
+	if (json_is_number(value)) {
+		add_number(text, value, unit);
+	} else if (json_is_string(value)) {
+		nova_text_add(text, json_string_value(value));
+	} else if (json_is_object(value)) {
+		json_object_foreach((json_t *)(uintptr_t)value, key, inner)
+		{
+			nova_text_addf(text, "%s%s ", between, key);
+			add_param(text, inner, unit);
+			between = " / ";
+		}
+	} else if (json_is_array(value)) {
+		json_array_foreach(value, i, inner)
+		{
+			nova_text_add(text, between);
+			add_param(text, inner, unit);
+			between = ",";
+		}
+	} else {
+		NOVA_AUTOFREE char *json = nova_json_canonical(value);
+		nova_text_add(text, json);
+	}
+}
+
+void nova_report_param(struct nova_text *text, const json_t *step, const char *name,
+                       const json_t *value)
+{
+	add_param(text, value, nova_report_text(json_object_get(step, "param_units"), name));
+}
+
+char *nova_report_params(const json_t *step)
+{
+	struct nova_text text = {0};
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(json_object_get(step, "params"), name, value)
+	{
+		nova_text_addf(&text, "%s%s=", text.length ? ", " : "", name);
+		nova_report_param(&text, step, name, value);
+	}
+	return text.data ? text.data : nova_strdup("");
+}
+
 char *nova_report_step_title(const json_t *result, const json_t *step)
 {
 	const json_t *targets = json_object_get(result, "targets");

@@ -582,20 +582,16 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 	size_t i;
 
 	NOVA_AUTOFREE char *title = nova_report_step_title(result, step);
+	NOVA_AUTOFREE char *params = nova_report_params(step);
 	NOVA_AUTOTEXT struct nova_text line = {0};
 	const char *state = nova_report_text(step, "state"), *why = nova_report_text(step, "why");
-	const char *key;
-	json_t *value;
 
 	/* It stands with its reason under "Left out". */
 	if (!strcmp(state, "skipped"))
 		return;
 	nova_text_add(&line, title);
-	json_object_foreach(json_object_get(step, "params"), key, value)
-	{
-		nova_text_addf(&line, "%s%s=", line.length == strlen(title) ? ": " : ", ", key);
-		add_value(&line, value);
-	}
+	if (*params)
+		nova_text_addf(&line, ": %s", params);
 	heading(table, nova_text_get(&line));
 	if (strcmp(state, "done") != 0) {
 		line.length = 0;

@@ -155,6 +155,9 @@ static void add_declarations(const struct importing *import, json_t *plan, const
 		json_object_set(plan, "level", json_object_get(metric, "level"));
 		add_goal(json_object_get(plan, "goals"), metric, plugin);
 	}
+	if (json_object_get(step, "param_units"))
+		json_object_set(json_object_get(plan, "param_units"), text(step, "benchmark"),
+		                json_object_get(step, "param_units"));
 	if (json_is_object(json_object_get(step, "ab")))
 		json_object_set_new(plan, "ab", ab_of(json_object_get(step, "ab")));
 	json_array_foreach(json_object_get(step, "comparisons"), i, metric)
@@ -164,7 +167,7 @@ static void add_declarations(const struct importing *import, json_t *plan, const
 static json_t *plan_of(const struct importing *import)
 {
 	json_t *plan = json_pack(
-	        "{s{} s[] sO sO sO sb}", "metrics", "goals", "notes",
+	        "{s{} s{} s[] sO sO sO sb}", "metrics", "param_units", "goals", "notes",
 	        json_object_get(import->result, "notes"), "proposals",
 	        json_object_get(import->result, "proposals"), "novacore",
 	        json_object_get(json_object_get(import->result, "run"), "novacore"), "imported", 1);

@@ -7,6 +7,7 @@
 
 #include "core/run/lead.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -268,6 +269,41 @@ static void add_steps_on(json_t *plan, const struct nova_plan_request *request,
 	}
 }
 
+/* "10/s", and not "10MB/s" */
+static bool counts(const char *text)
+{
+	const char *slash = text ? strchr(text, '/') : NULL;
+
+	return slash && slash > text && isdigit((unsigned char)slash[-1]);
+}
+
+/* In which unit a parameter's number is; NULL: it is none, or just a number. */
+static const char *unit_of(const struct nova_spec *spec)
+{
+	switch (spec->type) {
+	case NOVA_PARAM_SIZE: return "B";
+	case NOVA_PARAM_DURATION: return "ns";
+	case NOVA_PARAM_RATE:
+		return counts(spec->fallback) || counts(spec->minimum) || counts(spec->maximum)
+		               ? "1/s"
+		               : "B/s";
+	default: return NULL;
+	}
+}
+
+static void add_param_units(json_t *plan, const struct nova_manifest *benchmark)
+{
+	json_t *units = json_object();
+
+	for (size_t i = 0; i < benchmark->spec_count; i++) {
+		const char *unit = unit_of(&benchmark->specs[i]);
+
+		if (unit)
+			json_object_set_new(units, benchmark->specs[i].name, json_string(unit));
+	}
+	json_object_set_new(json_object_get(plan, "param_units"), benchmark->name, units);
+}
+
 static void add_metrics(json_t *plan, const struct nova_manifest *benchmark)
 {
 	json_t *metrics = json_object_get(plan, "metrics");
@@ -464,6 +500,7 @@ static int add_benchmark(json_t *plan, const struct nova_plan_request *request, 
 		return 0;
 	}
 	add_metrics(plan, benchmark);
+	add_param_units(plan, benchmark);
 	if (!benchmark->targets_min || benchmark->targets_max > 1)
 		add_one_step(plan, request, benchmark);
 	else
@@ -566,11 +603,12 @@ static json_t *make_command(const struct nova_plan_request *request)
 int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *made = json_pack(
-	        "{ss ss sI sf s[] s[] s[] s{} s[] s[] s[] so sI sb sI sI}", "novacore",
+	        "{ss ss sI sf s[] s[] s[] s{} s{} s[] s[] s[] so sI sb sI sI}", "novacore",
 	        NOVACORE_VERSION, "profile", request->profile, "seed",
 	        (json_int_t)(request->seed & INT64_MAX), "level",
 	        nova_config_f64(request->config, "run.level", 0), "targets", "steps", "goals",
-	        "metrics", "notes", "proposals", "skipped", "command", make_command(request),
+	        "metrics", "param_units", "notes", "proposals", "skipped", "command",
+	        make_command(request),
 	        "budget_ns", (json_int_t)nova_config_i64(request->config, "run.budget", 0), "full",
 	        nova_config_flag(request->config, "run.full"), "op_timeout_ns",
 	        (json_int_t)nova_config_i64(request->config, "run.op_timeout", 0), "max_vms",

@@ -734,10 +734,12 @@ static int take_step(void *context, const struct nova_step_record *step)
 	comparisons = comparisons_of(build, step);
 	ab = ab_of(build);
 	object = json_pack(
-	        "{sI ss ss so so sI ss so so so so so so so so so so so}", "index",
+	        "{sI ss ss so so sO* sI ss so so so so so so so so so so so}", "index",
 	        (json_int_t)step->index, "hash", step->hash, "benchmark", step->benchmark,
 	        "targets", array_or_empty(step->targets), "params",
 	        json_is_object(step->params) ? json_deep_copy(step->params) : json_object(),
+	        "param_units",
+	        json_object_get(json_object_get(build->run.plan, "param_units"), step->benchmark),
 	        "order_seed", (json_int_t)step->order_seed, "state", step->state, "why",
 	        text_or_null(step->why), "started", time_or_null(step->started_utc_ns), "ended",
 	        time_or_null(step->ended_utc_ns), "stopped", text_or_null(step->stopped),

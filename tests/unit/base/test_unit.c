@@ -158,6 +158,40 @@ static void shows_three_digits_and_a_fitting_unit(void **state)
 	}
 }
 
+static void writes_a_quantity_as_it_can_be_read(void **state)
+{
+	static const struct {
+		int64_t value;
+		enum nova_quantity quantity;
+		const char *text;
+	} cases[] = {
+	        {0, NOVA_SIZE, "0"},
+	        {67108864, NOVA_SIZE, "64MiB"},
+	        {1000000, NOVA_SIZE, "1MB"},
+	        {4097, NOVA_SIZE, "4097B"},
+	        {5000000000, NOVA_DURATION, "5s"},
+	        {1500000000, NOVA_DURATION, "1500ms"},
+	        {3600000000000, NOVA_DURATION, "1h"},
+	        {123456789, NOVA_DURATION, "123456789ns"},
+	        {32000000, NOVA_RATE, "32MB/s"},
+	        {1048576, NOVA_RATE, "1MiB/s"},
+	        {INT64_MAX, NOVA_SIZE, "9223372036854775807B"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NOVA_COUNT(cases); i++) {
+		char text[32];
+		double value;
+
+		nova_quantity_format(cases[i].value, cases[i].quantity, text);
+		assert_string_equal(text, cases[i].text);
+		if (cases[i].value < INT64_MAX) {
+			assert_int_equal(0, nova_quantity_parse(text, cases[i].quantity, &value, NULL));
+			assert_true(value == (double)cases[i].value);
+		}
+	}
+}
+
 static void every_finite_value_fits(void **state)
 {
 	(void)state;
@@ -187,6 +221,7 @@ int main(void)
 	        cmocka_unit_test(refuses_everything_else_and_says_why),
 	        cmocka_unit_test(refuses_a_number_of_a_thousand_digits),
 	        cmocka_unit_test(shows_three_digits_and_a_fitting_unit),
+	        cmocka_unit_test(writes_a_quantity_as_it_can_be_read),
 	        cmocka_unit_test(every_finite_value_fits),
 	        cmocka_unit_test(names_the_base_units),
 	};
