@@ -282,10 +282,10 @@ static void print_left_out(FILE *out, const json_t *plan)
 
 static void print_step(FILE *out, const json_t *plan, const json_t *step)
 {
-	NOVA_AUTOJSON json_t *told = json_pack(
-	        "{sO sO*}", "params", json_object_get(step, "params"), "param_units",
-	        json_object_get(json_object_get(plan, "param_units"),
-	                        nova_json_text(step, "benchmark")));
+	NOVA_AUTOJSON json_t *told =
+	        json_pack("{sO sO*}", "params", json_object_get(step, "params"), "param_units",
+	                  json_object_get(json_object_get(plan, "param_units"),
+	                                  nova_json_text(step, "benchmark")));
 	NOVA_AUTOFREE char *params = nova_report_params(told);
 	NOVA_AUTOFREE char *where = name_targets(plan, step);
 	char estimate[32];

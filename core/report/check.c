@@ -11,8 +11,8 @@
  * Types: s text, S text or null, i integer ≥ 0, I that or null, j integer, n number, N number or
  * null, b boolean, o object of `members`, O that or null, a array of objects of `members`, f any
  * object, t array of texts, r array of integers ≥ 0, p interval [number, number] or null, m object
- * whose every member is an object of `members`, U an object of texts that may be missing, R samples'
- * rows, C their columns.
+ * whose every member is an object of `members`, U an object of texts that may be missing, R
+ * samples' rows, C their columns.
  */
 struct member {
 	const char *name;

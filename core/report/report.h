@@ -103,7 +103,8 @@ void nova_report_options_detect(FILE *out, struct nova_report_options *options);
  */
 int nova_report_check(const json_t *result, struct nova_error *error);
 
-/* The parameters of a step of a result, or of a plan with its "param_units": "duration=5s, size=64MiB";
+/* The parameters of a step of a result, or of a plan with its "param_units": "duration=5s,
+ * size=64MiB";
  * "" without any. The caller owns it. */
 char *nova_report_params(const json_t *step);
 

@@ -608,8 +608,8 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 	        (json_int_t)(request->seed & INT64_MAX), "level",
 	        nova_config_f64(request->config, "run.level", 0), "targets", "steps", "goals",
 	        "metrics", "param_units", "notes", "proposals", "skipped", "command",
-	        make_command(request),
-	        "budget_ns", (json_int_t)nova_config_i64(request->config, "run.budget", 0), "full",
+	        make_command(request), "budget_ns",
+	        (json_int_t)nova_config_i64(request->config, "run.budget", 0), "full",
 	        nova_config_flag(request->config, "run.full"), "op_timeout_ns",
 	        (json_int_t)nova_config_i64(request->config, "run.op_timeout", 0), "max_vms",
 	        (json_int_t)nova_config_i64(request->config, "limits.max_vms", 0));

@@ -186,7 +186,8 @@ static void writes_a_quantity_as_it_can_be_read(void **state)
 		nova_quantity_format(cases[i].value, cases[i].quantity, text);
 		assert_string_equal(text, cases[i].text);
 		if (cases[i].value < INT64_MAX) {
-			assert_int_equal(0, nova_quantity_parse(text, cases[i].quantity, &value, NULL));
+			assert_int_equal(
+			        0, nova_quantity_parse(text, cases[i].quantity, &value, NULL));
 			assert_true(value == (double)cases[i].value);
 		}
 	}
