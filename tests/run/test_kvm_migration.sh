@@ -21,6 +21,8 @@ grep -q 'migration  *on local (kvm), local-twin (kvm):' out || fail "a pair besi
 
 # Our QEMUs, by the name on their command line.
 ours() { pgrep -f "guest=novacore-$installation-" || true; }
+# A QEMU of ours waits for a VM that comes.
+arriving() { pgrep -f "guest=novacore-$installation-.* -incoming" >/dev/null; }
 # The daemons whose process ids stand in their directories.
 daemons() {
   local file pid
@@ -56,11 +58,11 @@ note "kill -9 in the middle of a migration"
 "${run[@]}" --set migration.bandwidth=1MB/s --set migration.load=100MB/s >out 2>err </dev/null &
 parent=$!
 for ((tenths = 0; tenths < 1200; tenths++)); do
-  [ "$(ours | wc -l)" = 2 ] && break # the destination's QEMU is there
+  arriving && break
   kill -0 "$parent" || { cat err >&2; fail "the run has ended"; }
   sleep 0.1
 done
-[ "$(ours | wc -l)" = 2 ] || fail "no migration began"
+arriving || fail "no migration began"
 for which in daemon twin; do
   for name in "not-ours-$which" "novacore-00000000-000000000000-${#which}"; do
     cat >"$name.xml" <<XML
