@@ -8,9 +8,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] =
         "usage: novacore guest build [--kernel FILE]\n"
+        "       novacore guest build --format qcow2|vmdk|vhdx|raw|containerdisk [--kernel FILE]\n"
+        "               [--size SIZE] [--compress] [--ssh-key FILE] [--output FILE]\n"
         "       novacore guest list [--format table|json]\n"
         "       novacore guest info [ID] [--format table|json]\n"
         "       novacore guest clean [--all]\n"
@@ -24,14 +27,28 @@ static const char help[] =
         "and guest and host run the same binaries. `novacore run` builds it when it needs it; an\n"
         "appliance of the same inputs is used again.\n"
         "\n"
-        "  build   build the appliance for what is installed now, unless it is there already\n"
+        "  build   build the appliance for what is installed now, unless it is there already; "
+        "with\n"
+        "          --format, as a disk that boots by itself with BIOS and UEFI, gets its address "
+        "by\n"
+        "          DHCP, and powers off by ACPI\n"
         "  list    the appliances that are cached\n"
         "  info    one of them (ID: its beginning is enough), or the current one: files, kernel\n"
         "          command line, and the inputs that its id is a hash of\n"
         "  clean   remove appliances of former inputs; never one that a run is using\n"
         "\n"
         "  --kernel FILE         kernel of the guest (default: the newest cloud kernel in /boot)\n"
-        "  --format table|json   how to print (default: table)\n"
+        "  --format FORMAT       build: of the disk: qcow2, vmdk (stream-optimized, as vSphere "
+        "takes\n"
+        "                        it), vhdx (dynamic), raw, containerdisk (KubeVirt's, as an OCI\n"
+        "                        archive)\n"
+        "                        list, info: how to print: table (default), json\n"
+        "  --size SIZE           of the disk that a VM sees (default: 4GiB)\n"
+        "  --compress            qcow2: smaller, and slower when it is first read\n"
+        "  --ssh-key FILE        public keys that may log in to the disk by SSH as root; without "
+        "them\n"
+        "                        it has no SSH server running\n"
+        "  --output FILE         write the disk there, too; without it, into the cache only\n"
         "  --all                 clean: the current appliance, too\n" NOVA_COMMON_HELP "\n"
         "example: build it, look where it is, and watch it boot (Ctrl-A X ends QEMU)\n"
         "  novacore guest build\n"
@@ -44,6 +61,8 @@ static const char help[] =
 struct arguments {
 	const char *action, *id;
 	struct nova_guest_options options;
+	const char *format, *output;
+	struct nova_guest_disk disk;
 	bool json, all, quiet;
 };
 
@@ -88,21 +107,55 @@ static void say(void *context, const char *line)
 		fprintf(stderr, "%s\n", line);
 }
 
+/* Beside FILE first: it is whole from the moment it has its name. */
+static int copy_out(const struct arguments *arguments, const struct nova_guest *guest,
+                    struct nova_error *error)
+{
+	const char *to = arguments->output;
+	NOVA_AUTOFREE char *partial = nova_format("%s.%ld.partial", to, (long)getpid());
+	const char *const argv[] = {"cp", "--sparse=always", "--", guest->image, partial, NULL};
+	struct nova_child child = {.argv = argv, .stop = &stop};
+
+	int failed = nova_child_check(&child, NULL, error);
+	if (failed == 0 && rename(partial, to) != 0)
+		failed = nova_error_errno(error, "cannot write %s", to);
+	if (failed != 0) {
+		unlink(partial);
+		nova_error_prefix(error, "cannot write the disk to %s", to);
+	}
+	return failed;
+}
+
+static int build_disk(struct arguments *arguments, struct nova_guest *guest,
+                      struct nova_error *error)
+{
+	arguments->disk.format = arguments->format;
+	int failed = nova_guest_disk(&arguments->options, &arguments->disk, say, arguments, guest,
+	                             error);
+
+	if (failed == 0 && arguments->output != NULL)
+		failed = copy_out(arguments, guest, error);
+	return failed;
+}
+
 static int build(struct arguments *arguments, struct nova_error *error)
 {
 	struct sigaction catching = {.sa_handler = on_signal};
-	struct nova_guest guest;
+	struct nova_guest guest = {.hold = -1};
+	bool disk = arguments->format != NULL;
 
 	sigaction(SIGINT, &catching, NULL);
 	sigaction(SIGTERM, &catching, NULL);
 	arguments->options.stop = &stop;
-	int failed = nova_guest_ensure(&arguments->options, say, arguments, &guest, error);
-	if (failed != 0)
-		return failed;
-	if (!arguments->quiet)
-		printf("%.16s  %s\n", guest.id, guest.directory);
+	int failed = disk ? build_disk(arguments, &guest, error)
+	                  : nova_guest_ensure(&arguments->options, say, arguments, &guest, error);
+	if (failed == 0 && !arguments->quiet)
+		printf("%.16s  %s\n", guest.id,
+		       !disk                       ? guest.directory
+		       : arguments->output != NULL ? arguments->output
+		                                   : guest.image);
 	nova_guest_release(&guest);
-	return 0;
+	return failed;
 }
 
 /* --- list, info ------------------------------------------------------------------------------- */
@@ -162,7 +215,9 @@ static int info(const struct arguments *arguments, struct nova_error *error)
 	            {"release", "kernel_release"},
 	            {"command line", "cmdline"}};
 	NOVA_AUTOJSON json_t *entry = NULL;
+	const json_t *disk;
 	char size[32];
+	size_t i;
 	int failed = nova_guest_info(&arguments->options, arguments->id, &entry, error);
 
 	if (failed != 0)
@@ -171,12 +226,15 @@ static int info(const struct arguments *arguments, struct nova_error *error)
 		print_json(entry);
 		return 0;
 	}
-	for (size_t i = 0; i < NOVA_COUNT(rows); i++)
+	for (i = 0; i < NOVA_COUNT(rows); i++)
 		printf("%-14s %s\n", rows[i].label, text_of(entry, rows[i].key));
 	nova_value_format((double)json_integer_value(json_object_get(entry, "bytes")),
 	                  NOVA_UNIT_BYTE, size);
 	printf("%-14s %s\n", "on disk", size);
 	printf("%-14s %s\n", "state", state_of(entry));
+	json_array_foreach(json_object_get(entry, "disks"), i, disk)
+	        printf("%-14s %-13s %s\n", i == 0 ? "disks" : "", text_of(disk, "format"),
+	               text_of(disk, "file"));
 	print_versions(json_object_get(entry, "inputs"));
 	return 0;
 }
@@ -246,14 +304,69 @@ static int perform(struct arguments *arguments, struct nova_error *error)
 	return clean(arguments, error);
 }
 
+/* What an option means depends on the action, which may come after it. */
+static int check(struct arguments *arguments, struct nova_error *error)
+{
+	const char *format = arguments->format;
+	const struct nova_guest_disk *disk = &arguments->disk;
+	bool building = strcmp(arguments->action, "build") == 0;
+
+	if (building && format == NULL &&
+	    (disk->bytes != 0 || disk->compress || disk->ssh_key != NULL ||
+	     arguments->output != NULL))
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "--size, --compress, --ssh-key and --output are for a disk; "
+		        "say which by --format qcow2, vmdk, vhdx, raw or containerdisk");
+	if (!building && (disk->bytes != 0 || disk->compress || disk->ssh_key != NULL ||
+	                  arguments->output != NULL))
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "--size, --compress, --ssh-key and --output are for guest build "
+		        "--format");
+	if (building || format == NULL)
+		return 0;
+	arguments->json = strcmp(format, "json") == 0;
+	if (arguments->json || strcmp(format, "table") == 0)
+		return 0;
+	return nova_error_set(error, NOVA_E_INVALID,
+	                      "--format %s is not known here; it can be table or json", format);
+}
+
+static int take_size(const char *text, uint64_t *bytes, struct nova_error *error)
+{
+	double value;
+	int failed = nova_quantity_parse(text, NOVA_SIZE, &value, error);
+
+	if (failed != 0)
+		return nova_error_prefix(error, "--size");
+	if (value < 1 || value > 1e15)
+		return nova_error_set(error, NOVA_E_INVALID, "--size %s is out of range", text);
+	*bytes = (uint64_t)value;
+	return 0;
+}
+
 int nova_command_guest(int argc, char **argv)
 {
-	enum { OPTION_KERNEL = 1, OPTION_FORMAT, OPTION_ALL };
-	static const struct option options[] = {{"kernel", required_argument, NULL, OPTION_KERNEL},
-	                                        {"format", required_argument, NULL, OPTION_FORMAT},
-	                                        {"all", no_argument, NULL, OPTION_ALL},
-	                                        NOVA_COMMON_OPTIONS,
-	                                        {NULL, 0, NULL, 0}};
+	enum {
+		OPTION_KERNEL = 1,
+		OPTION_FORMAT,
+		OPTION_ALL,
+		OPTION_SIZE,
+		OPTION_COMPRESS,
+		OPTION_SSH_KEY,
+		OPTION_OUTPUT
+	};
+	static const struct option options[] = {
+	        {"kernel", required_argument, NULL, OPTION_KERNEL},
+	        {"format", required_argument, NULL, OPTION_FORMAT},
+	        {"all", no_argument, NULL, OPTION_ALL},
+	        {"size", required_argument, NULL, OPTION_SIZE},
+	        {"compress", no_argument, NULL, OPTION_COMPRESS},
+	        {"ssh-key", required_argument, NULL, OPTION_SSH_KEY},
+	        {"output", required_argument, NULL, OPTION_OUTPUT},
+	        NOVA_COMMON_OPTIONS,
+	        {NULL, 0, NULL, 0}};
 	struct arguments arguments = {0};
 	struct nova_error error = {0};
 	int option;
@@ -265,14 +378,16 @@ int nova_command_guest(int argc, char **argv)
 		} else if (option == OPTION_ALL) {
 			arguments.all = true;
 		} else if (option == OPTION_FORMAT) {
-			arguments.json = strcmp(optarg, "json") == 0;
-			if (!arguments.json && strcmp(optarg, "table") != 0) {
-				nova_error_set(&error, NOVA_E_INVALID,
-				               "--format %s is not known here; it can be table or "
-				               "json",
-				               optarg);
+			arguments.format = optarg;
+		} else if (option == OPTION_COMPRESS) {
+			arguments.disk.compress = true;
+		} else if (option == OPTION_SSH_KEY) {
+			arguments.disk.ssh_key = optarg;
+		} else if (option == OPTION_OUTPUT) {
+			arguments.output = optarg;
+		} else if (option == OPTION_SIZE) {
+			if (take_size(optarg, &arguments.disk.bytes, &error) != 0)
 				return nova_complain(&error);
-			}
 		} else {
 			arguments.quiet |= option == NOVA_OPTION_QUIET;
 			int code = nova_common_option(option, argv, options, help);
@@ -280,7 +395,8 @@ int nova_command_guest(int argc, char **argv)
 				return code;
 		}
 	}
-	if (choose(&arguments, argc, argv, &error) != 0 || perform(&arguments, &error) != 0)
+	if (choose(&arguments, argc, argv, &error) != 0 || check(&arguments, &error) != 0 ||
+	    perform(&arguments, &error) != 0)
 		return nova_complain(&error);
 	return 0;
 }

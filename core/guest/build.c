@@ -13,10 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-
-#define ROOM_NEEDED (UINT64_C(512) << 20)
 
 /*
  * cryptomgr.notests: 0.3 s of the kernel testing its ciphers. Nothing here may change how fast the
@@ -29,6 +26,14 @@ static const char dhcp_script[] =
         "# Called by udhcpc with what the server offered in the environment.\n"
         "case \"$1\" in\n"
         "deconfig) ip link set \"$interface\" up ;;\n"
+        /* no server: an address of RFC 3927's range, from the hardware's, if nobody has it */
+        "leasefail)\n"
+        "\tset -- $(sed 's/:/ 0x/g; s/^/0x/' \"/sys/class/net/$interface/address\")\n"
+        "\tip=169.254.$(($5 % 254 + 1)).$(($6))\n"
+        "\tip addr show dev \"$interface\" | grep -q 'inet ' ||\n"
+        "\t\t{ arping -q -D -c 2 -w 2 -I \"$interface\" \"$ip\" &&\n"
+        "\t\tip addr add \"$ip/16\" scope link dev \"$interface\"; }\n"
+        "\t;;\n"
         "bound | renew)\n"
         "\tip addr flush dev \"$interface\"\n"
         "\tip addr add \"$ip/${mask:-24}\" dev \"$interface\"\n"
@@ -74,65 +79,6 @@ static const struct {
         {"usr/bin/sh", "/usr/bin/busybox"},      {"var/run", "/run"},
 };
 
-/* One build's working directory. */
-struct site {
-	const struct guest_build *build;
-	char *directory; /* of the build; removed at its end */
-	char *out;       /* in it: what becomes the appliance */
-};
-
-static int put_file(const char *path, const void *data, size_t bytes, mode_t mode,
-                    struct nova_error *error)
-{
-	int failed = nova_file_write(path, data, bytes, mode, error);
-
-	/* The umask is the user's; the guest and libvirt's user need these modes. */
-	if (failed == 0 && chmod(path, mode) != 0)
-		failed = nova_error_errno(error, "cannot set the mode of %s", path);
-	return failed;
-}
-
-static int put_directory(const char *path, mode_t mode, struct nova_error *error)
-{
-	if ((mkdir(path, mode) != 0 && errno != EEXIST) || chmod(path, mode) != 0)
-		return nova_error_errno(error, "cannot make the directory %s", path);
-	return 0;
-}
-
-static int copy_file(const char *from, const char *to, mode_t mode, struct nova_error *error)
-{
-	size_t bytes;
-	NOVA_AUTOFREE char *data = nova_file_read(from, 256 << 20, &bytes, error);
-
-	return data != NULL ? put_file(to, data, bytes, mode, error) : error->code;
-}
-
-static int run(const struct site *site, const char *const *argv, const char *const *env,
-               struct nova_child_result *result, struct nova_error *error)
-{
-	const struct nova_guest_options *options = site->build->options;
-	struct nova_child child = {.argv = argv,
-	                           .env = env,
-	                           .directory = site->directory,
-	                           .deadline_ns = options != NULL ? options->deadline_ns : 0,
-	                           .stop = options != NULL ? options->stop : NULL,
-	                           .output_limit = 64 << 20};
-
-	return nova_child_run(&child, result, error);
-}
-
-/* As run, but the program must succeed. */
-static int check(const struct site *site, const char *const *argv, struct nova_child_result *result,
-                 struct nova_error *error)
-{
-	int failed = run(site, argv, NULL, result, error);
-
-	if (failed == 0 && result->status != 0)
-		failed = nova_error_set(error, NOVA_E_FAILED, "%s failed with status %d: %s",
-		                        argv[0], result->status, nova_text_get(&result->errors));
-	return failed;
-}
-
 /* On a system whose /bin is not /usr/bin, what the table has in usr/bin goes to bin. */
 static char *staged(const char *root, const char *path, bool merged)
 {
@@ -141,13 +87,13 @@ static char *staged(const char *root, const char *path, bool merged)
 	return nova_format("%s/%s", root, *path != '\0' ? path : ".");
 }
 
-static int stage_applets(const struct site *site, const char *root, bool merged,
+static int stage_applets(const struct guest_site *site, const char *root, bool merged,
                          struct nova_error *error)
 {
 	const char *const argv[] = {"/bin/busybox", "--list", NULL};
 	struct nova_child_result result = {0};
 	char *rest = NULL;
-	int failed = check(site, argv, &result, error);
+	int failed = guest_site_check(site, argv, &result, error);
 	NOVA_AUTOFREE char *names = nova_strdup(nova_text_get(&result.output));
 
 	nova_child_result_free(&result);
@@ -161,17 +107,18 @@ static int stage_applets(const struct site *site, const char *root, bool merged,
 }
 
 /* The files that no package has, as they will lie in the guest. */
-static int stage_tree(const struct site *site, const char *root, struct nova_error *error)
+static int stage_tree(const struct guest_site *site, const char *root, struct nova_error *error)
 {
 	struct stat about;
 	bool merged = lstat("/bin", &about) == 0 && S_ISLNK(about.st_mode);
-	int failed = put_directory(root, 0755, error);
+	int failed = guest_site_directory(root, 0755, error);
 
 	for (size_t i = 0; failed == 0 && i < NOVA_COUNT(tree); i++) {
 		NOVA_AUTOFREE char *path = staged(root, tree[i].path, merged);
-		failed = tree[i].text == NULL ? put_directory(path, tree[i].mode, error)
-		                              : put_file(path, tree[i].text, strlen(tree[i].text),
-		                                         tree[i].mode, error);
+		failed = tree[i].text == NULL
+		                 ? guest_site_directory(path, tree[i].mode, error)
+		                 : guest_site_file(path, tree[i].text, strlen(tree[i].text),
+		                                   tree[i].mode, error);
 	}
 	for (size_t i = 0; failed == 0 && i < NOVA_COUNT(links); i++) {
 		NOVA_AUTOFREE char *path = staged(root, links[i].path, merged);
@@ -182,15 +129,15 @@ static int stage_tree(const struct site *site, const char *root, struct nova_err
 	}
 	NOVA_AUTOFREE char *init = nova_format("%s/novacore/init", root);
 	if (failed == 0)
-		failed = copy_file(site->build->inputs->init, init, 0755, error);
+		failed = guest_site_copy(site->build->inputs->init, init, 0755, error);
 	NOVA_AUTOFREE char *probe = nova_format("%s/novacore/bin/novacore-probe", root);
 	if (failed == 0)
-		failed = copy_file(site->build->inputs->probe, probe, 0755, error);
+		failed = guest_site_copy(site->build->inputs->probe, probe, 0755, error);
 	return failed != 0 ? failed : stage_applets(site, root, merged, error);
 }
 
 /* supermin's input directory: the list of packages, what to leave out, and our tree. */
-static int stage_recipe(const struct site *site, struct nova_error *error)
+static int stage_recipe(const struct guest_site *site, struct nova_error *error)
 {
 	static const char excluded[] = "-/usr/share/doc/*\n-/usr/share/man/*\n-/usr/share/info/*\n"
 	                               "-/usr/share/locale/*\n-/usr/share/lintian/*\n";
@@ -207,15 +154,15 @@ static int stage_recipe(const struct site *site, struct nova_error *error)
 
 	for (size_t i = 0; guest_packages[i] != NULL; i++)
 		nova_text_addf(&names, "%s\n", guest_packages[i]);
-	int failed = put_directory(recipe, 0755, error);
+	int failed = guest_site_directory(recipe, 0755, error);
 	if (failed == 0)
-		failed = put_file(packages, names.data, names.length, 0644, error);
+		failed = guest_site_file(packages, names.data, names.length, 0644, error);
 	if (failed == 0)
-		failed = put_file(excludes, excluded, strlen(excluded), 0644, error);
+		failed = guest_site_file(excludes, excluded, strlen(excluded), 0644, error);
 	if (failed == 0)
 		failed = stage_tree(site, root, error);
 	if (failed == 0)
-		failed = check(site, tar, &result, error);
+		failed = guest_site_check(site, tar, &result, error);
 	nova_child_result_free(&result);
 	return failed;
 }
@@ -224,13 +171,13 @@ static int stage_recipe(const struct site *site, struct nova_error *error)
  * supermin wants a directory of modules, all of which it would copy (90 MB) or put into an initrd
  * of its own: it gets an empty one.
  */
-static int stage_no_modules(const struct site *site, struct nova_error *error)
+static int stage_no_modules(const struct guest_site *site, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *modules = nova_format("%s/modules", site->directory);
 	NOVA_AUTOFREE char *list = nova_format("%s/modules.dep", modules);
-	int failed = put_directory(modules, 0755, error);
+	int failed = guest_site_directory(modules, 0755, error);
 
-	return failed != 0 ? failed : put_file(list, "", 0, 0644, error);
+	return failed != 0 ? failed : guest_site_file(list, "", 0, 0644, error);
 }
 
 /* What supermin's last words mean for the user. */
@@ -255,7 +202,7 @@ static int explain(const struct nova_child_result *result, struct nova_error *er
 	                      result->status, (int)(length - start), words + start);
 }
 
-static int build_disk(const struct site *site, struct nova_error *error)
+static int build_disk(const struct guest_site *site, struct nova_error *error)
 {
 	const struct guest_kernel *kernel = &site->build->inputs->kernel;
 	const char *path = getenv("PATH");
@@ -281,7 +228,7 @@ static int build_disk(const struct site *site, struct nova_error *error)
 	int failed = stage_no_modules(site, error);
 
 	if (failed == 0)
-		failed = run(site, argv, env, &result, error);
+		failed = guest_site_run(site, argv, env, &result, error);
 	if (failed == 0 && result.status != 0)
 		failed = explain(&result, error);
 	nova_child_result_free(&result);
@@ -296,7 +243,7 @@ static int build_disk(const struct site *site, struct nova_error *error)
 }
 
 /* A module as the kernel takes it: newer distributions keep them compressed. */
-static char *read_module(const struct site *site, const char *path, size_t *bytes,
+static char *read_module(const struct guest_site *site, const char *path, size_t *bytes,
                          struct nova_error *error)
 {
 	static const struct {
@@ -311,7 +258,7 @@ static char *read_module(const struct site *site, const char *path, size_t *byte
 		if (length <= end || strcmp(path + length - end, packed[i].end) != 0)
 			continue;
 		char *data = NULL;
-		if (check(site, argv, &result, error) == 0) {
+		if (guest_site_check(site, argv, &result, error) == 0) {
 			*bytes = result.output.length;
 			data = result.output.data;
 			result.output = (struct nova_text){0};
@@ -322,7 +269,8 @@ static char *read_module(const struct site *site, const char *path, size_t *byte
 	return nova_file_read(path, 64 << 20, bytes, error);
 }
 
-static int add_modules(const struct site *site, struct nova_text *archive, struct nova_error *error)
+static int add_modules(const struct guest_site *site, struct nova_text *archive,
+                       struct nova_error *error)
 {
 	const struct guest_modules *modules = &site->build->inputs->modules;
 
@@ -341,7 +289,7 @@ static int add_modules(const struct site *site, struct nova_text *archive, struc
 }
 
 /* Not compressed: it is small, and a guest without KVM unpacks slower than the host copies. */
-static int build_initrd(const struct site *site, struct nova_error *error)
+static int build_initrd(const struct guest_site *site, struct nova_error *error)
 {
 	NOVA_AUTOTEXT struct nova_text archive = {0};
 	NOVA_AUTOFREE char *path = nova_format("%s/initrd", site->out);
@@ -358,10 +306,10 @@ static int build_initrd(const struct site *site, struct nova_error *error)
 	if (failed != 0)
 		return failed;
 	guest_archive_end(&archive);
-	return put_file(path, archive.data, archive.length, 0644, error);
+	return guest_site_file(path, archive.data, archive.length, 0644, error);
 }
 
-static int describe(const struct site *site, int64_t started_ns, struct nova_error *error)
+static int describe(const struct guest_site *site, int64_t started_ns, struct nova_error *error)
 {
 	static const char *const files[] = {"kernel", "initrd", "root.img"};
 	const struct guest_inputs *inputs = site->build->inputs;
@@ -383,17 +331,17 @@ static int describe(const struct site *site, int64_t started_ns, struct nova_err
 	        inputs->kernel.release, "cmdline", CMDLINE, "files", sizes, "inputs", inputs->json);
 	NOVA_AUTOFREE char *text = json_dumps(json, JSON_INDENT(2));
 	NOVA_AUTOFREE char *path = nova_format("%s/guest.json", site->out);
-	return put_file(path, text, strlen(text), 0644, error);
+	return guest_site_file(path, text, strlen(text), 0644, error);
 }
 
 /* On disk before it gets its name, so that a crash of the machine leaves no half appliance either.
  */
-static int commit(const struct site *site, const char *directory, struct nova_error *error)
+static int commit(const struct guest_site *site, const char *directory, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *lock = nova_format("%s/lock", site->out);
 	NOVA_AUTOFREE char *image = nova_format("%s/root.img", site->out);
 	NOVA_AUTOCLOSE int fd = open(image, O_RDONLY | O_CLOEXEC);
-	int failed = put_file(lock, "", 0, 0644, error);
+	int failed = guest_site_file(lock, "", 0, 0644, error);
 
 	if (failed != 0)
 		return failed;
@@ -405,12 +353,12 @@ static int commit(const struct site *site, const char *directory, struct nova_er
 	return failed;
 }
 
-static int build_all(const struct site *site, const char *directory, struct nova_error *error)
+static int build_all(const struct guest_site *site, const char *directory, struct nova_error *error)
 {
 	const struct guest_build *build = site->build;
 	int64_t started_ns = nova_now_ns();
 	NOVA_AUTOFREE char *kernel = nova_format("%s/kernel", site->out);
-	int failed = put_directory(site->out, 0755, error);
+	int failed = guest_site_directory(site->out, 0755, error);
 
 	guest_build_say(build, "appliance: collecting %zu packages and the kernel %s",
 	                json_object_size(json_object_get(build->inputs->json, "packages")),
@@ -426,7 +374,7 @@ static int build_all(const struct site *site, const char *directory, struct nova
 		failed = build_initrd(site, error);
 	}
 	if (failed == 0)
-		failed = copy_file(build->inputs->kernel.image, kernel, 0644, error);
+		failed = guest_site_copy(build->inputs->kernel.image, kernel, 0644, error);
 	if (failed == 0)
 		failed = describe(site, started_ns, error);
 	if (failed == 0)
@@ -437,46 +385,14 @@ static int build_all(const struct site *site, const char *directory, struct nova
 	return failed;
 }
 
-static int check_room(const char *cache, struct nova_error *error)
-{
-	struct statvfs room;
-
-	if (statvfs(cache, &room) != 0)
-		return nova_error_errno(error, "cannot look at the file system of %s", cache);
-	uint64_t bytes = (uint64_t)room.f_bavail * room.f_frsize;
-	if (bytes >= ROOM_NEEDED)
-		return 0;
-	return nova_error_set(error, NOVA_E_FULL,
-	                      "cannot build the appliance in %s: %llu MiB are free, 512 MiB are "
-	                      "needed; make room, or run: novacore guest clean",
-	                      cache, (unsigned long long)(bytes >> 20));
-}
-
 int guest_build_run(const struct guest_build *build, const char *directory,
                     struct nova_error *error)
 {
 	struct nova_error own = {0};
+	struct guest_site site;
 
 	error = error != NULL ? error : &own;
-	int failed = check_room(build->cache, error);
-	if (failed != 0)
-		return failed;
-	NOVA_AUTOFREE char *place = nova_format("%s/" GUEST_BUILDING_PREFIX "XXXXXX", build->cache);
-	if (mkdtemp(place) == NULL)
-		return nova_error_errno(error, "cannot build the appliance in %s", build->cache);
-	NOVA_AUTOFREE char *out = nova_format("%s/out", place);
-	struct site site = {build, place, out};
-	failed = build_all(&site, directory, error);
-	if (failed == NOVA_E_INTERRUPTED)
-		nova_error_set(error, failed,
-		               "building the appliance was interrupted; nothing is "
-		               "left of it");
-	if (failed == NOVA_E_TIMEOUT)
-		nova_error_set(error, failed,
-		               "building the appliance took longer than it may; nothing "
-		               "is left of it");
-	struct nova_error removing = {0};
-	if (nova_directory_remove(place, &removing) != 0)
-		nova_log(NOVA_LOG_WARNING, "%s", removing.text);
-	return failed;
+	int failed = guest_site_open(build, &site, error);
+	return failed != 0 ? failed
+	                   : guest_site_close(&site, build_all(&site, directory, error), error);
 }

@@ -257,6 +257,7 @@ static json_t *describe(const char *directory, const char *current, bool all)
 		NOVA_AUTOFREE char *path = nova_format("%s/%s", directory, files[i]);
 		json_object_set_new(json, keys[i], json_string(path));
 	}
+	json_object_set_new(json, "disks", guest_disk_list(directory));
 	return json;
 }
 

@@ -64,6 +64,25 @@ int nova_guest_from_image(const char *image, const char *kernel, const char *ini
 /* Frees what `guest` owns and lets go of the appliance; afterwards it is empty. */
 void nova_guest_release(struct nova_guest *guest);
 
+struct nova_guest_disk {
+	const char *format;  /* one of nova_guest_formats */
+	uint64_t bytes;      /* size that a VM sees; 0: 4 GiB */
+	bool compress;       /* qcow2: smaller, and slower at the first read */
+	const char *ssh_key; /* file with public keys that may log in by SSH as root, or NULL */
+};
+/* "raw", "qcow2", "vmdk" (stream-optimized), "vhdx" (dynamic), "containerdisk"; NULL-terminated. */
+extern const char *const nova_guest_formats[];
+/*
+ * The appliance as a disk that boots by itself, with BIOS and with UEFI: of those that have been
+ * made of it, or made now. `out` has the disk as its image, no kernel, an id of its own (of the
+ * appliance's and of `disk`), and holds the appliance.
+ * @return as nova_guest_ensure, and NOVA_E_INVALID (format, size or keys)
+ * @owner  as nova_guest_ensure
+ */
+int nova_guest_disk(const struct nova_guest_options *options, const struct nova_guest_disk *disk,
+                    void (*progress)(void *context, const char *line), void *context,
+                    struct nova_guest *out, struct nova_error *error);
+
 /*
  * The cached appliances, newest first: [{"id", "directory", "built" (UTC), "bytes" (on disk),
  * "kernel_release", "current" (of today's inputs), "used" (by a run)}]. "current" is null when
@@ -73,8 +92,8 @@ int nova_guest_list(const struct nova_guest_options *options, json_t **list,
                     struct nova_error *error);
 /*
  * Everything about one appliance: an element of the list, with "cmdline", "build_seconds",
- * "kernel", "initrd", "image", "inputs". `id` is an id or a unique beginning of one; NULL: the
- * current one.
+ * "kernel", "initrd", "image", "inputs", "disks" ([{"file", "format", "bytes"}]). `id` is an id or
+ * a unique beginning of one; NULL: the current one.
  */
 int nova_guest_info(const struct nova_guest_options *options, const char *id, json_t **info,
                     struct nova_error *error);

@@ -10,7 +10,7 @@
 #define GUEST_SCHEMA     "novacore.guest/1"
 #define GUEST_DISK_BYTES (INT64_C(1) << 30)
 /* Counts up whenever the same inputs would be built into something else. */
-#define GUEST_RECIPE 1
+#define GUEST_RECIPE 2
 
 /* The packages that the guest is made of; everything they depend on comes along. NULL-terminated.
  */
@@ -80,7 +80,6 @@ void guest_archive_file(struct nova_text *archive, const char *name, unsigned mo
                         const void *data, size_t bytes);
 void guest_archive_end(struct nova_text *archive);
 
-/* --- build.c --- */
 struct guest_build {
 	const struct nova_guest_options *options; /* may be NULL */
 	const struct guest_inputs *inputs;
@@ -88,6 +87,32 @@ struct guest_build {
 	void (*progress)(void *context, const char *line);
 	void *context;
 };
+/* One build's working directory. */
+struct guest_site {
+	const struct guest_build *build;
+	char *directory; /* of the build; removed at its end */
+	char *out;       /* in it: what becomes the appliance */
+};
+
+/* --- site.c --- */
+/* A new directory in the cache, which has room. The builders' lock must be held until it is closed.
+ */
+int guest_site_open(const struct guest_build *build, struct guest_site *site,
+                    struct nova_error *error);
+/* Removes it. Returns `failed`, what came of the build, with the words for it. */
+int guest_site_close(struct guest_site *site, int failed, struct nova_error *error);
+int guest_site_file(const char *path, const void *data, size_t bytes, mode_t mode,
+                    struct nova_error *error);
+int guest_site_directory(const char *path, mode_t mode, struct nova_error *error);
+int guest_site_copy(const char *from, const char *to, mode_t mode, struct nova_error *error);
+/* Runs a program in the site; `env` may be NULL. Free `result` in any case. */
+int guest_site_run(const struct guest_site *site, const char *const *argv, const char *const *env,
+                   struct nova_child_result *result, struct nova_error *error);
+/* As guest_site_run, but the program must succeed. */
+int guest_site_check(const struct guest_site *site, const char *const *argv,
+                     struct nova_child_result *result, struct nova_error *error);
+
+/* --- build.c --- */
 /* Tells the caller of the build what happens now, if it wants to know. */
 void guest_build_say(const struct guest_build *build, const char *format, ...) NOVA_PRINTF(2, 3);
 /*
@@ -96,6 +121,34 @@ void guest_build_say(const struct guest_build *build, const char *format, ...) N
  */
 int guest_build_run(const struct guest_build *build, const char *directory,
                     struct nova_error *error);
+
+/* --- loader.c --- */
+/* What a bootable disk needs is installed; NOVA_E_UNAVAILABLE names all that is not. */
+int guest_loader_check(struct nova_error *error);
+/* What of the boot loader goes into the disk, for its id. @owner the caller */
+int guest_loader_describe(json_t **out, struct nova_error *error);
+/* The kernel command line of a disk with `more` words (may be NULL); heap. */
+int guest_loader_command_line(const char *more, char **line, struct nova_error *error);
+/* Writes a raw disk of `bytes` that boots the appliance with BIOS and UEFI. */
+int guest_loader_disk(const struct guest_site *site, const struct nova_guest *guest, const char *id,
+                      const char *command_line, uint64_t bytes, const char *path,
+                      struct nova_error *error);
+
+/* --- keys.c --- */
+/*
+ * "novacore.ssh=TYPE,KEY …" from the public keys in `path`, a file as authorized_keys is; heap,
+ * NULL on failure: not readable, none in it, or a private key.
+ */
+char *guest_keys_read(const char *path, struct nova_error *error);
+
+/* --- container.c --- */
+/* A container image in `to` (OCI layout, which `docker load` takes as well) around a qcow2 disk. */
+int guest_container_write(const struct guest_site *site, const char *disk, const char *id,
+                          const char *to, struct nova_error *error);
+
+/* --- disk.c --- */
+/* The disks that have been made of the appliance in `directory`: [{"file", "format", "bytes"}]. */
+json_t *guest_disk_list(const char *directory);
 
 /* --- cache.c --- */
 #define GUEST_BUILDING_PREFIX ".building-"

@@ -21,10 +21,20 @@ static const struct wanted {
         {PHASE_BASE, "ext4", true, false, NULL},
         {PHASE_BUS, "virtio_pci", false, true, NULL},
         {PHASE_BUS, "nvme", false, false, NULL},
+        {PHASE_BUS, "vmw_pvscsi", false, false, "sd_mod"},
+        {PHASE_BUS, "hv_vmbus", false, false, NULL},
         {PHASE_DISK, "virtio_blk", false, true, NULL},
         {PHASE_DISK, "virtio_scsi", false, false, "sd_mod"},
+        {PHASE_DISK, "hv_storvsc", false, false, "sd_mod"},
+        {PHASE_DISK, "xen_blkfront", false, false, NULL},
         {PHASE_DEVICE, "virtio_console", false, true, NULL},
         {PHASE_DEVICE, "virtio_net", false, true, NULL},
+        {PHASE_DEVICE, "vmxnet3", false, false, NULL},
+        {PHASE_DEVICE, "e1000", false, false, NULL},
+        {PHASE_DEVICE, "e1000e", false, false, NULL},
+        {PHASE_DEVICE, "hv_netvsc", false, false, NULL},
+        {PHASE_DEVICE, "hv_utils", false, false, NULL}, /* the host's wish to shut down */
+        {PHASE_DEVICE, "xen_netfront", false, false, NULL},
         {PHASE_DEVICE, "virtio_rng", false, false, NULL},
         {PHASE_DEVICE, "virtio_balloon", false, false, NULL},
         {PHASE_FALLBACK, "ahci", true, false, "sd_mod"},
@@ -146,6 +156,17 @@ static void add_with_dependencies(const struct tree *tree, const char *line,
 	}
 }
 
+/* Of one whose devices the init looks at. */
+static bool is_of_a_bus(const char *pattern)
+{
+	static const char *const buses[] = {"pci:", "virtio:", "acpi", "vmbus:", "xen:"};
+
+	for (size_t i = 0; i < NOVA_COUNT(buses); i++)
+		if (strncmp(pattern, buses[i], strlen(buses[i])) == 0)
+			return true;
+	return false;
+}
+
 /* The device patterns of a module in modules.alias ("alias PATTERN MODULE"), joined by commas. */
 static void add_patterns(const struct tree *tree, const char *name, struct nova_text *out)
 {
@@ -159,8 +180,7 @@ static void add_patterns(const struct tree *tree, const char *name, struct nova_
 		char *module = strtok_r(NULL, " ", &words);
 		if (word == NULL || pattern == NULL || module == NULL ||
 		    strcmp(word, "alias") != 0 || strcmp(module, name) != 0 ||
-		    strchr(pattern, ',') != NULL ||
-		    (strncmp(pattern, "pci:", 4) != 0 && strncmp(pattern, "virtio:", 7) != 0))
+		    strchr(pattern, ',') != NULL || !is_of_a_bus(pattern))
 			continue;
 		nova_text_addf(out, "%s%s", out->length > before ? "," : "", pattern);
 	}

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const guest_packages[] = {"busybox-static", "fio",      "iperf3", "qemu-guest-agent",
-                                      "stress-ng",      "sysbench", NULL};
+const char *const guest_packages[] = {"busybox-static",   "dropbear-bin", "fio",      "iperf3",
+                                      "qemu-guest-agent", "stress-ng",    "sysbench", NULL};
 
 struct package {
 	char *name, *version, *architecture, *depends, *provides;

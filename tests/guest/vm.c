@@ -11,6 +11,7 @@
 
 #include "tests/guest/vm.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -41,11 +42,12 @@ static int connect_to(const char *directory, const char *name)
 	return -1;
 }
 
-static void make_overlay(const struct vm *vm, const struct nova_guest *guest, const char *size)
+static void make_overlay(const struct vm *vm, const char *image, const char *format,
+                         const char *size)
 {
 	NOVA_AUTOFREE char *overlay = nova_format("%s/disk.qcow2", vm->directory);
-	const char *const argv[] = {"qemu-img",   "create", "-q",  "-f",    "qcow2", "-b",
-	                            guest->image, "-F",     "raw", overlay, size,    NULL};
+	const char *const argv[] = {"qemu-img", "create", "-q",   "-f",    "qcow2", "-b",
+	                            image,      "-F",     format, overlay, size,    NULL};
 	struct nova_child child = {.argv = argv};
 	struct nova_child_result result = {0};
 	struct nova_error error = {0};
@@ -55,75 +57,107 @@ static void make_overlay(const struct vm *vm, const struct nova_guest *guest, co
 	nova_child_result_free(&result);
 }
 
-static void become_qemu(const struct vm *vm, const struct nova_guest *guest, const char *extra)
+/* A port that is free now; QEMU takes it at once. */
+static unsigned free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(0, bind(fd, (const struct sockaddr *)&address, length));
+	assert_int_equal(0, getsockname(fd, (struct sockaddr *)&address, &length));
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+/* QEMU's arguments, of which there is always room for one more. */
+struct words {
+	const char *at[64];
+	size_t count;
+};
+
+static void add_words(struct words *words, const char *const *more)
+{
+	for (; *more != NULL; more++) {
+		assert_true(words->count + 1 < NOVA_COUNT(words->at));
+		words->at[words->count++] = *more;
+	}
+}
+
+#define ADD(words, ...) add_words(words, (const char *const[]){__VA_ARGS__, NULL})
+
+/* What all VMs have. The strings live as long as the process, which becomes QEMU. */
+static struct words common_words(const struct vm *vm, const char *machine, bool agent)
 {
 	const char *at = vm->directory;
-	char *append = nova_format("%s %s", guest->cmdline, extra);
-	char *disk = nova_format("file=%s/disk.qcow2,if=virtio,format=qcow2", at);
-	char *agent = nova_format("socket,id=agent,server=on,wait=off,path=%s/agent", at);
-	char *pulse = nova_format("socket,id=pulse,server=on,wait=on,path=%s/pulse", at);
-	char *monitor = nova_format("unix:%s/monitor,server=on,wait=off", at);
-	char *console = nova_format("file:%s/console", at);
-	const char *const argv[] = {"qemu-system-x86_64",
-	                            "-accel",
-	                            "tcg",
-	                            "-M",
-	                            "q35",
-	                            "-cpu",
-	                            "max",
-	                            "-m",
-	                            "512",
-	                            "-nodefaults",
-	                            "-display",
-	                            "none",
-	                            "-no-reboot",
-	                            "-kernel",
-	                            guest->kernel,
-	                            "-initrd",
-	                            guest->initrd,
-	                            "-append",
-	                            append,
-	                            "-drive",
-	                            disk,
-	                            "-device",
-	                            "virtio-serial",
-	                            "-chardev",
-	                            agent,
-	                            "-device",
-	                            "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
-	                            "-serial",
-	                            console,
-	                            "-chardev",
-	                            pulse,
-	                            "-serial",
-	                            "chardev:pulse",
-	                            "-netdev",
-	                            "user,id=net,restrict=on",
-	                            "-device",
-	                            "virtio-net-pci,netdev=net,romfile=",
-	                            "-qmp",
-	                            monitor,
-	                            NULL};
+	struct words words = {0};
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execvp(argv[0], (char *const *)argv);
-	_exit(127);
+	ADD(&words, "qemu-system-x86_64", "-accel", "tcg", "-M", machine, "-cpu", "max", "-m",
+	    "512", "-nodefaults", "-display", "none", "-no-reboot");
+	ADD(&words, "-serial", nova_format("file:%s/console", at));
+	ADD(&words, "-chardev", nova_format("socket,id=pulse,server=on,wait=on,path=%s/pulse", at),
+	    "-serial", "chardev:pulse");
+	ADD(&words, "-qmp", nova_format("unix:%s/monitor,server=on,wait=off", at));
+	ADD(&words, "-netdev",
+	    nova_format("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:%u-:22", vm->ssh));
+	if (agent)
+		ADD(&words, "-device", "virtio-serial", "-chardev",
+		    nova_format("socket,id=agent,server=on,wait=off,path=%s/agent", at), "-device",
+		    "virtserialport,chardev=agent,name=org.qemu.guest_agent.0");
+	return words;
+}
+
+static void launch(struct vm *vm, const struct words *words, bool agent)
+{
+	vm->started_ns = nova_now_ns();
+	vm->pid = fork();
+	assert_true(vm->pid >= 0);
+	if (vm->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execvp(words->at[0], (char *const *)words->at);
+		_exit(127);
+	}
+	vm->pulse = connect_to(vm->directory, "pulse");
+	if (agent)
+		vm->agent = connect_to(vm->directory, "agent");
+	vm->monitor = connect_to(vm->directory, "monitor");
+}
+
+static void prepare(struct vm *vm)
+{
+	*vm = (struct vm){.pulse = -1, .agent = -1, .monitor = -1, .ssh = free_port()};
+	strcpy(vm->directory, "/tmp/novacore-vm-XXXXXX");
+	assert_non_null(mkdtemp(vm->directory));
 }
 
 void vm_start(struct vm *vm, const struct nova_guest *guest, const char *size, const char *extra)
 {
-	*vm = (struct vm){.pulse = -1, .agent = -1, .monitor = -1};
-	strcpy(vm->directory, "/tmp/novacore-vm-XXXXXX");
-	assert_non_null(mkdtemp(vm->directory));
-	make_overlay(vm, guest, size);
-	vm->started_ns = nova_now_ns();
-	vm->pid = fork();
-	assert_true(vm->pid >= 0);
-	if (vm->pid == 0)
-		become_qemu(vm, guest, extra);
-	vm->pulse = connect_to(vm->directory, "pulse");
-	vm->agent = connect_to(vm->directory, "agent");
-	vm->monitor = connect_to(vm->directory, "monitor");
+	prepare(vm);
+	make_overlay(vm, guest->image, "raw", size);
+	struct words words = common_words(vm, "q35", true);
+	ADD(&words, "-kernel", guest->kernel, "-initrd", guest->initrd, "-append",
+	    nova_format("%s %s", guest->cmdline, extra));
+	ADD(&words, "-drive",
+	    nova_format("file=%s/disk.qcow2,if=virtio,format=qcow2", vm->directory));
+	ADD(&words, "-device", "virtio-net-pci,netdev=net,romfile=");
+	launch(vm, &words, true);
+}
+
+void vm_start_disk(struct vm *vm, const struct vm_kind *kind)
+{
+	prepare(vm);
+	make_overlay(vm, kind->image, kind->format, NULL);
+	struct words words = common_words(vm, kind->machine, kind->agent);
+	ADD(&words, "-drive",
+	    nova_format("file=%s/disk.qcow2,if=none,id=disk,format=qcow2", vm->directory));
+	for (const char *const *device = kind->devices; *device != NULL; device++)
+		ADD(&words, "-device", *device);
+	if (kind->firmware != NULL)
+		ADD(&words, "-bios", kind->firmware);
+	if (kind->oem != NULL)
+		ADD(&words, "-smbios", nova_format("type=11,%s", kind->oem));
+	launch(vm, &words, kind->agent);
 }
 
 static void print_console(const struct vm *vm)
@@ -148,7 +182,9 @@ void vm_end(struct vm *vm)
 	if (vm->monitor >= 0)
 		close(vm->monitor);
 	nova_text_free(&vm->pulses);
-	nova_directory_remove(vm->directory, NULL);
+	if (*vm->directory != '\0')
+		nova_directory_remove(vm->directory, NULL);
+	*vm = (struct vm){.pulse = -1, .agent = -1, .monitor = -1};
 }
 
 static double since_start(const struct vm *vm)
@@ -311,6 +347,51 @@ char *vm_exec(struct vm *vm, const char *const *argv, int *status)
 	}
 	fail_msg("%s has not ended in the guest", argv[0]);
 	return NULL;
+}
+
+char *vm_ssh(struct vm *vm, const char *key, const char *command, int *status)
+{
+	NOVA_AUTOFREE char *port = nova_format("%u", vm->ssh);
+	const char *const argv[] = {"ssh",
+	                            "-F",
+	                            "none",
+	                            "-i",
+	                            key,
+	                            "-p",
+	                            port,
+	                            "-o",
+	                            "BatchMode=yes",
+	                            "-o",
+	                            "IdentitiesOnly=yes",
+	                            "-o",
+	                            "StrictHostKeyChecking=no",
+	                            "-o",
+	                            "UserKnownHostsFile=/dev/null",
+	                            "-o",
+	                            "ConnectTimeout=20",
+	                            "root@127.0.0.1",
+	                            command,
+	                            NULL};
+	struct nova_child child = {.argv = argv};
+	struct timespec moment = {.tv_nsec = 500000000};
+	int64_t deadline_ns = nova_now_ns() + PATIENCE_NS;
+
+	for (;;) {
+		struct nova_child_result result = {0};
+		struct nova_error error = {0};
+		if (nova_child_run(&child, &result, &error) != 0)
+			fail_msg("%s", error.text);
+		*status = result.status;
+		char *output = nova_strdup(nova_text_get(&result.output));
+		NOVA_AUTOFREE char *words = nova_strdup(nova_text_get(&result.errors));
+		nova_child_result_free(&result);
+		/* 255 is ssh's own: no server, or one that does not take the key */
+		if (*status != 255 || strstr(words, "Permission denied") != NULL ||
+		    nova_now_ns() > deadline_ns)
+			return output;
+		free(output);
+		nanosleep(&moment, NULL);
+	}
 }
 
 void vm_shutdown(struct vm *vm)

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,24 +17,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
-/* fs/ext4/ext4.h: not among the kernel's exported headers everywhere */
-#ifndef EXT4_IOC_RESIZE_FS
-#define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
-#endif
-#define AGENT_PORT "org.qemu.guest_agent.0"
-#define PATH_VALUE "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/novacore/bin"
+#define AGENT_PORT     "org.qemu.guest_agent.0"
+#define AGENT_PATIENCE 3 /* seconds; then this VM has no port for it */
+#define PATH_VALUE     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/novacore/bin"
 
 static pid_t agent_pid;
 static time_t agent_started, agent_again; /* CLOCK_MONOTONIC seconds; again 0: not waiting */
@@ -88,95 +82,17 @@ static void read_cmdline(char *line, size_t room)
 		close(fd);
 }
 
-/* Waits up to `ms` for the root disk's node; fills `device`. */
-static bool find_disk(const char *cmdline, char *device, size_t room, int ms)
+/* What the host wrote into this VM's SMBIOS goes first, and so before what the disk has. */
+static void read_settings(char *line, size_t room)
 {
-	static const char *const usual[] = {"/dev/vda", "/dev/sda", "/dev/nvme0n1"};
-	struct timespec moment = {.tv_nsec = 2000000};
+	static unsigned char table[64 * 1024];
+	int fd = open("/sys/firmware/dmi/tables/DMI", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd >= 0 ? read(fd, table, sizeof(table)) : 0;
+	size_t used = length > 0 ? smbios_words(table, (size_t)length, line, room / 2) : 0;
 
-	for (; ms >= 0; ms -= 2) {
-		if (cmdline_value(cmdline, "root", 0, device, room)) {
-			if (access(device, F_OK) == 0)
-				return true;
-		} else {
-			for (unsigned i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
-				snprintf(device, room, "%s", usual[i]);
-				if (access(device, F_OK) == 0)
-					return true;
-			}
-		}
-		nanosleep(&moment, NULL);
-	}
-	return false;
-}
-
-/*
- * Grows the file system to a disk that the host has made larger than the image. The file system is
- * always our own or ext4; any other says no, and stays as it is.
- */
-static void grow_root(const char *device)
-{
-	uint64_t bytes = 0;
-	struct statfs about;
-	int disk = open(device, O_RDONLY | O_CLOEXEC);
-	int root = open("/root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (disk >= 0 && root >= 0 && ioctl(disk, BLKGETSIZE64, &bytes) == 0 &&
-	    fstatfs(root, &about) == 0) {
-		uint64_t block = (uint64_t)about.f_bsize, blocks = bytes / block;
-		/* statfs leaves the metadata out, a few percent: only a real growth counts */
-		if (blocks > (uint64_t)about.f_blocks + (uint64_t)about.f_blocks / 4 &&
-		    ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) != 0)
-			complain("cannot grow the root file system to %s: %m", device);
-	}
-	if (disk >= 0)
-		close(disk);
-	if (root >= 0)
-		close(root);
-}
-
-static bool mount_root(const char *cmdline)
-{
-	static const char *const types[] = {"ext4", "ext2", "xfs", "btrfs"};
-	char device[128] = "";
-
-	mkdir("/root", 0755);
-	if (!find_disk(cmdline, device, sizeof(device), 20)) {
-		modules_load(PHASE_FALLBACK);
-		if (!find_disk(cmdline, device, sizeof(device), 10000)) {
-			complain("no root disk%s%s; going on without tools", *device ? ": " : "",
-			         device);
-			return false;
-		}
-	}
-	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		if (mount(device, "/root", types[i], MS_NOATIME, NULL) == 0) {
-			grow_root(device);
-			return true;
-		}
-		if (mount(device, "/root", types[i], MS_NOATIME | MS_RDONLY, NULL) == 0) {
-			complain("%s can only be read", device);
-			return true;
-		}
-	}
-	complain("cannot mount the root disk %s: %m", device);
-	return false;
-}
-
-static void enter_root(void)
-{
-	static const char *const carried[] = {"dev", "proc", "sys"};
-	char target[32];
-
-	for (unsigned i = 0; i < sizeof(carried) / sizeof(carried[0]); i++) {
-		snprintf(target, sizeof(target), "/root/%s", carried[i]);
-		mkdir(target, 0755);
-		if (mount(target + 5, target, NULL, MS_MOVE, NULL) != 0)
-			complain("cannot move %s: %m", target + 5);
-	}
-	if (chdir("/root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 ||
-	    chdir("/") != 0)
-		complain("cannot enter the root disk: %m");
+	if (fd >= 0)
+		close(fd);
+	read_cmdline(line + used, room - used);
 }
 
 static void prepare(const char *cmdline)
@@ -224,8 +140,7 @@ static bool find_agent_port(char *device, size_t room)
 	return found;
 }
 
-/* Children start with the default signals and none of them blocked. */
-static int spawn(pid_t *pid, char **argv)
+int spawn(pid_t *pid, char **argv)
 {
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
@@ -315,6 +230,27 @@ static void take_signals(int fd)
 	}
 }
 
+/* Paravirtual buses of other hypervisors announce their devices when it pleases them. */
+static void take_uevents(int fd)
+{
+	char event[4096];
+	bool device = false, network = false;
+	ssize_t length;
+
+	while ((length = recv(fd, event, sizeof(event) - 1, 0)) > 0) {
+		event[length] = '\0';
+		if (strncmp(event, "add@", 4) != 0)
+			continue;
+		device |= memmem(event, (size_t)length, "SUBSYSTEM=vmbus", 16) != NULL ||
+		          memmem(event, (size_t)length, "SUBSYSTEM=xen", 14) != NULL;
+		network |= memmem(event, (size_t)length, "SUBSYSTEM=net", 14) != NULL;
+	}
+	if (device)
+		modules_load(PHASE_DEVICE);
+	if (network)
+		network_more();
+}
+
 static void serve(int signals, int uevents)
 {
 	enum { SIGNALS, UEVENTS, BUTTONS, ALL = 8 };
@@ -323,11 +259,14 @@ static void serve(int signals, int uevents)
 	int buttons[ALL - BUTTONS];
 	unsigned button_count = 0;
 	bool idle_done = false;
+	time_t started = seconds();
 
 	for (;;) {
 		start_agent();
-		/* What nobody waits for is loaded when the agent has had a second to come up. */
-		if (!idle_done && agent_pid != 0 && seconds() > agent_started) {
+		/* What nobody waits for is loaded when the agent has had a second to come up, or
+		 * there is none. */
+		if (!idle_done &&
+		    seconds() > (agent_pid != 0 ? agent_started : started + AGENT_PATIENCE)) {
 			modules_load(PHASE_IDLE);
 			button_count = power_buttons(buttons, ALL - BUTTONS);
 			for (unsigned i = 0; i < button_count; i++)
@@ -338,9 +277,7 @@ static void serve(int signals, int uevents)
 		if (poll(watched, BUTTONS + button_count, wait_ms) <= 0)
 			continue;
 		take_signals(signals);
-		char event[4096];
-		while (recv(uevents, event, sizeof(event), 0) > 0)
-			continue;
+		take_uevents(uevents);
 		for (unsigned i = 0; i < button_count; i++)
 			if (power_pressed(buttons[i]))
 				power_down(SIGUSR2);
@@ -373,7 +310,7 @@ static void boot(void)
 	open_console();
 	attach("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	attach("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-	read_cmdline(cmdline, sizeof(cmdline));
+	read_settings(cmdline, sizeof(cmdline));
 	int signals = open_signals(), uevents = open_uevents();
 	if (cmdline_value(cmdline, "novacore.beat", 0, value, sizeof(value))) {
 		if (cmdline_number(value, 10, 10000000, &microseconds))
@@ -385,11 +322,12 @@ static void boot(void)
 	modules_load(PHASE_BASE);
 	modules_load(PHASE_BUS);
 	modules_load(PHASE_DISK);
-	if (mount_root(cmdline))
-		enter_root();
+	if (root_mount(cmdline))
+		root_enter();
 	prepare(cmdline);
 	modules_load(PHASE_DEVICE);
 	network_start(cmdline);
+	ssh_start(cmdline);
 	load_memory(cmdline);
 	serve(signals, uevents);
 }

@@ -4,14 +4,21 @@
  * gives up: whatever fails is said on the console, and the boot goes on with what is left.
  *
  * Kernel command line it understands (all optional):
- *   root=/dev/vda                    root disk; without it the first of vda, sda, nvme0n1
+ *   root=/dev/vda                    root disk; without it the first of vda, sda, nvme0n1, xvda
+ *   root=PARTLABEL=NAME              the partition that the GPT of any disk calls NAME
  *   novacore.name=NAME               host name
- *   novacore.net=dhcp                DHCP on every Ethernet interface
+ *   novacore.net=dhcp                DHCP on every Ethernet interface that has no static address, a
+ *                                    link-local address while no server answers
  *   novacore.net=IF:ADDRESS/BITS[:GATEWAY]  static IPv4 on one interface; may be repeated
  *   novacore.beat=MICROSECONDS       writes '.' to the pulse port at that interval (10 …
  * 10,000,000)
  *   novacore.dirty=BYTES_PER_S,WORKING_SET  writes to memory at that rate, round and round through
  *                                    that many bytes
+ *   novacore.ssh=TYPE,KEY            a public key (TYPE as in authorized_keys, KEY in base64) that
+ * may log in as root; may be repeated. Without one no SSH server runs
+ *
+ * A VM that boots from a disk has the command line of the disk. What the host gives it as OEM
+ * strings of SMBIOS (type 11), one word each, each beginning with "novacore.", comes before that.
  *
  * The pulse port is the second serial port (COM2, 0x2f8). Bytes written there, in this order:
  *   'U' user space runs · 'A' the agent has been started · '.' one beat · 'D' going down
@@ -22,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define PULSE_UP    'U'
 #define PULSE_AGENT 'A'
@@ -31,6 +39,9 @@
 /* One line on the console; "%m" in `format` is strerror(errno). */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Children start with the default signals and none of them blocked. An error number, or 0. */
+int spawn(pid_t *pid, char **argv);
+
 /* --- cmdline.c --- */
 /*
  * Copies the value of the `nth` (from 0) "key=value" word of `line` into `value`; false if there is
@@ -39,6 +50,25 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool cmdline_value(const char *line, const char *key, unsigned nth, char *value, size_t room);
 /* A decimal number from `low` to `high`; false if `text` is anything else. */
 bool cmdline_number(const char *text, long low, long high, long *number);
+
+/* --- smbios.c --- */
+/*
+ * The words that the OEM strings of a raw SMBIOS table have for us, each followed by a space; as
+ * many as fit in `room` with the final NUL. Returns their length.
+ */
+size_t smbios_words(const unsigned char *table, size_t bytes, char *words, size_t room);
+
+/* --- root.c --- */
+/* Mounts the root disk on /root, grown to its device; false: there is none, which has been said. */
+bool root_mount(const char *cmdline);
+/* Makes it "/". */
+void root_enter(void);
+
+/* --- ssh.c --- */
+/* Starts the SSH server if the command line names keys. */
+void ssh_start(const char *cmdline);
+/* A line of authorized_keys from "TYPE,KEY"; false if it is anything else. */
+bool ssh_key_line(const char *text, char *line, size_t room);
 
 /* --- pulse.c --- */
 /* Writes one byte to the pulse port at once; does nothing where there is none. */
@@ -79,6 +109,8 @@ bool modules_match(const char *patterns, const char *alias);
 /* --- network.c --- */
 /* Brings up the loopback, and the interfaces that the command line names. */
 void network_start(const char *cmdline);
+/* DHCP, where it is wanted, on interfaces that have come since. */
+void network_more(void);
 struct network_address {
 	char interface[16];
 	unsigned char address[4], gateway[4];

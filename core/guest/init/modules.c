@@ -78,8 +78,9 @@ static void collect(void)
 {
 	while (alias_count > 0)
 		free(aliases[--alias_count]);
-	collect_bus("pci");
-	collect_bus("virtio");
+	static const char *const buses[] = {"pci", "virtio", "acpi", "vmbus", "xen"};
+	for (unsigned i = 0; i < sizeof(buses) / sizeof(buses[0]); i++)
+		collect_bus(buses[i]);
 }
 
 bool modules_match(const char *patterns, const char *alias)

@@ -9,14 +9,11 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <net/route.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-extern char **environ;
 
 bool network_parse(const char *text, struct network_address *address)
 {
@@ -100,23 +97,61 @@ static bool is_ethernet(int fd, const char *name)
 	       request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 }
 
+/* Interfaces that have an address, or a client that gets one. */
+static char served[16][16];
+static unsigned served_count;
+static bool dhcp_wanted;
+
+static bool serve_once(const char *name)
+{
+	for (unsigned i = 0; i < served_count; i++)
+		if (strncmp(served[i], name, sizeof(served[i])) == 0)
+			return false;
+	if (served_count == sizeof(served) / sizeof(served[0]) || strlen(name) >= sizeof(served[0]))
+		return false;
+	strcpy(served[served_count++], name);
+	return true;
+}
+
 static void dhcp(int fd)
 {
 	DIR *interfaces = opendir("/sys/class/net");
 	struct dirent *entry;
 
 	while (interfaces != NULL && (entry = readdir(interfaces)) != NULL) {
-		char *argv[] = {"udhcpc", "-q", "-S", "-i", entry->d_name, "-s", "/novacore/dhcp",
-		                "-t",     "10", "-T", "1",  "-b",          NULL};
+		char *argv[] = {"/novacore/bin/udhcpc",
+		                "-S",
+		                "-i",
+		                entry->d_name,
+		                "-s",
+		                "/novacore/dhcp",
+		                "-t",
+		                "5",
+		                "-T",
+		                "1",
+		                "-A",
+		                "5",
+		                "-b",
+		                NULL};
 		pid_t pid;
-		if (entry->d_name[0] == '.' || !is_ethernet(fd, entry->d_name))
+		if (entry->d_name[0] == '.' || !is_ethernet(fd, entry->d_name) ||
+		    !serve_once(entry->d_name))
 			continue;
-		if (!bring_up(fd, entry->d_name) ||
-		    posix_spawn(&pid, "/novacore/bin/udhcpc", NULL, NULL, argv, environ) != 0)
+		if (!bring_up(fd, entry->d_name) || spawn(&pid, argv) != 0)
 			complain("cannot start DHCP on %s", entry->d_name);
 	}
 	if (interfaces != NULL)
 		closedir(interfaces);
+}
+
+void network_more(void)
+{
+	int fd = dhcp_wanted ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+
+	if (fd < 0)
+		return;
+	dhcp(fd);
+	close(fd);
 }
 
 void network_start(const char *cmdline)
@@ -132,8 +167,8 @@ void network_start(const char *cmdline)
 	bring_up(fd, "lo");
 	for (unsigned i = 0; cmdline_value(cmdline, "novacore.net", i, value, sizeof(value)); i++) {
 		if (strcmp(value, "dhcp") == 0)
-			dhcp(fd);
-		else if (network_parse(value, &address))
+			dhcp_wanted = true;
+		else if (network_parse(value, &address) && serve_once(address.interface))
 			apply(fd, &address);
 		else
 			complain("novacore.net=%s is neither dhcp nor "
@@ -141,4 +176,5 @@ void network_start(const char *cmdline)
 			         value);
 	}
 	close(fd);
+	network_more();
 }
