@@ -12,8 +12,8 @@
 
 static const char help[] =
         "usage: novacore guest build [--kernel FILE]\n"
-        "       novacore guest build --format qcow2|vmdk|vhdx|raw|containerdisk [--kernel FILE]\n"
-        "               [--size SIZE] [--compress] [--ssh-key FILE] [--output FILE]\n"
+        "               [--format qcow2|vmdk|vhdx|raw|containerdisk [--size SIZE] [--compress]\n"
+        "               [--ssh-key FILE] [--output FILE]]\n"
         "       novacore guest list [--format table|json]\n"
         "       novacore guest info [ID] [--format table|json]\n"
         "       novacore guest clean [--all]\n"
@@ -50,6 +50,8 @@ static const char help[] =
         "                        it has no SSH server running\n"
         "  --output FILE         write the disk there, too; without it, into the cache only\n"
         "  --all                 clean: the current appliance, too\n" NOVA_COMMON_HELP "\n"
+        "example: for vSphere, with a key for SSH\n"
+        "  novacore guest build --format vmdk --ssh-key ~/.ssh/id_ed25519.pub --output lab.vmdk\n"
         "example: build it, look where it is, and watch it boot (Ctrl-A X ends QEMU)\n"
         "  novacore guest build\n"
         "  novacore guest info\n"

@@ -154,6 +154,61 @@ static void matches_devices_by_their_alias(void **state)
 	assert_false(modules_match("", "virtio:d00000001v00001AF4"));
 }
 
+/* A type 0 with two strings, a type 32 with none, a type 11 with `oem`, the end. */
+static size_t make_table(unsigned char *table, const char *oem, size_t oem_bytes)
+{
+	static const char before[] = "\0\6\0\0\1\2SeaBIOS\0novacore.name=bios\0\0"
+	                             "\x20\5\1\0\0\0\0\x0b\5\2\0\3";
+	static const char after[] = "\x7f\4\3\0\0\0\x0b\5\2\0\1novacore.late=1\0\0";
+
+	memcpy(table, before, sizeof(before) - 1);
+	memcpy(table + sizeof(before) - 1, oem, oem_bytes);
+	memcpy(table + sizeof(before) - 1 + oem_bytes, after, sizeof(after) - 1);
+	return sizeof(before) + sizeof(after) - 2 + oem_bytes;
+}
+
+static void takes_our_words_from_the_oem_strings_of_smbios(void **state)
+{
+	static const char oem[] = "novacore.name=a\0foreign=1\0novacore.two words=1\0novacore.\0"
+	                          "novacore.net=dhcp\0";
+	unsigned char table[512];
+	char words[64];
+	size_t bytes = make_table(table, oem, sizeof(oem));
+
+	(void)state;
+	assert_int_equal(34, smbios_words(table, bytes, words, sizeof(words)));
+	assert_string_equal("novacore.name=a novacore.net=dhcp ", words);
+	/* what does not fit is left out, what is cut off is not missed */
+	assert_int_equal(16, smbios_words(table, bytes, words, 20));
+	assert_string_equal("novacore.name=a ", words);
+	for (size_t i = 0; i < bytes; i++)
+		assert_true(smbios_words(table, i, words, sizeof(words)) < sizeof(words));
+	assert_int_equal(0, smbios_words(table, 0, words, sizeof(words)));
+	assert_string_equal("", words);
+}
+
+static void takes_public_keys_and_nothing_that_breaks_the_line(void **state)
+{
+	static const char *const wrong[] = {"",
+	                                    ",",
+	                                    "ssh-ed25519",
+	                                    "ssh-ed25519,",
+	                                    ",AAAA",
+	                                    "ssh-ed25519,AA AA",
+	                                    "ssh-ed25519,AAAA\nssh-rsa",
+	                                    "command=\"x\",AAAA",
+	                                    "ssh-ed25519,AAAA,BBBB"};
+	char line[64];
+
+	(void)state;
+	assert_true(ssh_key_line("ssh-ed25519,AAAA+/b=", line, sizeof(line)));
+	assert_string_equal("ssh-ed25519 AAAA+/b=\n", line);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		if (ssh_key_line(wrong[i], line, sizeof(line)))
+			fail_msg("took \"%s\"", wrong[i]);
+	assert_false(ssh_key_line("ssh-ed25519,AAAA", line, 8));
+}
+
 static int signal_of(const char *name, const char *first, const char *second)
 {
 	char *argv[] = {(char *)name, (char *)first, (char *)second, NULL};
@@ -186,6 +241,8 @@ int main(void)
 	        cmocka_unit_test(refuses_malformed_addresses),
 	        cmocka_unit_test(reads_a_load_on_memory),
 	        cmocka_unit_test(matches_devices_by_their_alias),
+	        cmocka_unit_test(takes_our_words_from_the_oem_strings_of_smbios),
+	        cmocka_unit_test(takes_public_keys_and_nothing_that_breaks_the_line),
 	        cmocka_unit_test(understands_the_power_commands),
 	};
 
