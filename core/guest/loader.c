@@ -213,7 +213,7 @@ static int make_grub(const struct disk *disk, struct nova_error *error)
 		             "(,gpt2)/grub", "biosdisk", "part_gpt", "fat", "normal", "linux");
 	if (failed == 0)
 		failed = RUN(disk, error, "grub-mkimage", "-O", "x86_64-efi", "-o", "bootx64.efi",
-		             "-p", "/grub", "part_gpt", "fat", "normal", "linux");
+		             "-p", "/grub", "part_gpt", "fat", "normal", "linux", "efi_gop");
 	return failed;
 }
 

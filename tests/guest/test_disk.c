@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define UEFI "/usr/share/ovmf/OVMF.fd"
@@ -91,11 +93,23 @@ static void expect_ssh(const char *command, int expected_status, const char *exp
 		fail_msg("%s: status %d, \"%s\" has no \"%s\"", command, status, output, expected);
 }
 
+/* Its driver is loaded when all else runs: until then nobody hears it. */
 static void press_the_button(void)
 {
-	vm_monitor(&vm, "system_powerdown");
-	vm_pulse(&vm, 'D');
-	assert_int_equal(0, vm_wait(&vm));
+	struct timespec moment = {.tv_nsec = 100000000};
+
+	for (int tenths = 0; tenths < 600; tenths++) {
+		int status;
+		if (tenths % 30 == 0)
+			vm_monitor(&vm, "system_powerdown");
+		if (waitpid(vm.pid, &status, WNOHANG) == vm.pid) {
+			vm.pid = 0;
+			assert_int_equal(0, status);
+			return;
+		}
+		nanosleep(&moment, NULL);
+	}
+	fail_msg("the VM is not off a minute after its button was pressed");
 }
 
 static void boots_with_bios_and_takes_the_settings_of_its_vm(void **state)
@@ -127,6 +141,7 @@ static void boots_with_bios_and_takes_the_settings_of_its_vm(void **state)
 	expect_ssh("novacore-probe --help >/dev/null 2>&1; test $? -ne 127 && echo there", 0,
 	           "there");
 	press_the_button();
+	vm_pulse(&vm, 'D');
 }
 
 static void boots_with_uefi(void **state)
@@ -136,8 +151,8 @@ static void boots_with_uefi(void **state)
 	(void)state;
 	make(&wish);
 	vm_start_disk(&vm, &(struct vm_kind){disk.image, "qcow2", "q35", UEFI, virtio, NULL, true});
-	print_message("user space %.2f s\n", vm_pulse(&vm, 'U'));
-	vm_agent_ready(&vm);
+	/* this firmware writes its own text to the pulse port, so nothing is read from there */
+	print_message("agent answers %.2f s\n", vm_agent_ready(&vm));
 	expect_ssh("test -d /sys/firmware/efi && echo uefi", 0, "uefi");
 	press_the_button();
 }
@@ -161,6 +176,7 @@ static void boots_a_vmdk_on_the_devices_of_vsphere(void **state)
 	expect_ssh("readlink -f /sys/class/block/sda/device/../../../driver", 0, "vmw_pvscsi");
 	expect_ssh("readlink /sys/class/net/eth0/device/driver; sysbench --version", 0, "vmxnet3");
 	press_the_button();
+	vm_pulse(&vm, 'D');
 	assert_null(strchr(nova_text_get(&vm.pulses), 'A'));
 }
 

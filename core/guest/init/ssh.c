@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The SSH server, for hypervisors that cannot run a program in a VM. It knows keys only, never a
- * password, and makes its host key when the first client comes.
+ * password. Its host key is made at the first boot and not when the first client comes, so that a
+ * snapshot has it.
  */
 #include "init.h"
 
@@ -12,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEYS "/root/.ssh/authorized_keys"
+#define KEYS     "/root/.ssh/authorized_keys"
+#define HOST_KEY "/etc/dropbear/dropbear_ed25519_host_key"
 
 bool ssh_key_line(const char *text, char *line, size_t room)
 {
@@ -56,8 +58,10 @@ static unsigned write_keys(const char *cmdline)
 void ssh_start(const char *cmdline)
 {
 	/* -e: sessions have our environment; -s: no passwords; -j -k: no forwarding */
-	char *argv[] = {"/usr/sbin/dropbear", "-F", "-R", "-e", "-s", "-j", "-k", "-m", "-P",
-	                "/run/dropbear.pid",  NULL};
+	char *argv[] = {"/bin/sh", "-c",
+	                "test -e " HOST_KEY " || dropbearkey -t ed25519 -f " HOST_KEY " >/dev/null;"
+	                "exec dropbear -F -e -s -j -k -m -r " HOST_KEY " -P /run/dropbear.pid",
+	                NULL};
 	pid_t pid;
 
 	if (write_keys(cmdline) == 0)
@@ -69,5 +73,5 @@ void ssh_start(const char *cmdline)
 		complain("cannot make /usr/local/bin: %m");
 	int failed = spawn(&pid, argv);
 	if (failed != 0)
-		complain("cannot start %s: %s", argv[0], strerror(failed));
+		complain("cannot start the SSH server: %s", strerror(failed));
 }
