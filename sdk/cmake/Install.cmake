@@ -7,7 +7,7 @@ set(pkgconfigdir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 set(templatedir ${CMAKE_INSTALL_DATADIR}/novacore/template)
 
 # Archives keep their debugging information; it shall not name the tree they were built in.
-foreach(target novacore_testhost novacore_workload novacore_helpers novacore_xml)
+foreach(target novacore_testhost novacore_workload novacore_helpers novacore_xml novacore_ssh)
   if(TARGET ${target})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_compile_options(${target} PRIVATE
@@ -26,7 +26,7 @@ install(TARGETS novacore_sdk_headers novacore_testhost novacore_workload novacor
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT sdk)
 install(EXPORT NovacoreSDKTargets NAMESPACE NovacoreSDK:: DESTINATION ${cmakedir} COMPONENT sdk)
 # In files of their own: only who links them needs their libraries.
-foreach(part helpers xml)
+foreach(part helpers xml ssh)
   if(TARGET novacore_${part})
     string(TOUPPER ${part} file)
     string(REPLACE "HELPERS" "Helpers" file ${file})

@@ -17,6 +17,7 @@
 /* The host ends the op at the deadline, and says so better than a request that was cut off. */
 #define BEYOND_NS (2 * SECOND_NS)
 #define WORDS     400u
+#define WATCHED   64u /* descriptors of calls that wait for one */
 
 /* --- life of an instance's calls -------------------------------------------------------------- */
 
@@ -579,7 +580,9 @@ static void stop(struct nova_call *call, int status)
 	inside->stopped = status;
 	inside->stopped_what = strdup(nova_call_what(call)); /* NULL: said without it */
 	call->deadline_ns = nova_http_now_ns() + call->calls->settings.grace_ns;
-	if (inside->polling)
+	if (inside->on_stop)
+		inside->on_stop(call);
+	else if (inside->polling)
 		nova_helper_poll_stop(call);
 	else if (!inside->flight || !inside->order || inside->waiting)
 		nova_helper_end(call, status);
@@ -644,11 +647,38 @@ static int64_t tick(struct nova_calls *calls, int64_t now_ns)
 	return next_ns;
 }
 
+/* The descriptors that calls wait for; what does not fit has its pause. */
+static unsigned watch(const struct nova_calls *calls, struct curl_waitfd *fds)
+{
+	unsigned count = 0;
+
+	for (struct nova_call *call = calls->first; call && count < WATCHED;
+	     call = call->inside->next)
+		if (call->inside->events && call->inside->due_ns)
+			fds[count++] = (struct curl_waitfd){.fd = call->inside->fd,
+			                                    .events = (short)call->inside->events};
+	return count;
+}
+
+static void end_pauses(const struct nova_calls *calls, const struct curl_waitfd *fds,
+                       unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		for (struct nova_call *call = calls->first; fds[i].revents && call;
+		     call = call->inside->next)
+			if (call->inside->events && call->inside->due_ns &&
+			    call->inside->fd == fds[i].fd)
+				call->inside->due_ns = 1;
+}
+
 int nova_calls_pump(struct nova_calls *calls, int64_t until_ns)
 {
+	struct curl_waitfd fds[WATCHED];
 	int64_t next_ns = tick(calls, nova_http_now_ns());
+	unsigned count = watch(calls, fds);
 
-	nova_http_turn(calls->http, next_ns < until_ns ? next_ns : until_ns);
+	nova_helper_turn(calls->http, fds, count, next_ns < until_ns ? next_ns : until_ns);
+	end_pauses(calls, fds, count);
 	reap(calls); /* a stream's callback may have ended one */
 	tick(calls, nova_http_now_ns());
 	return NOVA_DONE;

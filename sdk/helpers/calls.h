@@ -38,6 +38,12 @@ struct nova_call_inside {
 	int (*chunk)(void *context, const char *bytes, size_t count);
 	int (*line)(void *context, const char *line, size_t length);
 	int64_t due_ns; /* of `step`, after a pause; 0: none */
+	/* what is no request goes on by itself (ssh.c): its own, and what ends its pauses early */
+	void *aside;
+	/* given up: ends it now, or by the call's deadline, which is the grace then */
+	void (*on_stop)(struct nova_call *call);
+	int fd;     /* looked at while `events` is not 0 */
+	int events; /* CURL_WAIT_POLL… */
 
 	uint32_t session; /* in which it was sent */
 	int renewed;      /* this request was sent again for it */

@@ -429,7 +429,8 @@ static int handle(struct nova_http *client)
 	return ended;
 }
 
-void nova_http_turn(struct nova_http *client, int64_t until_ns)
+void nova_helper_turn(struct nova_http *client, struct curl_waitfd *fds, unsigned count,
+                      int64_t until_ns)
 {
 	int64_t now_ns;
 	int64_t due_ns;
@@ -446,8 +447,14 @@ void nova_http_turn(struct nova_http *client, int64_t until_ns)
 		return;
 	/* rounded up: waking a little late beats spinning for the rest of a millisecond */
 	wait_ms = (until_ns - now_ns) / 1000000 + 1;
-	curl_multi_poll(client->multi, NULL, 0, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms, NULL);
+	curl_multi_poll(client->multi, fds, count, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms,
+	                NULL);
 	handle(client);
+}
+
+void nova_http_turn(struct nova_http *client, int64_t until_ns)
+{
+	nova_helper_turn(client, NULL, 0, until_ns);
 }
 
 void nova_http_wake(struct nova_http *client)

@@ -69,6 +69,9 @@ struct nova_http_flight {
 
 /* --- http.c ----------------------------------------------------------------------------------- */
 
+/* nova_http_turn that also ends when one of `fds` is ready. */
+void nova_helper_turn(struct nova_http *client, struct curl_waitfd *fds, unsigned count,
+                      int64_t until_ns);
 void nova_helper_set_trust(struct nova_http *client, CURL *easy);
 int nova_helper_is_header(const char *line);
 /* Of two lines "Name: value". */
