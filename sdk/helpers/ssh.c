@@ -627,13 +627,25 @@ static int kill_it(struct nova_ssh_program *program)
 	       ssh_channel_is_closed(program->killer);
 }
 
+/* One that has just begun has not said its number yet. 1: the call has ended. */
+static int learn_pid(struct nova_ssh_program *program)
+{
+	enum progress progress = ON;
+
+	while (progress == ON && program->pid == 0)
+		progress = program->stage == START ? start_it(program) : take_output(program, 0);
+	return progress == ENDED;
+}
+
 /* What a call that is given up does instead of a pause, which it may no longer make. */
 static void stop_on(struct nova_call *call, const struct nova_reply *reply)
 {
 	struct nova_ssh_program *program = call->inside->aside;
 
 	(void)reply;
-	if (kill_it(program)) {
+	if (learn_pid(program))
+		return;
+	if (program->exited || (program->pid != 0 && kill_it(program))) {
 		nova_helper_end(call, call->inside->stopped);
 		return;
 	}
@@ -646,7 +658,7 @@ static void stop_it(struct nova_call *call)
 {
 	struct nova_ssh_program *program = call->inside->aside;
 
-	if (program->stage == RUN && program->pid > 1 && !program->exited)
+	if (program->stage >= START)
 		stop_on(call, NULL);
 	else
 		nova_helper_end(call, call->inside->stopped);

@@ -84,7 +84,7 @@ cmake_minimum_required(VERSION 3.25)
 project(helped LANGUAGES C)
 find_package(NovacoreSDK 1.0 REQUIRED COMPONENTS ${PARTS})
 if(TARGET NovacoreSDK::xml)
-  novacore_add_plugin(hypervisor acme SOURCES acme/acme.c helped.c LIBRARIES NovacoreSDK::xml)
+  novacore_add_plugin(hypervisor acme SOURCES acme/acme.c helped.c LIBRARIES NovacoreSDK::xml NovacoreSDK::ssh)
 endif()
 END
 # Something that pulls most of the helpers in.
@@ -92,16 +92,18 @@ cat >helped/helped.c <<'END'
 #include <novacore/helpers/call.h>
 #include <novacore/helpers/http.h>
 #include <novacore/helpers/json.h>
+#include <novacore/helpers/ssh.h>
 #include <novacore/helpers/xml.h>
 json_t *helped(const char *text);
 json_t *helped(const char *text)
 {
+	nova_ssh_close(NULL);
 	nova_xml_free(nova_xml_parse(text, 2, NULL, 0));
 	return nova_json_parse(text, 2, NULL, 0);
 }
 END
 expect 0 "$prefix/bin/novacore" plugin new hypervisor acme helped/acme
-expect 0 "$cmake" -S helped -B helped/build "-DCMAKE_PREFIX_PATH=$prefix" "-DPARTS=helpers;xml"
+expect 0 "$cmake" -S helped -B helped/build "-DCMAKE_PREFIX_PATH=$prefix" "-DPARTS=helpers;xml;ssh"
 expect 0 "$cmake" --build helped/build
 [ -s helped/build/lib/novacore/plugins/1/hypervisor/acme.manifest ] || fail 'no driver was built'
 export PKG_CONFIG_LIBDIR=$scratch/nothing
@@ -109,5 +111,7 @@ expect 1 "$cmake" -S helped -B helped/without "-DCMAKE_PREFIX_PATH=$prefix" -DPA
 says 'libcurl4-openssl-dev'
 expect 1 "$cmake" -S helped -B helped/without "-DCMAKE_PREFIX_PATH=$prefix" -DPARTS=xml
 says 'libxml2-dev'
+expect 1 "$cmake" -S helped -B helped/without "-DCMAKE_PREFIX_PATH=$prefix" -DPARTS=ssh
+says 'libssh-dev'
 expect 0 "$cmake" -S helped -B helped/other "-DCMAKE_PREFIX_PATH=$prefix" -DPARTS=
 unset PKG_CONFIG_LIBDIR

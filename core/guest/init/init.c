@@ -102,8 +102,13 @@ static void prepare(const char *cmdline)
 	attach("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755");
 	attach("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "ptmxmode=666");
 	attach("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777");
-	if (symlink("/proc/self/fd", "/dev/fd") != 0 && errno != EEXIST)
-		complain("cannot make /dev/fd: %m");
+	static const char *const links[][2] = {{"/proc/self/fd", "/dev/fd"},
+	                                       {"/proc/self/fd/0", "/dev/stdin"},
+	                                       {"/proc/self/fd/1", "/dev/stdout"},
+	                                       {"/proc/self/fd/2", "/dev/stderr"}};
+	for (unsigned i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (symlink(links[i][0], links[i][1]) != 0 && errno != EEXIST)
+			complain("cannot make %s: %m", links[i][1]);
 	if (!cmdline_value(cmdline, "novacore.name", 0, value, sizeof(value)))
 		strcpy(value, "novacore");
 	if (sethostname(value, strlen(value)) != 0)
