@@ -122,6 +122,11 @@ struct nova_http *nova_calls_http(const struct nova_calls *calls)
 	return calls->http;
 }
 
+void *nova_calls_driver(const struct nova_calls *calls)
+{
+	return calls->settings.driver;
+}
+
 int nova_calls_add_secret(struct nova_calls *calls, const char *secret)
 {
 	return nova_secrets_add(calls->secrets, secret);

@@ -134,6 +134,7 @@ struct nova_calls_settings {
 	void (*refresh)(struct nova_call *call, struct nova_text *body);
 	int64_t grace_ns;   /* for stopping what runs there; 0: 3 s (the host's own is 5 s) */
 	int64_t longest_ns; /* an op without a deadline, and upkeep; 0: 10 minutes */
+	void *driver;       /* whatever the driver wants to find again: nova_calls_driver */
 };
 
 /* NOVA_DONE and *calls, or NOVA_E_* after host->error(instance, …). Connects to nothing yet. */
@@ -141,6 +142,8 @@ int nova_calls_open(const struct nova_calls_settings *settings, struct nova_call
 /* Drops what is under way without telling anybody, as `destroy` must. NULL is fine. */
 void nova_calls_close(struct nova_calls *calls);
 struct nova_http *nova_calls_http(const struct nova_calls *calls);
+/* The settings' `driver`: in `renew`, whose call is nobody else's. */
+void *nova_calls_driver(const struct nova_calls *calls);
 /* One more secret (a session's id). NOVA_DONE or NOVA_E_MEMORY. */
 int nova_calls_add_secret(struct nova_calls *calls, const char *secret);
 
