@@ -134,9 +134,9 @@ struct call {
 	/* what the op needs on its way */
 	uint32_t action;
 	size_t right;   /* connect: which is asked for */
-	char path[320]; /* of a list, snapshot, restore or migration */
+	char path[640]; /* of a list, snapshot, restore or migration */
 	char label[NAME_BYTES];
-	char part[320]; /* name of a restore or migration */
+	char part[256]; /* name of a restore or migration */
 	int was_running;
 	json_t *spec;   /* of a VM to make */
 	char *prefix;   /* vm_list; the name of a clone */
