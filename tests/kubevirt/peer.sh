@@ -10,6 +10,7 @@ mkfifo "$work/alive"
 	--key cert-key.pem --client-ca client-ca.pem) <"$work/alive" >"$work/ports" 2>"$work/peer.log" &
 exec 9>"$work/alive"
 finish() {
+	status=$?; [ -z "${KEEP:-}" ] || cp -r "$work" "$KEEP"; (exit $status)
 	status=$?
 	exec 9>&-
 	wait

@@ -62,8 +62,10 @@ void call_release(struct nova_call *base)
 
 	if (call->self && call->self->watch.call == base)
 		call->self->watch.call = NULL;
-	if (call->self)
+	if (call->self) {
 		watch_unwait(call);
+		watch_unhold(call);
+	}
 	json_decref(call->object);
 	json_decref(call->body);
 	json_decref(call->spec);

@@ -61,10 +61,12 @@
 struct vm {
 	struct vm *next;
 	char name[NAME_BYTES];
-	struct instance seen; /* uid "": there is none */
-	int primed;           /* `seen` is known */
-	int listed;           /* in the list that is being read */
-	int ran, ended;       /* RUNNING, STOPPED were sent of this instance */
+	struct instance seen;      /* uid "": there is none */
+	int primed;                /* `seen` is known */
+	int listed;                /* in the list that is being read */
+	int ran, ended;            /* RUNNING, STOPPED were sent of this instance */
+	int held;                  /* a restore is under way: see watch_hold */
+	struct nova_event stopped; /* held back; kind 0: none */
 };
 
 struct call;
@@ -137,7 +139,7 @@ struct call {
 	char path[640]; /* of a list, snapshot, restore or migration */
 	char label[NAME_BYTES];
 	char part[256]; /* name of a restore or migration */
-	int was_running;
+	int was_running, holds;
 	json_t *spec;   /* of a VM to make */
 	char *prefix;   /* vm_list; the name of a clone */
 	uint32_t vcpus; /* of a clone */
@@ -195,6 +197,10 @@ void watch_prime(struct kubevirt *self, const char *name, const struct instance 
 void watch_wait(struct call *call, int (*look)(struct call *call, const struct vm *vm),
                 call_step then, call_step recheck, int64_t every_ns);
 void watch_unwait(struct call *call);
+/* Until the call is over, its VM's stop is part of something that the VM survives, and no event:
+ * that comes at the end of the call, if the VM did not run again. */
+void watch_hold(struct call *call);
+void watch_unhold(struct call *call);
 
 /* --- vm.c ------------------------------------------------------------------------------------- */
 

@@ -251,6 +251,7 @@ static void use_snapshot(struct call *call, json_t *data)
 		        strcmp(nova_json_text(data, "metadata.annotations[\"" RAN "\"]", ""),
 		               "true") == 0;
 		vm_stamp_start(call);
+		watch_hold(call);
 		vm_off(call, send_restore);
 	}
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* How long a VM may look as if it could not start before that is its end. */
-#define TROUBLE_NS (10 * SECOND_NS)
+#define TROUBLE_NS (5 * SECOND_NS)
 #define CHECK_NS   (2 * SECOND_NS)
 #define PAGE       500
 

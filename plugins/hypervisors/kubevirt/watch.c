@@ -154,8 +154,7 @@ struct stamp {
 	uint32_t source;
 };
 
-static void emit(struct kubevirt *self, const struct vm *vm, uint32_t kind,
-                 const struct stamp *stamp)
+static void emit(struct kubevirt *self, struct vm *vm, uint32_t kind, const struct stamp *stamp)
 {
 	struct nova_event event = {.struct_size = sizeof(event),
 	                           .kind = kind,
@@ -165,7 +164,33 @@ static void emit(struct kubevirt *self, const struct vm *vm, uint32_t kind,
 	                           .resolution_ns =
 	                                   stamp->resolution_ns > 0 ? stamp->resolution_ns : 1};
 
+	if (kind == NOVA_EVENT_STOPPED && vm->held) {
+		vm->stopped = event;
+		return;
+	}
+	if (kind == NOVA_EVENT_RUNNING)
+		vm->stopped.kind = 0;
 	self->host->event(self->instance, &event);
+}
+
+void watch_hold(struct call *call)
+{
+	struct vm *vm = find(call->self, call->name);
+
+	if (vm)
+		vm->held = call->holds = 1;
+}
+
+void watch_unhold(struct call *call)
+{
+	struct vm *vm = call->holds ? find(call->self, call->name) : NULL;
+
+	if (!vm)
+		return;
+	vm->held = call->holds = 0;
+	if (vm->stopped.kind)
+		call->self->host->event(call->self->instance, &vm->stopped);
+	vm->stopped.kind = 0;
 }
 
 static void tell_end(struct kubevirt *self, struct vm *vm, int crashed, const struct stamp *stamp)

@@ -171,7 +171,11 @@ class Virt {
 
 	// --- VirtualMachine
 
-	async virtualmachines(path, vm, namespace, name) {
+	async virtualmachines(path, cached, namespace, name) {
+		const vm = await this.client.call('GET', path); // not as it was before the last step
+		if (!vm) {
+			return;
+		}
 		const vmiPath = Virt.path('virtualmachineinstances', namespace, name);
 		const vmi = await this.client.call('GET', vmiPath);
 		const { metadata, spec } = vm;
@@ -186,8 +190,9 @@ class Virt {
 		if (!metadata.finalizers) {
 			await this.client.merge(path, { metadata: { finalizers: [virtFinalizer] } });
 		}
-		if (spec.dataVolumeTemplates && !vm.status?.created && vm.status?.printableStatus !== 'Stopped' && !vmi) {
+		if (spec.dataVolumeTemplates && !vm.status?.printableStatus) {
 			await this.provision(path, vm);
+			return; // what it has become is considered next
 		}
 		if (spec.runStrategy === 'Halted' && vmi && !vmi.metadata.deletionTimestamp) {
 			await this.client.call('DELETE', vmiPath);
@@ -290,8 +295,19 @@ class Virt {
 		this.reserved.set(node, this.reserved.get(node) - 1);
 	}
 
+	// 0: the object is to be deleted
+	async lives(path, ms) {
+		const end = Date.now() + ms;
+		while (Date.now() < end && !this.cache.get(path)?.metadata.deletionTimestamp) {
+			await later(Math.min(20, ms));
+		}
+		return this.cache.has(path) && !this.cache.get(path).metadata.deletionTimestamp;
+	}
+
 	async boot(path) {
-		await later(this.settings.startMs);
+		if (!await this.lives(path, this.settings.startMs)) {
+			return;
+		}
 		const address = `10.244.${this.addresses >> 8}.${this.addresses++ & 255}`;
 		await this.status(path, { phase: 'Running', conditions: [condition('Ready', 'True'),
 			condition('LiveMigratable', this.settings.migratable ? 'True' : 'False', 'DisksNotLiveMigratable',
