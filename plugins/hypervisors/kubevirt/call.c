@@ -182,6 +182,34 @@ void call_pause(struct call *call, call_step step, int64_t for_ns)
 	nova_call_pause(&call->base, take, for_ns);
 }
 
+static void say_failed(struct call *call, json_t *data)
+{
+	(void)data;
+	nova_call_fail(&call->base, call->failure, "VM '%s' in %s: %s", call->name,
+	               call->self->namespace, call->prefix);
+}
+
+static int not_removed(struct nova_call *base, const struct nova_refusal *refusal)
+{
+	(void)refusal;
+	say_failed((struct call *)base, NULL);
+	return 1;
+}
+
+int call_remove_failed(struct nova_call *base, int code, const char *words)
+{
+	struct call *call = (struct call *)base;
+
+	free(call->prefix);
+	call->prefix = strdup(words);
+	if (!call->prefix)
+		return 0;
+	call->failure = code;
+	call_send(call, say_failed, "DELETE", call_delete_options(NULL), "%s", call->path);
+	nova_call_on_refusal(base, not_removed);
+	return 1;
+}
+
 void call_end(struct call *call, json_t *data)
 {
 	(void)data;

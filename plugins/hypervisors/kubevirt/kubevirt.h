@@ -140,8 +140,9 @@ struct call {
 	char label[NAME_BYTES];
 	char part[256]; /* name of a restore or migration */
 	int was_running, holds;
-	json_t *spec;   /* of a VM to make */
-	char *prefix;   /* vm_list; the name of a clone */
+	json_t *spec; /* of a VM to make */
+	char *prefix; /* vm_list; the name of a clone; why it failed */
+	int failure;
 	uint32_t vcpus; /* of a clone */
 	uint64_t memory_bytes;
 };
@@ -161,6 +162,8 @@ void call_pause(struct call *call, call_step step, int64_t for_ns);
 /* Body of a DELETE: with what belongs to the object, and if `uid` is not NULL only if it is that.
  */
 json_t *call_delete_options(const char *uid);
+/* For a nova_poll's `failed`: what failed is at call->path, and is removed before that is said. */
+int call_remove_failed(struct nova_call *base, int code, const char *words);
 /* A step that ends the call well. */
 void call_end(struct call *call, json_t *data);
 

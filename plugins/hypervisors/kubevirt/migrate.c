@@ -95,8 +95,9 @@ static int look_migration(struct nova_call *base, const struct nova_reply *reply
 		return NOVA_DONE;
 	if (strcmp(phase, "Failed") != 0)
 		return NOVA_PENDING;
-	nova_text_add(words, nova_json_text(reply->json, "status.migrationState.failureReason",
-	                                    "KubeVirt gives no reason (see the VM's events)"));
+	nova_text_printf(words, "the migration failed: %s",
+	                 nova_json_text(reply->json, "status.migrationState.failureReason",
+	                                "KubeVirt gives no reason (see the VM's events)"));
 	return NOVA_E_FAILED;
 }
 
@@ -118,7 +119,8 @@ static void await_migration(struct call *call, json_t *data)
 	                         .ask = ask_migration,
 	                         .look = look_migration,
 	                         .stop = stop_migration,
-	                         .then = migrated};
+	                         .then = migrated,
+	                         .failed = call_remove_failed};
 	const char *name = nova_json_text(data, "metadata.name", "");
 
 	if (!name[0] || strlen(name) > 200 ||

@@ -65,7 +65,8 @@ static void poll_object(struct call *call, const char *what,
 	                         .ask = ask_object,
 	                         .look = look,
 	                         .stop = stop,
-	                         .then = then};
+	                         .then = then,
+	                         .failed = call_remove_failed};
 
 	snprintf(poll.name, sizeof(poll.name), "%s %s of VM %s", what, call->label, call->name);
 	nova_call_poll(&call->base, &poll);
@@ -81,7 +82,8 @@ static int look_snapshot(struct nova_call *base, const struct nova_reply *reply,
 		return NOVA_DONE;
 	if (strcmp(phase, "Failed") != 0)
 		return NOVA_PENDING;
-	nova_text_add(words, nova_json_text(reply->json, "status.error.message", "Failed"));
+	nova_text_printf(words, "the snapshot failed: %s",
+	                 nova_json_text(reply->json, "status.error.message", "no reason given"));
 	return NOVA_E_FAILED;
 }
 
@@ -95,7 +97,7 @@ static int look_restore(struct nova_call *base, const struct nova_reply *reply,
 		return NOVA_DONE;
 	if (!condition_is_true(reply->json, "Failure"))
 		return NOVA_PENDING;
-	nova_text_add(words, why ? why : "Failure");
+	nova_text_printf(words, "the restore failed: %s", why ? why : "no reason given");
 	return NOVA_E_FAILED;
 }
 
