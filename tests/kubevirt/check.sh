@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# `novacore plugin check` of the KubeVirt driver at its self-made peer: the contract of every op,
+# `novacore plugin check` of the KubeVirt driver at its peer: the contract of every op,
 # deadlines, cancellation, many at once, odd names.
 #
-#   check.sh NOVACORE PLUGIN PEER-SOURCE PEER-DIRECTORY ROLE
+#   check.sh NOVACORE PLUGIN PEER-SOURCE PEER-DIRECTORY ROLE [CACHE]     CACHE: at the real API server
 set -euo pipefail
-novacore=$1 plugin=$2 source=$3 peer=$4 role=$5
+novacore=$1 plugin=$2 source=$3 peer=$4 role=$5 cache=${6:-}
 # shellcheck source=tests/kubevirt/peer.sh
 . "$(dirname "$0")/peer.sh"
 

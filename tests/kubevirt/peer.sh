@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: MIT
-# Sourced with `source`, `peer` and `role` set: starts the self-made peer for as long as this shell lives,
-# and leaves its ports in $port and $control, a directory in $work with a kubeconfig in $work/config.
+# Sourced with `source`, `peer` and `role` set: starts the self-made peer for as long as this shell lives, and
+# leaves its ports in $port and $control, a directory in $work with a kubeconfig in $work/config. With
+# `cache` set as well it is the real API server, which is built there if it is not there yet.
 "$source/prepare.sh" "$peer" || exit $?
+if [ -n "${cache:-}" ]; then
+	"$source/build.sh" "$cache" || exit $?
+	command -v etcd >/dev/null || { echo "skipped: etcd is not installed (./dev test --all installs it)"; exit 77; }
+fi
 secret=kubevirt-bench-token-0123456789
 
 work=$(mktemp -d)
 mkfifo "$work/alive"
-(cd "$peer" && exec node "$source/server.js" --schema schema.json --role "$role" --cert cert.pem \
-	--key cert-key.pem --client-ca client-ca.pem) <"$work/alive" >"$work/ports" 2>"$work/peer.log" &
+if [ -n "${cache:-}" ]; then
+	server=("$source/real.js" --apiserver "$cache/kube-apiserver" --directory .)
+else
+	server=("$source/server.js" --cert cert.pem --key cert-key.pem --client-ca client-ca.pem)
+fi
+(cd "$peer" && exec node "${server[@]}" --schema schema.json --role "$role") <"$work/alive" >"$work/ports" \
+	2>"$work/peer.log" &
 exec 9>"$work/alive"
 finish() {
-	status=$?; [ -z "${KEEP:-}" ] || cp -r "$work" "$KEEP"; (exit $status)
 	status=$?
 	exec 9>&-
 	wait
@@ -19,8 +28,9 @@ finish() {
 	exit $status
 }
 trap finish EXIT
-for _ in $(seq 200); do
+for _ in $(seq 900); do
 	[ -s "$work/ports" ] && break
+	kill -0 $! 2>/dev/null || { cat "$work/peer.log"; exit 1; }
 	sleep 0.1
 done
 read -r _ port control <"$work/ports"

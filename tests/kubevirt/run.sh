@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Whole runs of novacore on the KubeVirt driver and its self-made peer: lifecycle, a density of 100, a
+# Whole runs of novacore on the KubeVirt driver and its peer: lifecycle, a density of 100, a
 # migration between two targets, a credential program, a wrong token. What is proved is that the parts
 # fit, not how fast anything is.
 #
-#   run.sh NOVACORE PEER-SOURCE PEER-DIRECTORY ROLE
+#   run.sh NOVACORE PEER-SOURCE PEER-DIRECTORY ROLE [CACHE]     CACHE: at the real API server
 set -euo pipefail
-novacore=$1 source=$2 peer=$3 role=$4
+novacore=$1 source=$2 peer=$3 role=$4 cache=${5:-}
 
 # shellcheck source=tests/kubevirt/peer.sh
 . "$(dirname "$0")/peer.sh"
@@ -36,6 +36,13 @@ judge_density "$work/d.json" 100
 
 run --target lab --target other --benchmark migration --format json --output "$work/m.json"
 judge_migration "$work/m.json"
+
+# the API server dies and comes back: the next run knows nothing of that
+if [ -n "$cache" ]; then
+	tell /restart '{}'
+	run --target lab --benchmark lifecycle --format json --output "$work/r.json"
+	judge_lifecycle "$work/r.json"
+fi
 
 for plural in virtualmachines virtualmachineinstances virtualmachinesnapshots virtualmachinerestores \
 	virtualmachineinstancemigrations; do

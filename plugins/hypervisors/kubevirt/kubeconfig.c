@@ -170,8 +170,15 @@ static yaml_node_t *named(struct reader *reader, const char *list, const char *w
 			const yaml_node_t *node = yaml_document_get_node(&reader->document, *item);
 			const char *own = text_at(reader, node, "name");
 
-			if (own && strcmp(own, name) == 0)
-				return child(reader, node, what);
+			yaml_node_t *found;
+
+			if (!own || strcmp(own, name) != 0)
+				continue;
+			found = child(reader, node, what);
+			if (!found)
+				wrong(reader, NOVA_E_INVALID, "what it names '%.100s' has no %s",
+				      name, what);
+			return found;
 		}
 	}
 	wrong(reader, NOVA_E_NOT_FOUND, "it has no %s named '%.100s'", what, name);
