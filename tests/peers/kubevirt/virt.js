@@ -29,7 +29,9 @@ class Client {
 			text += chunk;
 		}
 		if (response.statusCode >= 300 && ![404, 409].includes(response.statusCode)) {
-			throw new Error(`virt: ${method} ${path}: ${response.statusCode} ${text}`);
+			const error = new Error(`virt: ${method} ${path}: ${response.statusCode} ${text}`);
+			error.away = response.statusCode >= 500 || [401, 403, 429].includes(response.statusCode);
+			throw error;
 		}
 		return response.statusCode < 300 ? (text ? JSON.parse(text) : {}) : null;
 	}
@@ -45,6 +47,10 @@ function now() {
 	return `${new Date().toISOString().slice(0, 19)}Z`;
 }
 const later = (ms) => new Promise((resolve) => { setTimeout(resolve, ms).unref(); });
+
+// The server is away, or is just coming back: again later.
+const isAway = (error) => error.away || ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code)
+	|| /aborted|hang up/.test(error.message);
 
 const virtFinalizer = 'kubevirt.io/virtualMachineControllerFinalize';
 const vmiFinalizer = 'foregroundDeleteVirtualMachine';
@@ -82,7 +88,7 @@ class Virt {
 				await this.stream(plural, `${path}?watch=true&allowWatchBookmarks=true&resourceVersion=`
 					+ `${list.metadata.resourceVersion}`);
 			} catch (error) {
-				if (!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code) && !/aborted|hang up/.test(error.message)) {
+				if (!isAway(error)) {
 					throw error;
 				}
 			}
@@ -142,7 +148,7 @@ class Virt {
 				await this[plural](path, object, namespace, name);
 			}
 		} catch (error) {
-			if (!['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(error.code) && !/hang up/.test(error.message)) {
+			if (!isAway(error)) {
 				throw error;
 			}
 			await later(200);
