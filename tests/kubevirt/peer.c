@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Starts the test peer for KubeVirt as a child that ends with us. */
+/* Starts a test peer for KubeVirt as a child that ends with us: with PEER_CACHE the real one. */
 #include "peer.h"
 
 #include <curl/curl.h>
@@ -29,16 +29,16 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void prepare(void)
+static void prepare(const char *command)
 {
-	int status = system(PEER_SOURCE "/prepare.sh " PEER_DIRECTORY);
+	int status = system(command);
 
 	if (status == -1 || !WIFEXITED(status))
-		die("prepare.sh cannot be run");
+		die("the peer cannot be prepared");
 	if (WEXITSTATUS(status) == SKIPPED)
 		exit(SKIPPED); /* it has said why */
 	if (WEXITSTATUS(status))
-		die("prepare.sh failed");
+		die("the peer's preparation failed");
 }
 
 static void run_server(int in, int out)
@@ -46,9 +46,15 @@ static void run_server(int in, int out)
 	dup2(in, 0);
 	dup2(out, 1);
 	if (chdir(PEER_DIRECTORY) == 0)
+#ifdef PEER_CACHE
+		execlp("node", "node", PEER_SOURCE "/real.js", "--schema", "schema.json", "--role",
+		       PEER_ROLE, "--directory", ".", "--apiserver", PEER_CACHE "/kube-apiserver",
+		       (char *)NULL);
+#else
 		execlp("node", "node", PEER_SOURCE "/server.js", "--schema", "schema.json",
 		       "--role", PEER_ROLE, "--cert", "cert.pem", "--key", "cert-key.pem",
 		       "--client-ca", "client-ca.pem", (char *)NULL);
+#endif
 	_exit(127);
 }
 
@@ -57,7 +63,10 @@ void peer_start(void)
 	int in[2], out[2];
 	FILE *lines;
 
-	prepare();
+	prepare(PEER_SOURCE "/prepare.sh " PEER_DIRECTORY);
+#ifdef PEER_CACHE
+	prepare(PEER_SOURCE "/build.sh " PEER_CACHE);
+#endif
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		die("no pipe");
 	peer.child = fork();

@@ -237,6 +237,9 @@ static char **read_environment(struct reader *reader, const yaml_node_t *exec)
 	                : 0;
 	char **out = calloc(count + 1, sizeof(*out));
 
+	if (count > KUBECONFIG_ENV)
+		wrong(reader, NOVA_E_INVALID, "env of the exec program is longer than %d",
+		      KUBECONFIG_ENV);
 	for (size_t i = 0; out && i < count; i++) {
 		const yaml_node_t *item = yaml_document_get_node(
 		        &reader->document, list->data.sequence.items.start[i]);

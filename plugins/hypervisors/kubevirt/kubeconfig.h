@@ -8,6 +8,9 @@
 
 #include <stddef.h>
 
+/* Variables that a credential program is given, at most. */
+#define KUBECONFIG_ENV 64
+
 /* All texts are owned; NULL: not said. `…_text` is PEM, decoded. */
 struct kubeconfig {
 	char *context, *cluster, *user; /* names, for sentences */

@@ -202,7 +202,7 @@ static char *read_credential(const struct output *output, const char **why)
 static char *run_program(struct kubevirt *self, nova_op op, const char **why)
 {
 	const struct kubeconfig *config = &self->config;
-	const char *environment[66] = {NULL};
+	const char *environment[KUBECONFIG_ENV + 2] = {NULL};
 	struct nova_exec exec = {.struct_size = sizeof(exec),
 	                         .argv = (const char *const *)config->exec_argv,
 	                         .env = environment};
@@ -217,7 +217,7 @@ static char *run_program(struct kubevirt *self, nova_op op, const char **why)
 	         "\"spec\":{\"interactive\":false}}",
 	         config->exec_version ? config->exec_version : "client.authentication.k8s.io/v1");
 	environment[count++] = info;
-	for (size_t i = 0; config->exec_env && config->exec_env[i] && count < 65; i++)
+	for (size_t i = 0; config->exec_env && config->exec_env[i]; i++)
 		environment[count++] = config->exec_env[i];
 	*why = "it cannot be run";
 	if (self->host->process(op, &exec, take_output, &output, &status) == NOVA_DONE) {

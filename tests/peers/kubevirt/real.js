@@ -18,7 +18,7 @@ const { generateKeyPairSync, randomBytes } = require('crypto');
 const { spawn } = require('child_process');
 const { parseArgs } = require('util');
 const { Schema, readRole, resources } = require('./schema.js');
-const { Client, Virt, settings } = require('./virt.js');
+const { Client, Virt, isAway, settings } = require('./virt.js');
 
 const { values: options } = parseArgs({ options: {
 	apiserver: { type: 'string' }, schema: { type: 'string' }, role: { type: 'string' }, directory: { type: 'string' },
@@ -48,7 +48,8 @@ function freePort() {
 
 function run(name, command, args) {
 	const log = fs.openSync(path.join(work, `${name}.log`), 'a');
-	const child = spawn(command, args, { stdio: ['ignore', log, log] });
+	// also when this process is killed
+	const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], { stdio: ['ignore', log, log] });
 	children[name] = child;
 	child.on('error', (error) => { console.error(`${command}: ${error.message}`); end(1); });
 	child.on('exit', (code, signal) => {
@@ -58,6 +59,20 @@ function run(name, command, args) {
 			end(1);
 		}
 	});
+}
+
+// What a server that is just coming back refuses is asked again.
+async function insist(act) {
+	for (let i = 0; ; i++) {
+		try {
+			return await act();
+		} catch (error) {
+			if (!isAway(error) || i === 100) {
+				throw error;
+			}
+			await new Promise((resolve) => { setTimeout(resolve, 100); });
+		}
+	}
 }
 
 async function until(what, check) {
@@ -105,6 +120,17 @@ async function startAll() {
 		'--initial-advertise-peer-urls', `http://127.0.0.1:${ports.peer}`, '--initial-cluster',
 		`default=http://127.0.0.1:${ports.peer}`]);
 	startServer();
+}
+
+async function etcd(what, body) {
+	const response = await fetch(`http://127.0.0.1:${ports.etcd}/v3/kv/${what}`, { method: 'POST',
+		body: JSON.stringify(body) });
+	return response.json();
+}
+
+async function compact() {
+	const { header } = await etcd('range', { key: Buffer.from('x').toString('base64') });
+	await etcd('compaction', { revision: header.revision, physical: true });
 }
 
 // --- what a cluster has besides
@@ -186,19 +212,25 @@ async function serve(request, response) {
 async function command(key, query, body, client) {
 	switch (key) {
 	case 'POST /settings': return Object.assign(settings, body);
-	case 'POST /end': return virt.status(Virt.path(body.plural, 'bench', body.name), { phase: body.phase });
+	case 'POST /end': return insist(() => virt.status(Virt.path(body.plural, 'bench', body.name), { phase: body.phase }));
+	// it dies, and what was before is forgotten: a watch cannot go on from there (410)
 	case 'POST /restart': {
+		for (let i = 0; i < 3; i++) { // so that the last event of any watch is not the last revision
+			await client.call('POST', '/api/v1/namespaces/bench/configmaps', { apiVersion: 'v1', kind: 'ConfigMap',
+				metadata: { generateName: 'revision-' } });
+		}
 		const old = children.apiserver;
 		children.apiserver = null;
 		const gone = new Promise((resolve) => { old.on('exit', resolve); });
 		old.kill('SIGKILL');
 		await gone;
+		await compact();
 		startServer();
 		await until('the API server', () => isReady(client));
 		await until('the aggregation layer', async () => (await client.call('GET', '/apis/subresources.kubevirt.io/v1')).resources);
 		return {};
 	}
-	case 'GET /objects': return (await client.call('GET', Virt.path(query, 'bench'))).items;
+	case 'GET /objects': return (await insist(() => client.call('GET', Virt.path(query, 'bench')))).items;
 	default: return { unknown: key };
 	}
 }
@@ -227,4 +259,7 @@ async function main() {
 process.stdin.on('end', () => end(0));
 process.stdin.resume();
 process.on('SIGTERM', () => end(1));
+for (const event of ['uncaughtException', 'unhandledRejection']) { // nothing is left running, whatever happens
+	process.on(event, (error) => { console.error(error); end(1); });
+}
 main().catch((error) => { console.error(error); end(1); });

@@ -532,4 +532,4 @@ class Virt {
 const settings = { scheduleMs: 15, startMs: 25, agentMs: 0, shutdownMs: 30, deaf: false, cloneMs: 40, snapshotMs: 30,
 	migrateMs: 60, perNode: 200, migratable: true, migrationFails: false, snapshotFails: false, noReset: false };
 
-module.exports = { Client, Virt, settings };
+module.exports = { Client, Virt, isAway, settings };
