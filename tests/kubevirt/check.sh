@@ -9,7 +9,7 @@ novacore=$1 plugin=$2 source=$3 peer=$4 role=$5 cache=${6:-}
 # shellcheck source=tests/kubevirt/peer.sh
 . "$(dirname "$0")/peer.sh"
 
-export HOME=$work
+export HOME=$work NOVACORE_HOME=$work/home
 tell /settings '{"agentMs":30}'
 timeout -k 5 550 "$novacore" plugin check "$plugin" --set "kubeconfig=$work/config" \
 	--set template=pvc:golden --set container_disk=registry/debian:12 --set agent=true \

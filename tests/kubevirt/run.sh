@@ -14,7 +14,7 @@ novacore=$1 source=$2 peer=$3 role=$4 cache=${5:-}
 . "$(dirname "$0")/result.sh"
 
 tell /settings '{"agentMs":30}'
-export HOME=$work
+export HOME=$work NOVACORE_HOME=$work/home
 target() { echo "$1 = { plugin = \"kubevirt\"; kubeconfig = \"$work/config\"; template = \"pvc:golden\"; agent = true;
 	exec_credentials = true; grace = \"5s\"; poll_first = \"20ms\"; poll_longest = \"50ms\"; };"; }
 cat >"$work/lab.conf" <<EOF
