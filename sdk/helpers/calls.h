@@ -51,6 +51,7 @@ struct nova_call_inside {
 
 	struct nova_poll poll;
 	int polling;   /* from nova_call_poll to the task's end */
+	int hurried;   /* ask again at once: the answer under way may be older than the news */
 	int stopping;  /* what is sent now is the order to stop */
 	uint32_t lost; /* questions in a row that got no answer */
 	int64_t interval_ns;

@@ -28,6 +28,7 @@ void nova_call_poll(struct nova_call *call, const struct nova_poll *poll)
 		return;
 	inside->poll = *poll;
 	inside->polling = 1;
+	inside->hurried = 0;
 	inside->lost = 0;
 	inside->running_ns = call->asked_ns;
 	inside->interval_ns = poll->first_ns > SHORTEST_NS ? poll->first_ns : SHORTEST_NS;
@@ -37,6 +38,21 @@ void nova_call_poll(struct nova_call *call, const struct nova_poll *poll)
 		ask(call, NULL);
 	else
 		nova_call_pause(call, ask, inside->interval_ns);
+}
+
+void nova_call_poll_now(struct nova_call *call, int64_t interval_ns)
+{
+	struct nova_call_inside *inside = call->inside;
+
+	if (inside->ended || !inside->polling || inside->stopped)
+		return;
+	if (interval_ns > 0) {
+		inside->interval_ns = interval_ns > SHORTEST_NS ? interval_ns : SHORTEST_NS;
+		inside->poll.longest_ns = inside->interval_ns;
+	}
+	inside->hurried = inside->flight != NULL;
+	if (!inside->hurried)
+		nova_call_pause(call, ask, 0);
 }
 
 int nova_helper_poll_again(struct nova_call *call)
@@ -87,7 +103,8 @@ void nova_helper_poll_look(struct nova_call *call, const struct nova_reply *repl
 			inside->interval_ns = inside->poll.longest_ns > SHORTEST_NS
 			                              ? inside->poll.longest_ns
 			                              : SHORTEST_NS;
-		nova_call_pause(call, ask, inside->interval_ns);
+		nova_call_pause(call, ask, inside->hurried ? 0 : inside->interval_ns);
+		inside->hurried = 0;
 	} else {
 		ended(call, reply, code, nova_text_get(&words));
 	}

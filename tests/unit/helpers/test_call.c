@@ -424,6 +424,54 @@ static void asks_nothing(struct nova_call *base)
 	(void)base;
 }
 
+/* A task that is asked for hardly ever, and the one that hurries it. */
+static struct call *lazy;
+static int looks;
+
+static int look_lazily(struct nova_call *base, const struct nova_reply *reply,
+                       struct nova_text *words)
+{
+	looks++;
+	return look(base, reply, words);
+}
+
+static void begin_lazily(struct call *call)
+{
+	struct nova_poll poll = {.name = "the lazy one",
+	                         .first_ns = 3600 * SECOND_NS,
+	                         .longest_ns = 3600 * SECOND_NS,
+	                         .ask = ask_task,
+	                         .look = look_lazily,
+	                         .then = task_ended};
+
+	snprintf(call->id, sizeof(call->id), "tasks/lazy/5");
+	lazy = call;
+	looks = 0;
+	nova_call_poll(&call->base, &poll);
+}
+
+static void wait_for_look(struct nova_call *base, const struct nova_reply *reply)
+{
+	(void)reply;
+	if (looks > ((struct call *)base)->turns)
+		nova_call_done(base);
+	else
+		nova_call_pause(base, wait_for_look, SECOND_NS / 500);
+}
+
+/* Done when the lazy one, once it is there, was asked once more. */
+static void hurry(struct nova_call *base, const struct nova_reply *reply)
+{
+	(void)reply;
+	if (!lazy) {
+		nova_call_pause(base, hurry, SECOND_NS / 500);
+		return;
+	}
+	((struct call *)base)->turns = looks;
+	nova_call_poll_now(&lazy->base, ((struct call *)base)->id[0] ? SECOND_NS / 200 : 0);
+	wait_for_look(base, NULL);
+}
+
 static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 {
 	struct call *call = begin(self, op, "tasks/odd/0");
@@ -472,7 +520,15 @@ static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 		stream.url = "/stall";
 		nova_call_request(&call->base, seen_enough, NULL, &stream);
 		break;
-	default: nova_call_done(&call->base);
+	case 17: begin_lazily(call); break;
+	case 18:
+	case 19:
+		call->id[0] = which == 19; /* also after that */
+		hurry(&call->base, NULL);
+		break;
+	default:
+		nova_call_poll_now(&call->base, 1); /* it does not poll */
+		nova_call_done(&call->base);
 	}
 	return nova_call_return(&call->base);
 }
@@ -925,6 +981,33 @@ static void says_why_there_is_no_new_session(void **state)
 	close_lab(host);
 }
 
+static void *be_lazy(void *context)
+{
+	struct nova_testhost *host = context;
+	int status = CALL(host, exec_kill, NULL, 17);
+
+	return status == NOVA_DONE ? context : NULL;
+}
+
+static void news_hurry_a_question(void **state)
+{
+	struct nova_testhost *host = open_lab(NULL);
+	pthread_t thread;
+	void *done;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, be_lazy, host), 0);
+	odd_one(host, 18, NOVA_DONE, "");
+	odd_one(host, 18, NOVA_DONE, "");
+	assert_int_equal(looks, 2); /* and no more by itself */
+	odd_one(host, 19, NOVA_DONE, "");
+	pthread_join(thread, &done);
+	assert_ptr_equal(done, host);
+	assert_int_equal(server_count(server, "GET /tasks/lazy"), 6);
+	odd_one(host, 99, NOVA_DONE, "");
+	close_lab(host);
+}
+
 static void reads_a_format_of_the_drivers_own(void **state)
 {
 	struct nova_testhost *host;
@@ -978,6 +1061,7 @@ int main(void)
 	        cmocka_unit_test(many_wait_for_one_login),
 	        cmocka_unit_test(a_late_refusal_ends_no_new_session),
 	        cmocka_unit_test(says_why_there_is_no_new_session),
+	        cmocka_unit_test(news_hurry_a_question),
 	        cmocka_unit_test(reads_a_format_of_the_drivers_own),
 	};
 

@@ -229,6 +229,10 @@ struct nova_poll {
 
 /* Copies it, and begins to wait. In a step, instead of sending or ending. */
 void nova_call_poll(struct nova_call *call, const struct nova_poll *poll);
+/* Asks now instead of after the interval: a notification, in another call's step, says that the
+ * task has moved on. With an interval, from now on as often as that: there will be no more of them
+ * (0: as before). Of a call that does not poll: nothing. */
+void nova_call_poll_now(struct nova_call *call, int64_t interval_ns);
 
 /* --- events ----------------------------------------------------------------------------------- */
 
