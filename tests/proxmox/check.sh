@@ -7,8 +7,8 @@
 set -euo pipefail
 novacore=$1 plugin=$2 source=$3 peer=$4
 secret=11111111-2222-3333-4444-555555555555
-# shellcheck source=tests/proxmox/peer.sh
-. "$(dirname "$0")/peer.sh"
+# shellcheck source=tests/peers/common/peer.sh
+. "$source/../common/peer.sh"
 
 export HOME=$work
 timeout -k 5 550 "$novacore" plugin check "$plugin" --set "uri=https://127.0.0.1:$port" \

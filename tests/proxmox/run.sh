@@ -8,8 +8,8 @@ set -euo pipefail
 novacore=$1 source=$2 peer=$3
 secret=11111111-2222-3333-4444-555555555555
 
-# shellcheck source=tests/proxmox/peer.sh
-. "$(dirname "$0")/peer.sh"
+# shellcheck source=tests/peers/common/peer.sh
+. "$source/../common/peer.sh"
 
 cat >"$work/lab.conf" <<EOF
 target = { lab = { plugin = "proxmox"; uri = "https://127.0.0.1:$port";

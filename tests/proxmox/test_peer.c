@@ -27,6 +27,15 @@ const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
 
 /* --- helpers ---------------------------------------------------------------------------------- */
 
+/* The peer's VM, or NULL; the caller owns it. */
+static json_t *peer_vm(long long vmid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/vms?%lld", vmid);
+	return peer_first(path);
+}
+
 /* Parameters beside uri, NULL-terminated; not connected yet. */
 static struct nova_testhost *open_with(const char *first, ...)
 {
@@ -1101,7 +1110,7 @@ static void cuts_no_name_short(void **state)
 static int start_peer(void **state)
 {
 	(void)state;
-	peer_start();
+	peer_start(NULL);
 	return 0;
 }
 

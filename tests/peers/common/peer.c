@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Starts the test peer for Proxmox VE as a child that ends with us. */
+/* Starts a test peer as a child that ends with us. */
 #include "peer.h"
 
 #include <curl/curl.h>
@@ -41,17 +41,15 @@ static void prepare(void)
 		die("prepare.sh failed");
 }
 
-static void run_server(int in, int out)
+static void run_server(int in, int out, const char *argument)
 {
 	dup2(in, 0);
 	dup2(out, 1);
-	if (chdir(PEER_DIRECTORY) == 0)
-		execlp("node", "node", PEER_SOURCE "/server.js", "--schema", "schema.json",
-		       "--cert", "cert.pem", "--key", "cert-key.pem", (char *)NULL);
+	execl(PEER_SOURCE "/start.sh", "start.sh", PEER_DIRECTORY, argument, (char *)NULL);
 	_exit(127);
 }
 
-void peer_start(void)
+void peer_start(const char *argument)
 {
 	int in[2], out[2];
 	FILE *lines;
@@ -61,7 +59,7 @@ void peer_start(void)
 		die("no pipe");
 	peer.child = fork();
 	if (peer.child == 0)
-		run_server(in[0], out[1]);
+		run_server(in[0], out[1], argument);
 	close(in[0]);
 	close(out[1]);
 	peer.stdin_fd = in[1];
@@ -167,15 +165,11 @@ json_t *peer_ask(const char *path)
 	return speak(path, NULL);
 }
 
-json_t *peer_vm(long long vmid)
+json_t *peer_first(const char *path)
 {
-	char path[64];
-	json_t *list;
-	json_t *vm;
+	json_t *list = peer_ask(path);
+	json_t *first = json_incref(json_array_get(list, 0));
 
-	snprintf(path, sizeof(path), "/vms?%lld", vmid);
-	list = peer_ask(path);
-	vm = json_incref(json_array_get(list, 0));
 	json_decref(list);
-	return vm;
+	return first;
 }
