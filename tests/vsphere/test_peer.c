@@ -1194,6 +1194,26 @@ static void a_host_alone_does_what_it_can(void **state)
 	close_lab(host);
 }
 
+static void the_free_licence_lets_only_look(void **state)
+{
+	struct nova_testhost *host;
+
+	(void)state;
+	peer_tell("/licence", "{'edition':'esxBasic'}");
+	host = connected(open_with(PASSWORD, trust(), NULL));
+	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	assert_int_equal(nova_testhost_can(host, NOVA_CAN_STATS), 1);
+	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_CREATE),
+	                       "licence"));
+	assert_int_equal(nova_testhost_can(host, NOVA_CAN_START), 0);
+	close_lab(host);
+	peer_tell("/licence", "{'edition':'esx.enterprisePlus'}");
+	host = connected(open_with(PASSWORD, trust(), NULL));
+	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	assert_int_equal(nova_testhost_can(host, NOVA_CAN_START), 1);
+	close_lab(host);
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static int start_vcenter(void **state)
@@ -1269,6 +1289,7 @@ int main(void)
 	};
 	const struct CMUnitTest host[] = {
 	        cmocka_unit_test(a_host_alone_does_what_it_can),
+	        cmocka_unit_test(the_free_licence_lets_only_look),
 	};
 	int failed = cmocka_run_group_tests(vcenter, start_vcenter, stop_peer);
 

@@ -419,6 +419,7 @@ static void take_content(struct call *call, const struct nova_xml_node *result)
 	        {"sessionManager", &self->session, 1},
 	        {"viewManager", &self->views, 0},
 	        {"authorizationManager", &self->rights, 0},
+	        {"licenseManager", &self->licences, 0},
 	        {"guestOperationsManager", &self->guest_operations, 0},
 	};
 

@@ -126,15 +126,14 @@ static int rights_not_told(struct nova_call *base, const struct nova_refusal *re
 	return 1;
 }
 
-void target_ask_rights(struct call *call, call_step step)
+static void ask_rights(struct call *call)
 {
 	struct vsphere *self = call->self;
 
-	call->task_step = step;
 	self->missing = 0;
 	self->rights_unknown = !self->rights.value[0];
 	if (self->rights_unknown) {
-		step(call, NULL);
+		call->task_step(call, NULL);
 		return;
 	}
 	soap_begin(call, "HasPrivilegeOnEntities", &self->rights);
@@ -147,6 +146,33 @@ void target_ask_rights(struct call *call, call_step step)
 		nova_xml_add(&call->body, "privId", rights[i].name);
 	soap_ask(call, take_rights);
 	nova_call_on_refusal(&call->base, rights_not_told);
+}
+
+/* A host that has no other licence than the free one. */
+static void take_licences(struct call *call, const struct nova_xml_node *result)
+{
+	static const char type[] = "LicenseManagerLicenseInfo";
+	const struct nova_xml_node *one =
+	        nova_xml_first(props_value(props_first(result), "licenses"), VIM, type);
+
+	call->self->read_only = one != NULL;
+	for (; one; one = nova_xml_next(one, VIM, type)) {
+		if (strcmp(nova_xml_text(one, VIM, "editionKey", ""), "esxBasic") != 0)
+			call->self->read_only = 0;
+	}
+	ask_rights(call);
+}
+
+void target_ask_rights(struct call *call, call_step step)
+{
+	struct vsphere *self = call->self;
+
+	call->task_step = step;
+	self->read_only = 0;
+	if (!self->is_vcenter && self->licences.value[0])
+		props_ask(call, take_licences, &self->licences, "licenses");
+	else
+		ask_rights(call);
 }
 
 /* --- capabilities -------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ struct vsphere {
 
 	/* the service's own objects */
 	struct moref root, properties, search, session, views, rights;
-	struct moref guest_operations, guest_files, guest_processes;
+	struct moref licences, guest_operations, guest_files, guest_processes;
 	char session_key[64];
 	char product[128], version[64], instance_uuid[64];
 	int is_vcenter;
@@ -118,7 +118,7 @@ struct call {
 	uint32_t action;
 	uint32_t attempts;
 	struct moref object; /* snapshot, template, datastore, destination: as the op has it */
-	struct moref pool, host, network;
+	struct moref pool, host;
 	char label[NAME_BYTES + 1];
 	int64_t vcpus, memory_mib, disk_kib;
 	uint32_t boot;
@@ -129,7 +129,6 @@ struct call {
 	struct nova_text prefix; /* of vm_list */
 	int64_t pid, exit_code;
 	uint32_t field; /* output that is being fetched */
-	int failed;     /* the op ends with `failed_text` once it has cleaned up */
 };
 
 /* --- soap.c: requests ---------------------------------------------------------------------------
@@ -221,7 +220,7 @@ void task_await_vm(struct call *call, const struct vm_wait *wait);
 /* --- target.c -----------------------------------------------------------------------------------
  */
 
-/* Asks what the session may do where VMs are made; then `step`. */
+/* Asks what the session and the licence let do where VMs are made; then `step`. */
 void target_ask_rights(struct call *call, call_step step);
 int vsphere_describe(void *self, nova_op op);
 

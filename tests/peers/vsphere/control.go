@@ -6,6 +6,7 @@
 //	POST /settings  taskMs, toolsMs, denied
 //	POST /expire    ends all sessions
 //	POST /rename    {"id": …, "name": …}: a VM, behind everybody's back
+//	POST /licence   {"edition": …}: the only one there is
 //	GET /calls      {"total", "calls": {METHOD: N}, "rejected": […]}
 //	GET /vms        [{"id", "name", "power", "host", "cpus", "memory", "snapshots"}]; ?NAME: only that
 package main
@@ -72,6 +73,21 @@ func rename(id, name string) {
 	}
 }
 
+func setLicence(edition string) {
+	ref := types.ManagedObjectReference{Type: "LicenseManager", Value: "LicenseManager"}
+	manager, is := simulator.Map.Get(ref).(*simulator.LicenseManager)
+	if !is {
+		ref.Value = "ha-license-manager"
+		manager, is = simulator.Map.Get(ref).(*simulator.LicenseManager)
+	}
+	if is {
+		simulator.Map.WithLock(manager, func() {
+			manager.Licenses = []types.LicenseManagerLicenseInfo{{LicenseKey: "0", EditionKey: edition,
+				Name: edition}}
+		})
+	}
+}
+
 func (f *front) control() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(path string, act func(r *http.Request) interface{}) {
@@ -117,6 +133,12 @@ func (f *front) control() http.Handler {
 		var wish struct{ ID, Name string }
 		read(r, &wish)
 		rename(wish.ID, wish.Name)
+		return nil
+	})
+	handle("/licence", func(r *http.Request) interface{} {
+		var wish struct{ Edition string }
+		read(r, &wish)
+		setLicence(wish.Edition)
 		return nil
 	})
 	handle("/calls", func(r *http.Request) interface{} {
