@@ -30,6 +30,13 @@ nothing_refused
 expect 0 novacore plugin list --json
 says '"proxmox"'
 
+note "core and vSphere driver"
+apt remove novacore-hypervisor-proxmox
+apt install --no-install-recommends novacore-hypervisor-vsphere
+nothing_refused
+expect 0 novacore plugin list --json
+says '"vsphere"'
+
 note "another draft of the ABI is not installed beside this one"
 mkdir -p other/DEBIAN
 cat >other/DEBIAN/control <<'END'
