@@ -372,7 +372,6 @@ static void says_who_holds_the_embedded_libvirt(void **state)
 static int open_lab(void **state)
 {
 	const char *parameters[] = {"network=socket", NULL}; /* bridges have a test of their own */
-	;
 	(void)state;
 	lab_open(&lab, parameters);
 	return 0;
