@@ -38,7 +38,7 @@ def _pattern(like):
                 raise Bad('a [ that does not end')
             inside = like[at + 1:end]
             out += '[' + ('^' if inside[0] == '^' and len(inside) > 1 else '') \
-                + re.sub(r'([\\\]^])', r'\\\1', inside.lstrip('^') or inside) + ']'
+                + re.sub(r'([][\\^])', r'\\\1', inside.lstrip('^') or inside) + ']'
             at = end
         else:
             out += '.*' if char == '%' else '.' if char == '_' else re.escape(char)
