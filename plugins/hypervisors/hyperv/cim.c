@@ -208,7 +208,7 @@ void cim_make_guid(char guid[40])
 	}
 }
 
-/* What stands between two backslashes; Windows drops dots and blanks at the end of a name. */
+/* Windows drops dots and blanks at the end of a name. */
 static int is_part(const char *part, size_t length)
 {
 	if (length == 0 || part[length - 1] == '.' || part[length - 1] == ' ')
@@ -220,6 +220,11 @@ static int is_part(const char *part, size_t length)
 	return 1;
 }
 
+int cim_is_file_name(const char *name)
+{
+	return is_part(name, strlen(name)) && !strchr(name, '\\');
+}
+
 int cim_read_directory(const char *path, struct file *file)
 {
 	size_t length = strlen(path);
@@ -229,11 +234,11 @@ int cim_read_directory(const char *path, struct file *file)
 	if (length < 3 || !((path[0] | 0x20) >= 'a' && (path[0] | 0x20) <= 'z') ||
 	    path[1] != ':' || path[2] != '\\')
 		return 0;
-	if (path[length - 1] == '\\')
-		length--;
+	if (length > 3 && path[length - 1] == '\\' && path[--length - 1] == '\\')
+		return 0;
 	if (length + 1 - 2 >= sizeof(file->directory))
 		return 0;
-	while (part < path + length) {
+	while (length > 3 && part < path + length) {
 		size_t part_length = strcspn(part, "\\");
 
 		if (!is_part(part, part_length))
@@ -241,7 +246,8 @@ int cim_read_directory(const char *path, struct file *file)
 		part += part_length + 1;
 	}
 	snprintf(file->drive, sizeof(file->drive), "%.2s", path);
-	snprintf(file->directory, sizeof(file->directory), "%.*s\\", (int)(length - 2), path + 2);
+	snprintf(file->directory, sizeof(file->directory), "%.*s%s", (int)(length - 2), path + 2,
+	         length > 3 ? "\\" : "");
 	return 1;
 }
 
@@ -253,7 +259,7 @@ int cim_read_file(const char *path, struct file *file)
 
 	*file = (struct file){0};
 	if (!dot || dot == name + 1 || (size_t)(name + 1 - path) >= sizeof(directory) ||
-	    !is_part(name + 1, strlen(name + 1)))
+	    !cim_is_file_name(name + 1))
 		return 0;
 	snprintf(directory, sizeof(directory), "%.*s", (int)(name + 1 - path), path);
 	if (!cim_read_directory(directory, file))

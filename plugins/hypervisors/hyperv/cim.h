@@ -70,6 +70,9 @@ int cim_is_guid(const char *text);
 /* A new one (RFC 4122, version 4). */
 void cim_make_guid(char guid[40]);
 
+/* Can it be a file's name in Windows, and not a path? */
+int cim_is_file_name(const char *name);
+
 /* A file of the host: C:\directory\stem.extension, no share, no . or .., nothing that Windows does
  * not allow in names. */
 struct file {

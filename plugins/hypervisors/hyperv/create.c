@@ -401,9 +401,16 @@ static void name_is_free(struct call *call, const struct nova_xml_node *unused)
 
 static void ask_name(struct call *call)
 {
-	struct nova_text *wql =
-	        wql_begin(call, "select * from Msvm_ComputerSystem where ElementName='");
+	struct nova_text *wql;
 
+	if (!cim_is_file_name(call->name)) { /* "novacore-\..\x" would leave the directory */
+		nova_call_fail(&call->base, NOVA_E_INVALID,
+		               "'%s' cannot be a file's name in Windows, as a VM's must that has a "
+		               "disk named after it",
+		               call->name);
+		return;
+	}
+	wql = wql_begin(call, "select * from Msvm_ComputerSystem where ElementName='");
 	call->seen[0] = '\0';
 	cim_add_wql(wql, call->name);
 	nova_text_add(wql, "'");

@@ -70,9 +70,9 @@ class Wsman(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
-    def reply(self, status, text='', headers=(), fault=None):
+    def reply(self, status, text='', headers=(), fault=None, reason=None):
         body = text.encode()
-        self.send_response(status)
+        self.send_response(status, reason)
         for name, value in headers:
             self.send_header(name, value)
         self.send_header('Content-Length', str(len(body)))
@@ -158,8 +158,8 @@ class Wsman(http.server.BaseHTTPRequestHandler):
             self.reply(401, '', [('WWW-Authenticate', 'Negotiate'), ('WWW-Authenticate', 'NTLM')])
             return True
         if fault.get('status'):
-            self.reply(fault['status'], fault.get('reason', ''),
-                       [('Location', fault['location'])] if fault.get('location') else [])
+            self.reply(fault['status'], '', [('Location', fault['location'])] if fault.get('location') else [],
+                       reason=fault.get('reason'))
             return True
         return False
 
@@ -227,8 +227,8 @@ class Control(http.server.BaseHTTPRequestHandler):
                 '/vms': lambda: [describe(vm) for host in hosts for vm in host.vms.values() if name in ('', vm.guid)],
                 '/files': lambda: [file.path for host in hosts for file in host.files.values()],
                 '/switches': lambda: [name for host in hosts for name in host.switches.values()],
-                '/jobs': lambda: [{'what': job.what, 'state': job.state, 'error': job.error}
-                                  for host in hosts for job in host.jobs.values()],
+                '/jobs': lambda: [{'what': job.what, 'state': job.state, 'error': job.error} for job in sorted(
+                    (job for host in hosts for job in host.jobs.values()), key=lambda job: job.due)],
             }[path]()
         self.answer(out)
 
