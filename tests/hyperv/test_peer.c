@@ -228,8 +228,8 @@ static int count_calls(const char *wanted)
 	size_t i;
 	json_t *one;
 
-	json_array_foreach(json_object_get(calls, "calls"), i, one)
-	        count += strcmp(json_string_value(one), wanted) == 0;
+	json_array_foreach(json_object_get(calls, "calls"), i, one) count +=
+	        strcmp(json_string_value(one), wanted) == 0;
 	json_decref(calls);
 	return count;
 }
@@ -239,10 +239,9 @@ static int count_calls(const char *wanted)
 static void connects_and_says_what_is_possible(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	static const char *const can[] = {"create",   "clone",   "start",    "shutdown",
-	                                  "pause",    "reset",   "ready",    "snapshot",
-	                                  "stats",    "address", "template", "disk",
-	                                  "migrate",  "network", "compress"};
+	static const char *const can[] = {"create",   "clone", "start",    "shutdown", "pause",
+	                                  "reset",    "ready", "snapshot", "stats",    "address",
+	                                  "template", "disk",  "migrate",  "network",  "compress"};
 	static const char *const cannot[] = {"exec",   "beat",  "stub",      "image",
 	                                     "direct", "knobs", "post-copy", "twin"};
 
@@ -712,8 +711,7 @@ static void gives_statistics_and_addresses(void **state)
 	assert_non_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
 	for (size_t i = 0; i < 2; i++) {
 		peer_tell("/settings", forms[i]);
-		expect(host,
-		       nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
+		expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
 		       NOVA_DONE);
 		assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_MEMORY_BYTES, 0, &value),
 		                 NOVA_DONE);
@@ -775,8 +773,7 @@ static void migrates_between_two_hosts(void **state)
 
 	(void)state;
 	create_vm(host, &vm, "novacore-mover");
-	expect(other,
-	       nova_testhost_call(other, LONG_MS, migrate_prepare, &vm.ref, &from_template),
+	expect(other, nova_testhost_call(other, LONG_MS, migrate_prepare, &vm.ref, &from_template),
 	       NOVA_DONE);
 	snprintf(ticket, sizeof(ticket), "%s", nova_testhost_fact(other, NOVA_FIELD_TICKET, ""));
 	assert_string_equal(ticket, "hv2.lab.example|C:\\VMs\\Disks\\");
@@ -784,8 +781,7 @@ static void migrates_between_two_hosts(void **state)
 	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_BUSY);
 	power_vm(host, &vm, NOVA_POWER_START);
 	how.downtime_ns = 1;
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how),
-	       NOVA_E_UNSUPPORTED);
+	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_UNSUPPORTED);
 	how.downtime_ns = 0;
 	how.ticket = "hv9.lab.example|C:\\";
 	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_FAILED);
@@ -851,8 +847,8 @@ static void leaves_vms_that_are_not_ours_alone(void **state)
 	foreign.id = NULL;
 	assert_untouched(host, &foreign);
 	assert_int_equal(peer_number(vm.id, "state"), 2);
-	snprintf(wish, sizeof(wish), "{'guid':'%s','path':'C:\\\\VMs\\\\Disks\\\\novacore-mine.vhdx'}",
-	         vm.id);
+	snprintf(wish, sizeof(wish),
+	         "{'guid':'%s','path':'C:\\\\VMs\\\\Disks\\\\novacore-mine.vhdx'}", vm.id);
 	peer_tell("/forget", wish);
 	close_lab(host);
 }
@@ -915,8 +911,11 @@ static void takes_odd_names_as_they_are_or_refuses_them(void **state)
 	        "novacore-%_[a-z]",
 	};
 	static const char *const no_file_names[] = {
-	        "novacore-\n",  "novacore-\xff",        "novacore-<b>", "novacore-a:b", "novacore-*",
-	        "novacore-a/b", "novacore-\\..\\..\\x", "novacore-.",   "novacore- ",   "",
+	        "novacore-\n",          "novacore-\xff",
+	        "novacore-<b>",         "novacore-a:b",
+	        "novacore-*",           "novacore-a/b",
+	        "novacore-\\..\\..\\x", "novacore-.",
+	        "novacore- ",           "",
 	};
 	struct nova_testhost *host = open_lab();
 	struct nova_ref ref = {.struct_size = sizeof(ref)};

@@ -64,8 +64,8 @@ void cim_property_number(struct nova_text *text, const char *name, const char *t
 
 void cim_property_list(struct nova_text *text, const char *name, const char *value)
 {
-	nova_text_printf(
-	        text, "<PROPERTY.ARRAY NAME=\"%s\" TYPE=\"string\"><VALUE.ARRAY><VALUE>", name);
+	nova_text_printf(text, "<PROPERTY.ARRAY NAME=\"%s\" TYPE=\"string\"><VALUE.ARRAY><VALUE>",
+	                 name);
 	nova_text_escape_xml(text, value);
 	nova_text_add(text, "</VALUE></VALUE.ARRAY></PROPERTY.ARRAY>");
 }
@@ -112,7 +112,8 @@ int cim_read_reference(const struct nova_xml_node *node, struct reference *refer
 
 		/* of a computer system or a service the name is what tells them apart */
 		if (name && (strcmp(name, "InstanceID") == 0 || strcmp(name, "Name") == 0) &&
-		    slash && copy(reference->class_name, sizeof(reference->class_name), slash + 1) &&
+		    slash &&
+		    copy(reference->class_name, sizeof(reference->class_name), slash + 1) &&
 		    is_class_name(reference->class_name) &&
 		    copy(reference->key, sizeof(reference->key), name) &&
 		    copy(reference->value, sizeof(reference->value),
@@ -231,8 +232,8 @@ int cim_read_directory(const char *path, struct file *file)
 	const char *part = path + 3;
 
 	*file = (struct file){0};
-	if (length < 3 || !((path[0] | 0x20) >= 'a' && (path[0] | 0x20) <= 'z') ||
-	    path[1] != ':' || path[2] != '\\')
+	if (length < 3 || !((path[0] | 0x20) >= 'a' && (path[0] | 0x20) <= 'z') || path[1] != ':' ||
+	    path[2] != '\\')
 		return 0;
 	if (length > 3 && path[length - 1] == '\\' && path[--length - 1] == '\\')
 		return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What WMI has of its own: WQL, embedded instances (CIM-XML), references to objects, GUIDs, paths of
- * files. Knows no connection and no VM.
+ * What WMI has of its own: WQL, embedded instances (CIM-XML), references to objects, GUIDs, paths
+ * of files. Knows no connection and no VM.
  */
 #ifndef HYPERV_CIM_H
 #define HYPERV_CIM_H
@@ -26,11 +26,12 @@ void cim_add_wql(struct nova_text *wql, const char *value);
 /* The same for the pattern of LIKE: it matches only itself. */
 void cim_add_like(struct nova_text *wql, const char *value);
 
-/* A parameter that holds instances: <p:PARAMETER><![CDATA[<INSTANCE …>…</INSTANCE>]]></p:PARAMETER>.
- * Names and types are the caller's own constants. */
+/* A parameter that holds instances: <p:PARAMETER><![CDATA[<INSTANCE
+ * …>…</INSTANCE>]]></p:PARAMETER>. Names and types are the caller's own constants. */
 void cim_begin(struct nova_text *text, const char *parameter, const char *class_name);
 void cim_property(struct nova_text *text, const char *name, const char *type, const char *value);
-void cim_property_number(struct nova_text *text, const char *name, const char *type, uint64_t value);
+void cim_property_number(struct nova_text *text, const char *name, const char *type,
+                         uint64_t value);
 /* An array of one text. */
 void cim_property_list(struct nova_text *text, const char *name, const char *value);
 void cim_end(struct nova_text *text, const char *parameter);
@@ -76,10 +77,10 @@ int cim_is_file_name(const char *name);
 /* A file of the host: C:\directory\stem.extension, no share, no . or .., nothing that Windows does
  * not allow in names. */
 struct file {
-	char drive[4];        /* "C:" */
-	char directory[240];  /* "\vm\disks\", in backslashes */
+	char drive[4];       /* "C:" */
+	char directory[240]; /* "\vm\disks\", in backslashes */
 	char stem[160];
-	char extension[16];   /* without the dot */
+	char extension[16]; /* without the dot */
 };
 
 /* 0: it is none of that kind. */

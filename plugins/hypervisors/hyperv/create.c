@@ -8,17 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MIB            1048576u
-#define MEMORY_LEAST   32u /* MiB; Hyper-V takes multiples of two */
-#define SETTINGS       "Msvm_VirtualSystemSettingData"
-#define SCSI           "Microsoft:Hyper-V:Synthetic SCSI Controller"
-#define IDE            "Microsoft:Hyper-V:Emulated IDE Controller"
-#define DRIVE          "Microsoft:Hyper-V:Synthetic Disk Drive"
-#define DISK           "Microsoft:Hyper-V:Virtual Hard Disk"
-#define CARD           "Microsoft:Hyper-V:Synthetic Ethernet Port"
-#define CONNECTION     "Microsoft:Hyper-V:Ethernet Connection"
-#define RESOURCE       "Msvm_ResourceAllocationSettingData"
-#define PORT           "Msvm_SyntheticEthernetPortSettingData"
+#define MIB          1048576u
+#define MEMORY_LEAST 32u /* MiB; Hyper-V takes multiples of two */
+#define SETTINGS     "Msvm_VirtualSystemSettingData"
+#define SCSI         "Microsoft:Hyper-V:Synthetic SCSI Controller"
+#define IDE          "Microsoft:Hyper-V:Emulated IDE Controller"
+#define DRIVE        "Microsoft:Hyper-V:Synthetic Disk Drive"
+#define DISK         "Microsoft:Hyper-V:Virtual Hard Disk"
+#define CARD         "Microsoft:Hyper-V:Synthetic Ethernet Port"
+#define CONNECTION   "Microsoft:Hyper-V:Ethernet Connection"
+#define RESOURCE     "Msvm_ResourceAllocationSettingData"
+#define PORT         "Msvm_SyntheticEthernetPortSettingData"
 
 /* UserSnapshotType: with memory, and without asking the guest. */
 #define CHECKPOINT_STANDARD 5
@@ -384,7 +384,8 @@ static void look_for_name(struct call *call, const struct nova_xml_node *instanc
 	const struct instance properties = {.node = instance};
 	const char *guid = cim_text(&properties, "Name", "");
 
-	if (cim_is_guid(guid) && strcasecmp(cim_text(&properties, "ElementName", ""), call->name) == 0)
+	if (cim_is_guid(guid) &&
+	    strcasecmp(cim_text(&properties, "ElementName", ""), call->name) == 0)
 		snprintf(call->seen, sizeof(call->seen), "%s", guid);
 }
 
@@ -487,7 +488,7 @@ int hyperv_vm_create(void *self, nova_op op, const char *name, const struct nova
 {
 	struct hyperv *hyperv = self;
 	const char *why = impossible(hyperv, shape);
-	const char *parent = has_text(shape->image)               ? shape->image
+	const char *parent = has_text(shape->image)              ? shape->image
 	                     : shape->boot == NOVA_BOOT_TEMPLATE ? hyperv->template
 	                                                         : "";
 	struct call *call;
@@ -528,10 +529,11 @@ static void clone_source(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
 	if (call->state != STATE_OFF) {
-		nova_call_fail(&call->base, NOVA_E_BUSY,
-		               "VM %s is not off: Hyper-V copies a disk only while nothing writes to "
-		               "it",
-		               call->name);
+		nova_call_fail(
+		        &call->base, NOVA_E_BUSY,
+		        "VM %s is not off: Hyper-V copies a disk only while nothing writes to "
+		        "it",
+		        call->name);
 		return;
 	}
 	nova_text_printf(wql_begin(call, ""),

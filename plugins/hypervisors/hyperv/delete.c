@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* After DestroySystem Hyper-V goes on writing checkpoints back into the disk, which it holds open. */
+/* After DestroySystem Hyper-V goes on writing checkpoints back into the disk, which it holds open.
+ */
 #define LOCK_PAUSE_NS (SECOND_NS / 2)
 #define LOCK_ATTEMPTS 40u
 

@@ -45,11 +45,11 @@ static int of_code(const char *text)
 	case 5:           /* ERROR_ACCESS_DENIED */
 	case 0x80041003u: /* WBEM_E_ACCESS_DENIED */
 	case 0x80070005u: return NOVA_E_PERMISSION;
-	case 0x80041002u: return NOVA_E_NOT_FOUND;    /* WBEM_E_NOT_FOUND */
-	case 0x8004100eu:                             /* WBEM_E_INVALID_NAMESPACE */
-	case 0x80041010u: return NOVA_E_UNSUPPORTED;  /* WBEM_E_INVALID_CLASS */
-	case 0x80041013u: return NOVA_E_UNAVAILABLE;  /* WBEM_E_PROVIDER_LOAD_FAILURE */
-	case 0x80041015u: return NOVA_E_UNAVAILABLE;  /* WBEM_E_TRANSPORT_FAILURE */
+	case 0x80041002u: return NOVA_E_NOT_FOUND;   /* WBEM_E_NOT_FOUND */
+	case 0x8004100eu:                            /* WBEM_E_INVALID_NAMESPACE */
+	case 0x80041010u: return NOVA_E_UNSUPPORTED; /* WBEM_E_INVALID_CLASS */
+	case 0x80041013u: return NOVA_E_UNAVAILABLE; /* WBEM_E_PROVIDER_LOAD_FAILURE */
+	case 0x80041015u: return NOVA_E_UNAVAILABLE; /* WBEM_E_TRANSPORT_FAILURE */
 	default: return NOVA_DONE;
 	}
 }
@@ -74,8 +74,8 @@ int fault_read(const struct nova_xml_node *envelope, int order, struct nova_text
 	const struct nova_xml_node *fault = nova_xml_at(envelope, FAULT_SOAP, "Body/Fault");
 	const struct nova_xml_node *detail = nova_xml_first(fault, FAULT_SOAP, "Detail");
 	const char *subcode = nova_xml_text(fault, FAULT_SOAP, "Code/Subcode/Value", "");
-	const char *number = nova_xml_attribute(nova_xml_first(detail, FAULT_SPACE, "WSManFault"),
-	                                        NULL, "Code");
+	const char *number =
+	        nova_xml_attribute(nova_xml_first(detail, FAULT_SPACE, "WSManFault"), NULL, "Code");
 	/* what the provider says is better than what the service says about it */
 	const char *said = nova_xml_text(search(detail, "Description"), NULL, "", NULL);
 	int code;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Driver for Microsoft Hyper-V: its WMI classes (root/virtualization/v2) by WS-Management over HTTPS.
- * Much of what takes time there is a job that must be polled; ops start it and return, `pump` does
- * the waiting. This file: parameters, lifecycle, the table of ops.
+ * Driver for Microsoft Hyper-V: its WMI classes (root/virtualization/v2) by WS-Management over
+ * HTTPS. Much of what takes time there is a job that must be polled; ops start it and return,
+ * `pump` does the waiting. This file: parameters, lifecycle, the table of ops.
  */
 #include "hyperv.h"
 
@@ -68,12 +68,24 @@ static const struct nova_parameter parameters[] = {
 };
 
 static const struct nova_parameter *const parameter_list[] = {
-        &parameters[0],  &parameters[1],  &parameters[2],
-        &parameters[3],  &parameters[4],  &parameters[5],
-        &parameters[6],  &parameters[7],  &parameters[8],
-        &parameters[9],  &parameters[10], &parameters[11],
-        &parameters[12], &parameters[13], &parameters[14],
-        &parameters[15], &parameters[16], &parameters[17],
+        &parameters[0],
+        &parameters[1],
+        &parameters[2],
+        &parameters[3],
+        &parameters[4],
+        &parameters[5],
+        &parameters[6],
+        &parameters[7],
+        &parameters[8],
+        &parameters[9],
+        &parameters[10],
+        &parameters[11],
+        &parameters[12],
+        &parameters[13],
+        &parameters[14],
+        &parameters[15],
+        &parameters[16],
+        &parameters[17],
         NULL,
 };
 
@@ -138,14 +150,15 @@ static int read_template(struct hyperv *self)
 	struct file file;
 
 	self->template = text_of(self, "template");
-	if (!self->template || (cim_read_file(self->template, &file) &&
-	                        (strcasecmp(file.extension, "vhdx") == 0 ||
-	                         strcasecmp(file.extension, "vhd") == 0)))
+	if (!self->template ||
+	    (cim_read_file(self->template, &file) &&
+	     (strcasecmp(file.extension, "vhdx") == 0 || strcasecmp(file.extension, "vhd") == 0)))
 		return NOVA_DONE;
-	return self->host->errorf(self->instance, NOVA_E_INVALID,
-	                          "template '%.200s' is not the path of a disk on the host, such as "
-	                          "C:\\templates\\debian12.vhdx",
-	                          self->template);
+	return self->host->errorf(
+	        self->instance, NOVA_E_INVALID,
+	        "template '%.200s' is not the path of a disk on the host, such as "
+	        "C:\\templates\\debian12.vhdx",
+	        self->template);
 }
 
 static int read_parameters(struct hyperv *self)
@@ -207,8 +220,7 @@ static int open_calls(struct hyperv *self)
 	                .http = {.ca_file = text_of(self, "ca_file"),
 	                         .pin = fingerprint,
 	                         .insecure = !fingerprint && number_of(self, "insecure", 0) != 0,
-	                         .auth = negotiate ? NOVA_HTTP_AUTH_NEGOTIATE
-	                                           : NOVA_HTTP_AUTH_NTLM,
+	                         .auth = negotiate ? NOVA_HTTP_AUTH_NEGOTIATE : NOVA_HTTP_AUTH_NTLM,
 	                         .user = user ? user : "",
 	                         .password = password,
 	                         .proxy = ""}, /* hosts are near, whatever the environment says */

@@ -51,12 +51,12 @@ struct hyperv {
 	/* of the host, from `connect` */
 	uint32_t may; /* MAY_* */
 	int connected, migrates;
-	char computer[64];        /* its name in paths */
-	char dns_name[256];       /* its name for other hosts */
+	char computer[64];  /* its name in paths */
+	char dns_name[256]; /* its name for other hosts */
 	char product[128], version[64];
 	char service[SERVICES][64]; /* their names there */
-	char directory[256];      /* for disks; "": none that can be used */
-	char template_why[200];   /* why the template cannot be used; "": it can */
+	char directory[256];        /* for disks; "": none that can be used */
+	char template_why[200];     /* why the template cannot be used; "": it can */
 
 	struct watched *watched; /* VMs whose guest is waited for */
 	struct call *watcher;    /* who asks; NULL: nobody */
@@ -73,10 +73,10 @@ struct call {
 	/* the request */
 	call_step step;
 	item_step each;
-	char expected[80];    /* the element that answers it */
-	char message[48];     /* its id */
-	char resource[120];   /* where its pages are pulled from */
-	char context[200];    /* of the enumeration; "": none */
+	char expected[80];  /* the element that answers it */
+	char message[48];   /* its id */
+	char resource[120]; /* where its pages are pulled from */
+	char context[200];  /* of the enumeration; "": none */
 	uint32_t pages;
 	uint32_t returns;      /* RETURNS_* */
 	struct nova_text body; /* what is being written */
@@ -88,7 +88,7 @@ struct call {
 	/* the job that it waits for */
 	struct reference job;
 	char job_name[120];
-	int polled;           /* it was asked for */
+	int polled;            /* it was asked for */
 	struct reference made; /* what the order made, where its answer says so */
 	int (*job_failed)(struct nova_call *base, int code, const char *words);
 	void (*job_begun)(struct call *call);
@@ -110,14 +110,15 @@ struct call {
 	char snapshot[160]; /* its id */
 	int was_running;
 	uint64_t vcpus, memory_mib, disk_bytes;
-	char parent[480];   /* disk to link to or copy; "": none */
+	char parent[480]; /* disk to link to or copy; "": none */
 	int full, cloning;
-	char disk[480];     /* the VM's */
+	char disk[480]; /* the VM's */
 	char component[160];
 	char processor[160], memory[160], drive[160];
 	struct nova_text files; /* to be deleted, each ended by a NUL */
 	size_t next_file;
-	struct nova_text switches; /* networks that are still to be connected, each ended by a NUL */
+	struct nova_text
+	        switches; /* networks that are still to be connected, each ended by a NUL */
 	size_t next_switch;
 	char network[64]; /* the id of the one that is being connected */
 	char ticket[512];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Live migration between two hosts: the ticket is the destination's name, and where its disks lie. The
- * source moves the VM; novacore's accounts on the two are not what lets it (see hyperv.md).
+ * Live migration between two hosts: the ticket is the destination's name, and where its disks lie.
+ * The source moves the VM; novacore's accounts on the two are not what lets it (see hyperv.md).
  */
 #include "hyperv.h"
 
@@ -24,9 +24,10 @@ int hyperv_migrate_prepare(void *handle, nova_op op, const struct nova_ref *vm,
 	(void)vm;
 	(void)shape;
 	if (!self->migrates || !self->dns_name[0])
-		return self->host->errorf(op, NOVA_E_UNSUPPORTED,
-		                          "%s does not take VMs that migrate: Enable-VMMigration there",
-		                          self->computer);
+		return self->host->errorf(
+		        op, NOVA_E_UNSUPPORTED,
+		        "%s does not take VMs that migrate: Enable-VMMigration there",
+		        self->computer);
 	snprintf(ticket, sizeof(ticket), "%s|%s", self->dns_name, self->directory);
 	self->host->put_fact(op, NOVA_FIELD_TICKET, "", ticket);
 	return NOVA_DONE;
@@ -149,12 +150,14 @@ static const char *impossible(const struct hyperv *self, const struct nova_migra
 	if (how->flags & ~NOVA_MIGRATE_COMPRESS)
 		return "Hyper-V has neither auto-converge nor post-copy";
 	if (how->bandwidth_bytes_per_s || how->downtime_ns || how->channels > 1)
-		return "Hyper-V takes no limit of bandwidth or downtime, and no number of connections, "
+		return "Hyper-V takes no limit of bandwidth or downtime, and no number of "
+		       "connections, "
 		       "for one migration";
 	return NULL;
 }
 
-int hyperv_migrate(void *self, nova_op op, const struct nova_ref *vm, const struct nova_migrate *how)
+int hyperv_migrate(void *self, nova_op op, const struct nova_ref *vm,
+                   const struct nova_migrate *how)
 {
 	struct hyperv *hyperv = self;
 	const char *why = impossible(hyperv, how);

@@ -54,10 +54,11 @@ static void destroy(struct call *call, const struct nova_xml_node *unused)
 	if (!call->found) {
 		done(call, unused);
 	} else if (call->found > 1 || strncmp(call->name, OUR_PREFIX, strlen(OUR_PREFIX)) != 0) {
-		nova_call_fail(&call->base, NOVA_E_REFUSED,
-		               "virtual switch '%s' of %s is not ours, or there are several: nothing "
-		               "was done",
-		               call->name, call->self->computer);
+		nova_call_fail(
+		        &call->base, NOVA_E_REFUSED,
+		        "virtual switch '%s' of %s is not ours, or there are several: nothing "
+		        "was done",
+		        call->name, call->self->computer);
 	} else {
 		order_service(call, SWITCHES, "DestroySystem");
 		order_add_reference(call, "AffectedSystem", "Msvm_VirtualEthernetSwitch",

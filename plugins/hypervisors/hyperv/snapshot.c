@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Checkpoints. Hyper-V names a new one itself; it is renamed, because names are how the host asks. */
+/* Checkpoints. Hyper-V names a new one itself; it is renamed, because names are how the host asks.
+ */
 #include "hyperv.h"
 
 #include <stdio.h>
@@ -79,7 +80,8 @@ static void running_again(struct call *call, const struct nova_xml_node *unused)
 	nova_call_done(&call->base);
 }
 
-/* A checkpoint with memory leaves the VM saved: the state that it is to be in is one step further. */
+/* A checkpoint with memory leaves the VM saved: the state that it is to be in is one step further.
+ */
 static void restored(struct call *call, const struct nova_xml_node *unused)
 {
 	if (call->state == STATE_SAVED)
@@ -139,9 +141,10 @@ static void found_or_not(struct call *call, const struct nova_xml_node *unused)
 		               call->label);
 	} else if (!creates && call->found != 1) {
 		nova_call_fail(&call->base, call->found ? NOVA_E_REFUSED : NOVA_E_NOT_FOUND,
-		               call->found ? "VM %s has several checkpoints '%s': which one is meant "
-		                             "is unknown, so nothing was done"
-		                           : "VM %s has no checkpoint '%s'",
+		               call->found
+		                       ? "VM %s has several checkpoints '%s': which one is meant "
+		                         "is unknown, so nothing was done"
+		                       : "VM %s has no checkpoint '%s'",
 		               call->name, call->label);
 	} else {
 		vm_stamp_start(call);

@@ -86,10 +86,8 @@ static const struct {
         {CIM_VIRT, "select * from Msvm_VirtualSystemSnapshotService", keep_service},
         {CIM_VIRT, "select * from Msvm_VirtualSystemMigrationService", keep_service},
         {CIM_VIRT, "select * from Msvm_VirtualEthernetSwitchManagementService", keep_service},
-        {CIM_VIRT, "select * from Msvm_VirtualSystemManagementServiceSettingData",
-         keep_directory},
-        {CIM_VIRT, "select * from Msvm_VirtualSystemMigrationServiceSettingData",
-         keep_migration},
+        {CIM_VIRT, "select * from Msvm_VirtualSystemManagementServiceSettingData", keep_directory},
+        {CIM_VIRT, "select * from Msvm_VirtualSystemMigrationServiceSettingData", keep_migration},
         {CIM_HOST, "select * from Win32_OperatingSystem", keep_system},
         {CIM_HOST, "select * from Win32_ComputerSystem", keep_computer},
 };
@@ -285,12 +283,14 @@ int hyperv_describe(void *handle, nova_op op)
 
 	if (!self->connected)
 		return host->error(op, NOVA_E_INVALID, "not connected");
-	snprintf(poll, sizeof(poll), "jobs are polled every %.3g to %.3g s, heartbeats every %.3g s",
+	snprintf(poll, sizeof(poll),
+	         "jobs are polled every %.3g to %.3g s, heartbeats every %.3g s",
 	         (double)self->poll_first_ns / 1e9, (double)self->poll_longest_ns / 1e9,
 	         (double)self->ready_ns / 1e9);
 	host->put_fact(op, NOVA_FIELD_FACT, "product",
 	               self->product[0] ? self->product : "Hyper-V");
-	host->put_fact(op, NOVA_FIELD_FACT, "version", self->version[0] ? self->version : "unknown");
+	host->put_fact(op, NOVA_FIELD_FACT, "version",
+	               self->version[0] ? self->version : "unknown");
 	host->put_fact(op, NOVA_FIELD_FACT, "node", self->computer);
 	host->put_fact(op, NOVA_FIELD_FACT, "accel", "hyper-v");
 	host->put_fact(op, NOVA_FIELD_FACT, "accel.why", "Hyper-V runs VMs on the hardware only");

@@ -229,15 +229,17 @@ static void send_shutdown(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
 	if (!call->component[0]) {
-		nova_call_fail(&call->base, NOVA_E_FAILED,
-		               "the guest of VM %s has no shutdown service that Hyper-V can reach: it "
-		               "needs the integration services (Linux: hv_utils), and must have "
-		               "booted",
-		               call->name);
+		nova_call_fail(
+		        &call->base, NOVA_E_FAILED,
+		        "the guest of VM %s has no shutdown service that Hyper-V can reach: it "
+		        "needs the integration services (Linux: hv_utils), and must have "
+		        "booted",
+		        call->name);
 		return;
 	}
 	vm_stamp_start(call);
-	order_begin(call, "Msvm_ShutdownComponent", "InitiateShutdown", "DeviceID", call->component);
+	order_begin(call, "Msvm_ShutdownComponent", "InitiateShutdown", "DeviceID",
+	            call->component);
 	order_add(call, "Force", "true"); /* programs that do not answer do not stop it */
 	order_add(call, "Reason", "novacore");
 	order_send(call, told_to_shut_down);
@@ -261,7 +263,8 @@ static void send_power(struct call *call, const struct nova_xml_node *unused)
 		return;
 	}
 	if (call->state < 0 || call->state > 31 || !(power->from & 1u << (call->state & 31))) {
-		/* asked to start, Hyper-V would resume a VM that is paused, and the other way round */
+		/* asked to start, Hyper-V would resume a VM that is paused, and the other way round
+		 */
 		nova_call_fail(&call->base, NOVA_E_BUSY, "VM %s is %s", call->name,
 		               state_name(call->state));
 		return;
@@ -325,7 +328,8 @@ int hyperv_vm_list(void *self, nova_op op, const char *prefix)
 	if (!call)
 		return NOVA_E_MEMORY;
 	if (strlen(prefix) >= sizeof(call->prefix)) {
-		nova_call_fail(&call->base, NOVA_E_INVALID, "no VM's name begins with so long a text");
+		nova_call_fail(&call->base, NOVA_E_INVALID,
+		               "no VM's name begins with so long a text");
 		return nova_call_return(&call->base);
 	}
 	snprintf(call->prefix, sizeof(call->prefix), "%s", prefix);

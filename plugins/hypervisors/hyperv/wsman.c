@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WS-Management: envelopes, enumerations page by page, methods and their jobs. What a VM is this file
- * does not know.
+ * WS-Management: envelopes, enumerations page by page, methods and their jobs. What a VM is this
+ * file does not know.
  */
 #include "hyperv.h"
 
@@ -18,8 +18,8 @@
 /* WinRM's own default, and the largest that every version of it takes (its MaxEnvelopeSizekb). */
 #define ENVELOPE_BYTES 512000
 /* More pages than 10 000 VMs have: a peer that never comes to an end. */
-#define PAGES 2000u
-#define ITEMS 100
+#define PAGES      2000u
+#define ITEMS      100
 #define SILENCE_NS (30 * SECOND_NS)
 
 /* JobState of CIM_ConcreteJob. */
@@ -216,11 +216,9 @@ static void pull(struct call *call)
 
 	snprintf(call->expected, sizeof(call->expected), "PullResponse");
 	begin_envelope(call, &text, call->resource, ENUMERATION "/Pull", "");
-	nova_text_add(&text,
-	              "<n:Pull xmlns:n=\"" ENUMERATION "\"><n:EnumerationContext>");
+	nova_text_add(&text, "<n:Pull xmlns:n=\"" ENUMERATION "\"><n:EnumerationContext>");
 	nova_text_escape_xml(&text, call->context);
-	nova_text_printf(&text,
-	                 "</n:EnumerationContext><n:MaxElements>%d</n:MaxElements></n:Pull>",
+	nova_text_printf(&text, "</n:EnumerationContext><n:MaxElements>%d</n:MaxElements></n:Pull>",
 	                 ITEMS);
 	send(call, take, "a query's next page", &text, 0, 0);
 }
@@ -302,8 +300,7 @@ void order_begin(struct call *call, const char *class_name, const char *method, 
 
 void order_service(struct call *call, enum service service, const char *method)
 {
-	order_begin(call, services[service], method, "Name",
-	            call->self->service[service]);
+	order_begin(call, services[service], method, "Name", call->self->service[service]);
 }
 
 void order_add(struct call *call, const char *name, const char *value)
