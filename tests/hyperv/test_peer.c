@@ -876,8 +876,9 @@ static void tells_a_vm_from_another_of_its_name(void **state)
 	peer_tell("/vm", "{'guid':'0E1A2F0C-1111-2222-3333-44445555ABCD','name':'novacore-same'}");
 	ref.id = NULL;
 	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_REFUSED);
-	ref.id = "0E1A2F0C-1111-2222-3333-44445555ABCD";
-	peer_tell("/forget", "{'guid':'0E1A2F0C-1111-2222-3333-44445555ABCD'}");
+	ref.id = "0E1A2F0C-1111-2222-3333-44445555ABCD"; /* has no disk: the file is the first's */
+	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+	assert_true(peer_lists("/files", "C:\\VMs\\Disks\\novacore-same.vhdx"));
 	ref.id = NULL; /* one is left */
 	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	ref.id = "801";

@@ -179,6 +179,20 @@ int64_t cim_number(const struct instance *instance, const char *name, int64_t fa
 	return node ? nova_xml_number(node, NULL, "", fallback) : fallback;
 }
 
+const char *item_text(const struct nova_xml_node *instance, const char *name)
+{
+	const struct instance one = {.node = instance};
+
+	return cim_text(&one, name, "");
+}
+
+int64_t item_number(const struct nova_xml_node *instance, const char *name, int64_t fallback)
+{
+	const struct instance one = {.node = instance};
+
+	return cim_number(&one, name, fallback);
+}
+
 /* --- forms ------------------------------------------------------------------------------------ */
 
 int cim_is_guid(const char *text)

@@ -52,7 +52,11 @@ struct reference {
 /* Of an endpoint reference. 0: it is none, or too long, and *reference is empty. */
 int cim_read_reference(const struct nova_xml_node *node, struct reference *reference);
 
-/* An instance in an answer: elements, or CIM-XML as text. */
+/* Of an instance that a query found: a property, "" or `fallback` where it is not there or null. */
+const char *item_text(const struct nova_xml_node *instance, const char *name);
+int64_t item_number(const struct nova_xml_node *instance, const char *name, int64_t fallback);
+
+/* An instance that a method returned: elements, or CIM-XML as text. */
 struct instance {
 	const struct nova_xml_node *node; /* NULL: there is none */
 	struct nova_xml *document;        /* of CIM-XML */

@@ -70,12 +70,11 @@ static void send_resource(struct call *call, call_step then)
 
 static void keep_resource(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
 
 	/* a gen-1 VM has two IDE controllers */
-	if (strcmp(cim_text(&properties, "Address", "0"), "1") != 0)
+	if (strcmp(item_text(instance, "Address"), "1") != 0)
 		snprintf(call->component, sizeof(call->component), "%.150s",
-		         cim_text(&properties, "InstanceID", ""));
+		         item_text(instance, "InstanceID"));
 }
 
 /* The VM has but one of these: the one that was just added, if its id was not in the answer. */
@@ -158,10 +157,9 @@ static void add_card(struct call *call, const struct nova_xml_node *unused)
 
 static void keep_switch(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
-	const char *guid = cim_text(&properties, "Name", "");
+	const char *guid = item_text(instance, "Name");
 
-	if (cim_is_guid(guid) && strcmp(cim_text(&properties, "ElementName", ""),
+	if (cim_is_guid(guid) && strcmp(item_text(instance, "ElementName"),
 	                                call->switches.text + call->next_switch) == 0)
 		snprintf(call->network, sizeof(call->network), "%s", guid);
 }
@@ -309,38 +307,27 @@ static void set_size(struct call *call, const struct nova_xml_node *unused)
 
 static void keep_memory(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
 
-	snprintf(call->memory, sizeof(call->memory), "%.150s",
-	         cim_text(&properties, "InstanceID", ""));
+	snprintf(call->memory, sizeof(call->memory), "%.150s", item_text(instance, "InstanceID"));
 }
 
 static void ask_memory(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
-	nova_text_printf(
-	        wql_begin(call, ""),
-	        "select * from Msvm_MemorySettingData where InstanceID like 'Microsoft:%s%%'",
-	        call->guid);
-	wql_send(call, CIM_VIRT, keep_memory, set_size);
+	vm_ask_settings(call, "Msvm_MemorySettingData", keep_memory, set_size);
 }
 
 static void keep_processor(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
 
 	snprintf(call->processor, sizeof(call->processor), "%.150s",
-	         cim_text(&properties, "InstanceID", ""));
+	         item_text(instance, "InstanceID"));
 }
 
 static void ask_processor(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
-	nova_text_printf(
-	        wql_begin(call, ""),
-	        "select * from Msvm_ProcessorSettingData where InstanceID like 'Microsoft:%s%%'",
-	        call->guid);
-	wql_send(call, CIM_VIRT, keep_processor, ask_memory);
+	vm_ask_settings(call, "Msvm_ProcessorSettingData", keep_processor, ask_memory);
 }
 
 /* --- the VM ----------------------------------------------------------------------------------- */
@@ -381,11 +368,9 @@ static void define(struct call *call)
 /* Hyper-V lets two VMs have one name; which of them is meant would never be known again. */
 static void look_for_name(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
-	const char *guid = cim_text(&properties, "Name", "");
+	const char *guid = item_text(instance, "Name");
 
-	if (cim_is_guid(guid) &&
-	    strcasecmp(cim_text(&properties, "ElementName", ""), call->name) == 0)
+	if (cim_is_guid(guid) && strcasecmp(item_text(instance, "ElementName"), call->name) == 0)
 		snprintf(call->seen, sizeof(call->seen), "%s", guid);
 }
 
@@ -536,11 +521,7 @@ static void clone_source(struct call *call, const struct nova_xml_node *unused)
 		        call->name);
 		return;
 	}
-	nova_text_printf(wql_begin(call, ""),
-	                 "select * from Msvm_StorageAllocationSettingData where InstanceID like "
-	                 "'Microsoft:%s%%'",
-	                 call->guid);
-	wql_send(call, CIM_VIRT, keep_source, source_known);
+	vm_ask_settings(call, "Msvm_StorageAllocationSettingData", keep_source, source_known);
 }
 
 int hyperv_vm_clone(void *self, nova_op op, const char *name, const struct nova_ref *from,

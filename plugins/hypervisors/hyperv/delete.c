@@ -31,8 +31,7 @@ static int is_ours(const struct call *call, const struct file *file)
 
 static void keep_file(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
-	const char *path = cim_text(&properties, "Name", "");
+	const char *path = item_text(instance, "Name");
 	struct file file;
 
 	if (cim_read_file(path, &file) && is_ours(call, &file))
@@ -109,6 +108,12 @@ static void delete_files(struct call *call, const struct nova_xml_node *unused)
 	nova_text_free(&call->files);
 	call->next_file = 0;
 	call->attempts = 0;
+	if (call->found > 1) { /* what else is called so may be the other one's */
+		if (call->disk[0])
+			nova_text_append(&call->files, call->disk, strlen(call->disk) + 1);
+		next_file(call, unused);
+		return;
+	}
 	if (!call->disk[0] || !ask_files(call, call->disk, 1, ask_usual_files))
 		ask_usual_files(call, unused);
 }
@@ -169,11 +174,7 @@ static void keep_disk(struct call *call, const struct nova_xml_node *instance)
 static void ask_disk(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
-	nova_text_printf(wql_begin(call, ""),
-	                 "select * from Msvm_StorageAllocationSettingData where InstanceID like "
-	                 "'Microsoft:%s%%'",
-	                 call->guid);
-	wql_send(call, CIM_VIRT, keep_disk, destroy);
+	vm_ask_settings(call, "Msvm_StorageAllocationSettingData", keep_disk, destroy);
 }
 
 static void stopped(struct call *call, const struct nova_xml_node *unused)

@@ -87,7 +87,6 @@ struct call {
 
 	/* the job that it waits for */
 	struct reference job;
-	char job_name[120];
 	int polled;            /* it was asked for */
 	struct reference made; /* what the order made, where its answer says so */
 	int (*job_failed)(struct nova_call *base, int code, const char *words);
@@ -108,13 +107,12 @@ struct call {
 	char prefix[128];
 	char label[128];    /* snapshot */
 	char snapshot[160]; /* its id */
-	int was_running;
 	uint64_t vcpus, memory_mib, disk_bytes;
 	char parent[480]; /* disk to link to or copy; "": none */
-	int full, cloning;
+	int full;
 	char disk[480]; /* the VM's */
 	char component[160];
-	char processor[160], memory[160], drive[160];
+	char processor[160], memory[160];
 	struct nova_text files; /* to be deleted, each ended by a NUL */
 	size_t next_file;
 	struct nova_text
@@ -175,6 +173,8 @@ void vm_identify(struct call *call, call_step then);
 /* The op begins here: looking at the VM first is our caution, not the hypervisor's time. */
 void vm_stamp_start(struct call *call);
 void vm_change_state(struct call *call, int64_t state, call_step then);
+/* The VM's settings of that class, and those of its devices. */
+void vm_ask_settings(struct call *call, const char *class_name, item_step each, call_step then);
 /* "Microsoft:GUID", the id of the VM's own settings. */
 const char *vm_settings(const struct call *call, char id[64]);
 

@@ -108,7 +108,6 @@ static void send_move(struct call *call, const struct nova_xml_node *unused)
 
 static void keep_disk(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
 	const char *path = nova_xml_text(instance, NULL, "HostResource", "");
 	struct file file;
 
@@ -116,7 +115,7 @@ static void keep_disk(struct call *call, const struct nova_xml_node *instance)
 		return;
 	snprintf(call->disk, sizeof(call->disk), "%s", path);
 	snprintf(call->component, sizeof(call->component), "%.150s",
-	         cim_text(&properties, "InstanceID", ""));
+	         item_text(instance, "InstanceID"));
 }
 
 static void look_at_state(struct call *call, const struct nova_xml_node *unused)
@@ -132,11 +131,7 @@ static void look_at_state(struct call *call, const struct nova_xml_node *unused)
 		send_move(call, unused);
 		return;
 	}
-	nova_text_printf(wql_begin(call, ""),
-	                 "select * from Msvm_StorageAllocationSettingData where InstanceID like "
-	                 "'Microsoft:%s%%'",
-	                 call->guid);
-	wql_send(call, CIM_VIRT, keep_disk, send_move);
+	vm_ask_settings(call, "Msvm_StorageAllocationSettingData", keep_disk, send_move);
 }
 
 static const char *impossible(const struct hyperv *self, const struct nova_migrate *how)

@@ -13,10 +13,9 @@ static void done(struct call *call, const struct nova_xml_node *unused)
 
 static void keep_switch(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
-	const char *guid = cim_text(&properties, "Name", "");
+	const char *guid = item_text(instance, "Name");
 
-	if (!cim_is_guid(guid) || strcmp(cim_text(&properties, "ElementName", ""), call->name) != 0)
+	if (!cim_is_guid(guid) || strcmp(item_text(instance, "ElementName"), call->name) != 0)
 		return;
 	call->found++;
 	snprintf(call->network, sizeof(call->network), "%s", guid);

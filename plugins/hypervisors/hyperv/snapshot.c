@@ -36,11 +36,10 @@ static void rename_it(struct call *call, const struct nova_xml_node *unused)
 
 static void keep_snapshot(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
 
-	if (strcasecmp(cim_text(&properties, "VirtualSystemIdentifier", ""), call->guid) == 0)
+	if (strcasecmp(item_text(instance, "VirtualSystemIdentifier"), call->guid) == 0)
 		snprintf(call->snapshot, sizeof(call->snapshot), "%.150s",
-		         cim_text(&properties, "InstanceID", ""));
+		         item_text(instance, "InstanceID"));
 }
 
 /* The answer may name it before the job has begun; else the job's elements are asked for. */
@@ -121,13 +120,12 @@ static void stop_and_apply(struct call *call)
 
 static void look_at_snapshot(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
 
-	if (strcmp(cim_text(&properties, "ElementName", ""), call->label) != 0)
+	if (strcmp(item_text(instance, "ElementName"), call->label) != 0)
 		return;
 	call->found++;
 	snprintf(call->snapshot, sizeof(call->snapshot), "%.150s",
-	         cim_text(&properties, "InstanceID", ""));
+	         item_text(instance, "InstanceID"));
 }
 
 static void found_or_not(struct call *call, const struct nova_xml_node *unused)

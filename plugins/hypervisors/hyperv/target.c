@@ -7,27 +7,20 @@
 
 /* --- connect: what the host is ---------------------------------------------------------------- */
 
-static const char *text_of(const struct nova_xml_node *instance, const char *name)
-{
-	const struct instance properties = {.node = instance};
-
-	return cim_text(&properties, name, "");
-}
-
 static void keep_system(struct call *call, const struct nova_xml_node *instance)
 {
 	struct hyperv *self = call->self;
 
 	self->may |= MAY_HOST;
-	snprintf(self->product, sizeof(self->product), "%.100s", text_of(instance, "Caption"));
-	snprintf(self->version, sizeof(self->version), "%.60s", text_of(instance, "Version"));
+	snprintf(self->product, sizeof(self->product), "%.100s", item_text(instance, "Caption"));
+	snprintf(self->version, sizeof(self->version), "%.60s", item_text(instance, "Version"));
 }
 
 static void keep_computer(struct call *call, const struct nova_xml_node *instance)
 {
 	struct hyperv *self = call->self;
-	const char *host = text_of(instance, "DNSHostName");
-	const char *domain = text_of(instance, "Domain");
+	const char *host = item_text(instance, "DNSHostName");
+	const char *domain = item_text(instance, "Domain");
 	int joined = nova_xml_flag(instance, NULL, "PartOfDomain", 0) && *domain;
 
 	snprintf(self->dns_name, sizeof(self->dns_name), "%.63s%s%.180s", host, joined ? "." : "",
@@ -49,15 +42,15 @@ static void keep_service(struct call *call, const struct nova_xml_node *instance
 			continue;
 		self->may |= bits[i];
 		snprintf(self->service[i], sizeof(self->service[i]), "%.63s",
-		         text_of(instance, "Name"));
+		         item_text(instance, "Name"));
 		snprintf(self->computer, sizeof(self->computer), "%.63s",
-		         text_of(instance, "SystemName"));
+		         item_text(instance, "SystemName"));
 	}
 }
 
 static void keep_directory(struct call *call, const struct nova_xml_node *instance)
 {
-	const char *path = text_of(instance, "DefaultVirtualHardDiskPath");
+	const char *path = item_text(instance, "DefaultVirtualHardDiskPath");
 	struct hyperv *self = call->self;
 	struct file file;
 

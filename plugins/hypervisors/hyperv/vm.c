@@ -9,29 +9,14 @@
 
 /* --- identity --------------------------------------------------------------------------------- */
 
-/* Of an instance: the text of a property, "" if it is none. */
-static const char *text_of(const struct nova_xml_node *instance, const char *name)
-{
-	const struct instance properties = {.node = instance};
-
-	return cim_text(&properties, name, "");
-}
-
-static int64_t number_of(const struct nova_xml_node *instance, const char *name, int64_t fallback)
-{
-	const struct instance properties = {.node = instance};
-
-	return cim_number(&properties, name, fallback);
-}
-
 /*
  * WQL compares names without regard to case, so they are compared again here. The VM with our id
  * counts before those with our name; a VM that has our name and another id is not the one we made.
  */
 static void look_at_vm(struct call *call, const struct nova_xml_node *instance)
 {
-	const char *guid = text_of(instance, "Name");
-	const char *name = text_of(instance, "ElementName");
+	const char *guid = item_text(instance, "Name");
+	const char *name = item_text(instance, "ElementName");
 
 	if (!cim_is_guid(guid)) /* the host itself is one, too */
 		return;
@@ -47,7 +32,7 @@ static void look_at_vm(struct call *call, const struct nova_xml_node *instance)
 	if (call->guid[0] && strcasecmp(guid, call->guid) != 0)
 		return; /* another one's disk has the name that ours had */
 	snprintf(call->seen, sizeof(call->seen), "%s", guid);
-	call->state = number_of(instance, "EnabledState", 0);
+	call->state = item_number(instance, "EnabledState", 0);
 }
 
 static void identified(struct call *call, const struct nova_xml_node *unused)
@@ -107,6 +92,14 @@ const char *vm_settings(const struct call *call, char id[64])
 {
 	snprintf(id, 64, "Microsoft:%s", call->guid);
 	return id;
+}
+
+void vm_ask_settings(struct call *call, const char *class_name, item_step each, call_step then)
+{
+	nova_text_printf(wql_begin(call, ""),
+	                 "select * from %s where InstanceID like 'Microsoft:%s%%'", class_name,
+	                 call->guid);
+	wql_send(call, CIM_VIRT, each, then);
 }
 
 /* --- power ------------------------------------------------------------------------------------ */
@@ -175,8 +168,8 @@ static void power_ended(struct call *call, const struct nova_xml_node *output)
 
 static void look_for_off(struct call *call, const struct nova_xml_node *instance)
 {
-	if (strcasecmp(text_of(instance, "Name"), call->guid) == 0)
-		call->state = number_of(instance, "EnabledState", 0);
+	if (strcasecmp(item_text(instance, "Name"), call->guid) == 0)
+		call->state = item_number(instance, "EnabledState", 0);
 }
 
 static void ask_for_off(struct call *call, const struct nova_xml_node *unused);
@@ -220,9 +213,9 @@ static void told_to_shut_down(struct call *call, const struct nova_xml_node *out
 
 static void keep_component(struct call *call, const struct nova_xml_node *instance)
 {
-	if (strcasecmp(text_of(instance, "SystemName"), call->guid) == 0)
+	if (strcasecmp(item_text(instance, "SystemName"), call->guid) == 0)
 		snprintf(call->component, sizeof(call->component), "%s",
-		         text_of(instance, "DeviceID"));
+		         item_text(instance, "DeviceID"));
 }
 
 static void send_shutdown(struct call *call, const struct nova_xml_node *unused)
@@ -307,8 +300,8 @@ int hyperv_vm_power(void *self, nova_op op, const struct nova_ref *vm, uint32_t 
 
 static void put_vm(struct call *call, const struct nova_xml_node *instance)
 {
-	const char *guid = text_of(instance, "Name");
-	const char *name = text_of(instance, "ElementName");
+	const char *guid = item_text(instance, "Name");
+	const char *name = item_text(instance, "ElementName");
 
 	if (cim_is_guid(guid) && strncmp(name, call->prefix, strlen(call->prefix)) == 0)
 		call->self->host->put_fact(call->base.op, NOVA_FIELD_VM, name, guid);
@@ -357,11 +350,11 @@ static void put_state(struct call *call, const struct nova_xml_node *unused)
 /* Run time of one virtual processor, in 100 ns: "NAME:Hv VP 0". */
 static void add_run_time(struct call *call, const struct nova_xml_node *instance)
 {
-	const char *name = text_of(instance, "Name");
+	const char *name = item_text(instance, "Name");
 	size_t length = strlen(call->name);
 
 	if (strncmp(name, call->name, length) == 0 && strncmp(name + length, ":Hv VP ", 7) == 0) {
-		call->moved_ns += 100 * number_of(instance, "PercentTotalRunTime", 0);
+		call->moved_ns += 100 * item_number(instance, "PercentTotalRunTime", 0);
 		call->found++;
 	}
 }
@@ -410,7 +403,7 @@ static void put_summary(struct call *call, const struct nova_xml_node *output)
 
 static void keep_memory(struct call *call, const struct nova_xml_node *instance)
 {
-	int64_t mib = number_of(instance, "VirtualQuantity", -1);
+	int64_t mib = item_number(instance, "VirtualQuantity", -1);
 
 	if (mib >= 0 && mib < INT64_MAX / MIB)
 		call->self->host->put_i64(call->base.op, NOVA_FIELD_MEMORY_BYTES, mib * MIB);
@@ -433,17 +426,13 @@ static void ask_summary(struct call *call, const struct nova_xml_node *unused)
 static void ask_memory(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
-	nova_text_printf(
-	        wql_begin(call, ""),
-	        "select * from Msvm_MemorySettingData where InstanceID like 'Microsoft:%s%%'",
-	        call->guid);
-	wql_send(call, CIM_VIRT, keep_memory, ask_summary);
+	vm_ask_settings(call, "Msvm_MemorySettingData", keep_memory, ask_summary);
 }
 
 /* "Microsoft:GuestNetwork\VM\CARD"; the key is the card. */
 static void put_addresses(struct call *call, const struct nova_xml_node *instance)
 {
-	const char *id = text_of(instance, "InstanceID");
+	const char *id = item_text(instance, "InstanceID");
 	const char *card = strrchr(id, '\\');
 	const struct nova_xml_node *one = nova_xml_first(instance, NULL, "IPAddresses");
 

@@ -59,14 +59,13 @@ static struct watched **find(struct hyperv *self, const char *guid)
 
 static void look_at_heartbeat(struct call *call, const struct nova_xml_node *instance)
 {
-	const struct instance properties = {.node = instance};
-	struct watched **link = find(call->self, cim_text(&properties, "SystemName", ""));
+	struct watched **link = find(call->self, item_text(instance, "SystemName"));
 	int64_t asked_ns = call->base.asked_ns;
 
 	/* what was asked before the VM was waited for says nothing about it */
 	if (!link || (*link)->silent_ns > asked_ns)
 		return;
-	if (cim_number(&properties, "OperationalStatus", 0) != BEATS) {
+	if (item_number(instance, "OperationalStatus", 0) != BEATS) {
 		(*link)->anew = 0;
 		(*link)->silent_ns = asked_ns;
 	} else if (!(*link)->anew) {
