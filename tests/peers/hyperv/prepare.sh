@@ -6,6 +6,7 @@
 #   prepare.sh DIRECTORY
 set -eu
 directory=$1
+here=$(cd "$(dirname "$0")" && pwd)
 
 if ! command -v openssl >/dev/null 2>&1; then
 	echo "skipped: openssl is not installed (./dev deps installs it)"
@@ -32,13 +33,4 @@ cd "$directory"
 exec 9>lock
 flock 9
 
-# cert.pem for the peer, which is its own CA; other.pem is a CA that has nothing to do with it
-certificate() {
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
-		-subj "/CN=$2" -addext "subjectAltName=IP:127.0.0.1" \
-		-keyout "$1-key.pem" -out "$1.pem" 2>openssl.log
-}
-if ! openssl x509 -checkend 86400 -noout -in cert.pem >/dev/null 2>&1; then
-	certificate cert "novacore test peer"
-	certificate other "unrelated authority"
-fi
+. "$here/../common/certificates.sh"
