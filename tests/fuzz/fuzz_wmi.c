@@ -40,7 +40,8 @@ static void check_path(const char *path)
 		require(!file.stem[0]);
 		return;
 	}
-	nova_text_printf(&again, "%s%s%s.%s", file.drive, file.directory, file.stem, file.extension);
+	nova_text_printf(&again, "%s%s%s.%s", file.drive, file.directory, file.stem,
+	                 file.extension);
 	require(strcmp(nova_text_get(&again), path) == 0 && !strstr(path, "\\..\\"));
 	require(cim_is_file_name(file.stem) || strchr(" .", file.stem[strlen(file.stem) - 1]));
 	nova_text_free(&again);
