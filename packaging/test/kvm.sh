@@ -37,6 +37,13 @@ nothing_refused
 expect 0 novacore plugin list --json
 says '"vsphere"'
 
+note "core and Hyper-V driver"
+apt remove novacore-hypervisor-vsphere
+apt install --no-install-recommends novacore-hypervisor-hyperv
+nothing_refused
+expect 0 novacore plugin list --json
+says '"hyperv"'
+
 note "another draft of the ABI is not installed beside this one"
 mkdir -p other/DEBIAN
 cat >other/DEBIAN/control <<'END'
