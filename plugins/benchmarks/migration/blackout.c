@@ -6,7 +6,6 @@
  */
 #include "migration.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,24 +140,6 @@ int begin_watch(struct traveller *traveller)
 		                          "migrate");
 	traveller->pid[length] = '\0';
 	return NOVA_DONE;
-}
-
-int read_silence(const char *text, struct silence *silence)
-{
-	int64_t *const numbers[] = {&silence->gap_ns, &silence->silent_ns, &silence->sent,
-	                            &silence->received};
-
-	for (int i = 0; i < 4; i++) {
-		unsigned long long number = 0;
-		int digits = 0;
-
-		for (; isdigit((unsigned char)*text) && digits < 18; text++, digits++)
-			number = number * 10 + (unsigned)(*text - '0');
-		if (digits == 0 || *text++ != (i < 3 ? ' ' : '\n'))
-			return -1;
-		*numbers[i] = (int64_t)number;
-	}
-	return *text == '\0' && silence->received <= silence->sent ? 0 : -1;
 }
 
 int end_watch(struct traveller *traveller, struct silence *silence)
