@@ -146,8 +146,8 @@ enum nova_quantity { NOVA_SIZE = 1, NOVA_DURATION, NOVA_RATE };
 int nova_quantity_parse(const char *text, enum nova_quantity quantity, double *value,
                         struct nova_error *error);
 /*
- * The other way: exactly `value`, in the unit that makes the shortest number ("64MiB", "1.5s"). A
- * rate without bytes ("10/s") is the caller's to write.
+ * The other way: exactly `value`, as a whole number of the unit that makes it shortest ("64MiB",
+ * "1500ms"). A rate without bytes ("10/s") is the caller's to write.
  */
 void nova_quantity_format(int64_t value, enum nova_quantity quantity, char out[32]);
 /* For people: 3 significant digits and a scaled unit. `unit` is NOVA_UNIT_*. */

@@ -93,7 +93,7 @@ static int stage_applets(const struct guest_site *site, const char *root, bool m
 	const char *const argv[] = {"/bin/busybox", "--list", NULL};
 	struct nova_child_result result = {0};
 	char *rest = NULL;
-	int failed = guest_site_check(site, argv, &result, error);
+	int failed = guest_site_check(site, argv, NULL, &result, error);
 	NOVA_AUTOFREE char *names = nova_strdup(nova_text_get(&result.output));
 
 	nova_child_result_free(&result);
@@ -162,7 +162,7 @@ static int stage_recipe(const struct guest_site *site, struct nova_error *error)
 	if (failed == 0)
 		failed = stage_tree(site, root, error);
 	if (failed == 0)
-		failed = guest_site_check(site, tar, &result, error);
+		failed = guest_site_check(site, tar, NULL, &result, error);
 	nova_child_result_free(&result);
 	return failed;
 }
@@ -258,7 +258,7 @@ static char *read_module(const struct guest_site *site, const char *path, size_t
 		if (length <= end || strcmp(path + length - end, packed[i].end) != 0)
 			continue;
 		char *data = NULL;
-		if (guest_site_check(site, argv, &result, error) == 0) {
+		if (guest_site_check(site, argv, NULL, &result, error) == 0) {
 			*bytes = result.output.length;
 			data = result.output.data;
 			result.output = (struct nova_text){0};

@@ -30,7 +30,7 @@ struct blob {
 static int run(const struct guest_site *site, const char *const *argv, struct nova_error *error)
 {
 	struct nova_child_result result = {0};
-	int failed = guest_site_check(site, argv, &result, error);
+	int failed = guest_site_check(site, argv, NULL, &result, error);
 
 	nova_child_result_free(&result);
 	return failed;

@@ -183,7 +183,7 @@ static int convert(const struct making *making, const struct guest_site *site, c
 	}
 	argv[count++] = "disk.raw";
 	argv[count++] = to;
-	int failed = guest_site_check(site, argv, &result, error);
+	int failed = guest_site_check(site, argv, NULL, &result, error);
 	nova_child_result_free(&result);
 	return failed;
 }

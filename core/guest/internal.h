@@ -109,7 +109,7 @@ int guest_site_copy(const char *from, const char *to, mode_t mode, struct nova_e
 int guest_site_run(const struct guest_site *site, const char *const *argv, const char *const *env,
                    struct nova_child_result *result, struct nova_error *error);
 /* As guest_site_run, but the program must succeed. */
-int guest_site_check(const struct guest_site *site, const char *const *argv,
+int guest_site_check(const struct guest_site *site, const char *const *argv, const char *const *env,
                      struct nova_child_result *result, struct nova_error *error);
 
 /* --- build.c --- */

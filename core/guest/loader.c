@@ -188,11 +188,8 @@ static int run_quietly(const struct disk *disk, const char *const *argv, struct 
 	static const char *const env[] = {"MTOOLS_SKIP_CHECK=1", "MTOOLSRC=/dev/null",
 	                                  "SOURCE_DATE_EPOCH=1577836800", "LC_ALL=C", NULL};
 	struct nova_child_result result = {0};
-	int failed = guest_site_run(disk->site, argv, env, &result, error);
+	int failed = guest_site_check(disk->site, argv, env, &result, error);
 
-	if (failed == 0 && result.status != 0)
-		failed = nova_error_set(error, NOVA_E_FAILED, "%s failed with status %d: %s",
-		                        argv[0], result.status, nova_text_get(&result.errors));
 	nova_child_result_free(&result);
 	return failed;
 }

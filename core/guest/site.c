@@ -52,10 +52,10 @@ int guest_site_run(const struct guest_site *site, const char *const *argv, const
 	return nova_child_run(&child, result, error);
 }
 
-int guest_site_check(const struct guest_site *site, const char *const *argv,
+int guest_site_check(const struct guest_site *site, const char *const *argv, const char *const *env,
                      struct nova_child_result *result, struct nova_error *error)
 {
-	int failed = guest_site_run(site, argv, NULL, result, error);
+	int failed = guest_site_run(site, argv, env, result, error);
 
 	if (failed == 0 && result->status != 0)
 		failed = nova_error_set(error, NOVA_E_FAILED, "%s failed with status %d: %s",

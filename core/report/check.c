@@ -11,7 +11,7 @@
  * Types: s text, S text or null, i integer ≥ 0, I that or null, j integer, n number, N number or
  * null, b boolean, o object of `members`, O that or null, a array of objects of `members`, f any
  * object, t array of texts, r array of integers ≥ 0, p interval [number, number] or null, m object
- * whose every member is an object of `members`, U an object of texts that may be missing, R
+ * whose every member is an object of `members`, U an object of units that may be missing, R
  * samples' rows, C their columns.
  */
 struct member {
@@ -319,9 +319,10 @@ static int check_map(json_t *map, const struct member *members, const struct pla
 	return 0;
 }
 
-static int check_texts(json_t *map, const struct place *place, struct nova_error *error)
+static int check_units(json_t *map, const struct place *place, struct nova_error *error)
 {
-	static const struct member text = IS("", 's');
+	static const char *const of_params[] = {"ns", "B", "B/s", "1/s", NULL};
+	static const struct member unit = ONE("", of_params);
 	const char *key;
 	json_t *value;
 	int code = json_is_object(map) ? 0 : wrong(place, "is not an object", error);
@@ -331,7 +332,7 @@ static int check_texts(json_t *map, const struct place *place, struct nova_error
 		struct place at = {place, key, 0};
 
 		if (!code)
-			code = check_text(value, &text, &at, error);
+			code = check_text(value, &unit, &at, error);
 	}
 	return code;
 }
@@ -448,7 +449,7 @@ static int check_value(json_t *value, const struct member *member, const struct 
 		/* fallthrough */
 	case 'o': return check_object(value, member->members, place, error);
 	case 'm': return check_map(value, member->members, place, error);
-	case 'U': return check_texts(value, place, error);
+	case 'U': return check_units(value, place, error);
 	case 'p': return json_is_null(value) ? 0 : check_interval(value, place, error);
 	case 'C': return check_columns(value, place, error);
 	case 'R': return check_rows(value, place, error);
@@ -465,16 +466,15 @@ static int check_object(const json_t *value, const struct member *members,
 
 	if (!json_is_object(value))
 		return wrong(place, "is not an object", error);
-	for (const struct member *member = members; member->name; member++, known++) {
+	for (const struct member *member = members; member->name; member++) {
 		struct place at = {place, member->name, 0};
 		json_t *part = json_object_get(value, member->name);
 		int code = 0;
 
+		known += part != NULL;
 		if (part)
 			code = check_value(part, member, &at, error);
-		else if (member->type == 'U')
-			known--;
-		else
+		else if (member->type != 'U')
 			code = wrong(&at, "is missing", error);
 		if (code)
 			return code;

@@ -91,20 +91,17 @@ static void add_value(struct nova_text *text, const json_t *value)
 
 char *judged_label(const json_t *one)
 {
-	json_t *params = json_object_get(one, "params"), *value;
+	NOVA_AUTOFREE char *params = nova_report_params(one);
 	struct nova_text text = {0};
-	const char *name;
+	json_t *value;
 	size_t i;
 
 	nova_text_add(&text, nova_json_text(one, "benchmark"));
 	json_array_foreach(json_object_get(one, "targets"), i, value)
 	        nova_text_addf(&text, "%s%s (%s)", i ? ", " : " on ", nova_json_text(value, "name"),
 	                       nova_json_text(value, "plugin"));
-	json_object_foreach(params, name, value)
-	{
-		nova_text_addf(&text, ", %s=", name);
-		add_value(&text, value);
-	}
+	if (*params)
+		nova_text_addf(&text, ", %s", params);
 	return text.data ? text.data : nova_strdup("");
 }
 

@@ -23,7 +23,10 @@ long long nova_report_integer(const json_t *object, const char *member);
 uint32_t nova_report_unit(const char *name);
 /* Shortest digits that read back as the same double; integers as they are. */
 void nova_report_digits(const json_t *number, char out[32]);
-/* A parameter as people write it: "5s", "64MiB"; of A and B "a 1s / b 2s". Adds to `text`. */
+/* Adds a value as people write it: "5s", "64MiB"; of A and B "a 1s / b 2s". `unit` of param_units,
+ * or NULL: just a number. */
+void nova_report_add(struct nova_text *text, const json_t *value, const char *unit);
+/* The same of a step's parameter. */
 void nova_report_param(struct nova_text *text, const json_t *step, const char *name,
                        const json_t *value);
 /* "lifecycle on local": what a step's heading and names of test cases say. */

@@ -76,10 +76,10 @@ static void add_number(struct nova_text *text, const json_t *value, const char *
 		}
 	}
 	nova_report_digits(value, digits);
-	nova_text_addf(text, "%s%s", digits, unit && !strcmp(unit, "1/s") ? "/s" : "");
+	nova_text_addf(text, "%s%s", digits, !unit ? "" : !strcmp(unit, "1/s") ? "/s" : unit);
 }
 
-static void add_param(struct nova_text *text, const json_t *value, const char *unit)
+void nova_report_add(struct nova_text *text, const json_t *value, const char *unit)
 {
 	const char *key, *between = "";
 	json_t *inner;
@@ -93,14 +93,14 @@ static void add_param(struct nova_text *text, const json_t *value, const char *u
 		json_object_foreach((json_t *)(uintptr_t)value, key, inner)
 		{
 			nova_text_addf(text, "%s%s ", between, key);
-			add_param(text, inner, unit);
+			nova_report_add(text, inner, unit);
 			between = " / ";
 		}
 	} else if (json_is_array(value)) {
 		json_array_foreach(value, i, inner)
 		{
 			nova_text_add(text, between);
-			add_param(text, inner, unit);
+			nova_report_add(text, inner, unit);
 			between = ",";
 		}
 	} else {
@@ -112,7 +112,7 @@ static void add_param(struct nova_text *text, const json_t *value, const char *u
 void nova_report_param(struct nova_text *text, const json_t *step, const char *name,
                        const json_t *value)
 {
-	add_param(text, value, nova_report_text(json_object_get(step, "param_units"), name));
+	nova_report_add(text, value, nova_report_text(json_object_get(step, "param_units"), name));
 }
 
 char *nova_report_params(const json_t *step)

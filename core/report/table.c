@@ -129,31 +129,6 @@ static void heading(const struct table *table, const char *text)
 
 /* --- the head -------------------------------------------------------------------------------- */
 
-static void add_value(struct nova_text *text, const json_t *value)
-{
-	bool first = true;
-	char digits[32];
-	const char *key;
-	json_t *inner;
-
-	if (json_is_number(value)) {
-		nova_report_digits(value, digits);
-		nova_text_add(text, digits);
-	} else if (json_is_string(value)) {
-		nova_text_add(text, json_string_value(value));
-	} else if (json_is_object(value)) { /* of A and B: "a 1, b 2" */
-		json_object_foreach((json_t *)value, key, inner)
-		{
-			nova_text_addf(text, "%s%s ", first ? "" : " / ", key);
-			add_value(text, inner);
-			first = false;
-		}
-	} else {
-		NOVA_AUTOFREE char *json = nova_json_canonical(value);
-		nova_text_add(text, json);
-	}
-}
-
 static void print_run(const struct table *table, const json_t *result)
 {
 	const json_t *run = json_object_get(result, "run");
@@ -183,7 +158,7 @@ static void print_facts(const struct table *table, json_t *result, const char *w
 		json_object_foreach(facts, key, value)
 		{
 			nova_text_addf(&line, ", %s ", key);
-			add_value(&line, value);
+			nova_report_add(&line, value, NULL);
 		}
 	print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line));
 }

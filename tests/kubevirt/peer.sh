@@ -1,45 +1,12 @@
 # SPDX-License-Identifier: MIT
-# Sourced with `source`, `peer` and `role` set: starts the self-made peer for as long as this shell lives, and
-# leaves its ports in $port and $control, a directory in $work with a kubeconfig in $work/config. With
-# `cache` set as well it is the real API server, which is built there if it is not there yet.
-"$source/prepare.sh" "$peer" || exit $?
-if [ -n "${cache:-}" ]; then
-	"$source/build.sh" "$cache" || exit $?
-	command -v etcd >/dev/null || { echo "skipped: etcd is not installed (./dev test --all installs it)"; exit 77; }
-fi
-secret=kubevirt-bench-token-0123456789
+# Sourced with `source` (of tests/peers), `peer` (its prepared directory) and `cache` set, which is the real
+# API server's if it is not empty: all of tests/peers/common/peer.sh, and a kubeconfig in $work/config.
+secret=kubevirt-bench-token-0123456789 argument=$cache
+# shellcheck source=tests/peers/common/peer.sh
+. "$source/../common/peer.sh"
+rm "$work/token" # only the kubeconfig has it here
 
-work=$(mktemp -d)
-mkfifo "$work/alive"
-if [ -n "${cache:-}" ]; then
-	server=("$source/real.js" --apiserver "$cache/kube-apiserver" --directory .)
-else
-	server=("$source/server.js" --cert cert.pem --key cert-key.pem --client-ca client-ca.pem)
-fi
-(cd "$peer" && exec node "${server[@]}" --schema schema.json --role "$role") <"$work/alive" >"$work/ports" \
-	2>"$work/peer.log" &
-exec 9>"$work/alive"
-finish() {
-	status=$?
-	exec 9>&-
-	wait
-	[ $status = 0 ] || cat "$work/err" "$work/peer.log" 2>/dev/null || true
-	rm -rf "$work"
-	exit $status
-}
-trap finish EXIT
-for _ in $(seq 900); do
-	[ -s "$work/ports" ] && break
-	kill -0 $! 2>/dev/null || { cat "$work/peer.log"; exit 1; }
-	sleep 0.1
-done
-read -r _ port control <"$work/ports"
-
-# tell PATH JSON; ask PATH
-tell() { node -e 'fetch(process.argv[1], { method: "POST", body: process.argv[2] }).then((r) => r.text())' \
-	"http://127.0.0.1:$control$1" "$2"; }
-count() { node -e 'fetch(process.argv[1]).then((r) => r.json()).then((list) => console.log(list.length))' \
-	"http://127.0.0.1:$control/objects?$1"; }
+count() { tell "objects?$1" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
 
 # kubeconfig TOKEN-LINE: a user "bench" with that line
 kubeconfig() {

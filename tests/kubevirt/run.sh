@@ -4,16 +4,16 @@
 # migration between two targets, a credential program, a wrong token. What is proved is that the parts
 # fit, not how fast anything is.
 #
-#   run.sh NOVACORE PEER-SOURCE PEER-DIRECTORY ROLE [CACHE]     CACHE: at the real API server
+#   run.sh NOVACORE PEER-SOURCE PEER-DIRECTORY [CACHE]     CACHE: at the real API server
 set -euo pipefail
-novacore=$1 source=$2 peer=$3 role=$4 cache=${5:-}
+novacore=$1 source=$2 peer=$3 cache=${4:-}
 
 # shellcheck source=tests/kubevirt/peer.sh
 . "$(dirname "$0")/peer.sh"
 # shellcheck source=tests/kubevirt/result.sh
 . "$(dirname "$0")/result.sh"
 
-tell /settings '{"agentMs":30}'
+tell settings '{"agentMs":30}' >/dev/null
 export HOME=$work NOVACORE_HOME=$work/home
 target() { echo "$1 = { plugin = \"kubevirt\"; kubeconfig = \"$work/config\"; template = \"pvc:golden\"; agent = true;
 	exec_credentials = true; grace = \"5s\"; poll_first = \"20ms\"; poll_longest = \"50ms\"; };"; }
@@ -39,7 +39,7 @@ judge_migration "$work/m.json"
 
 # the API server dies and comes back: the next run knows nothing of that
 if [ -n "$cache" ]; then
-	tell /restart '{}'
+	tell restart '{}' >/dev/null
 	run --target lab --benchmark lifecycle --format json --output "$work/r.json"
 	judge_lifecycle "$work/r.json"
 fi

@@ -71,6 +71,28 @@ static struct nova_testhost *connected(struct nova_testhost *host)
 	return host;
 }
 
+/* Of the namespace, or NULL; the caller owns it. */
+static json_t *peer_object(const char *plural, const char *name)
+{
+	char path[96];
+	json_t *list;
+	json_t *found = NULL;
+	size_t i;
+	json_t *one;
+
+	snprintf(path, sizeof(path), "/objects?%s", plural);
+	list = peer_ask(path);
+	json_array_foreach(list, i, one)
+	{
+		json_t *own = json_object_get(json_object_get(one, "metadata"), "name");
+
+		if (strcmp(json_string_value(own), name) == 0)
+			found = json_incref(one);
+	}
+	json_decref(list);
+	return found;
+}
+
 /* A connected target with everything configured, polling fast. */
 static struct nova_testhost *open_lab(void)
 {
@@ -1112,7 +1134,7 @@ static void sent_nothing_that_is_malformed(void **state)
 static int start(void **state)
 {
 	(void)state;
-	peer_start();
+	peer_start(NULL);
 	return 0;
 }
 

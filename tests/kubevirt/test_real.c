@@ -165,7 +165,7 @@ static void has_every_right_of_the_role(void **state)
 static int start(void **state)
 {
 	(void)state;
-	peer_start();
+	peer_start(PEER_CACHE);
 	return 0;
 }
 

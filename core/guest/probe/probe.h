@@ -4,15 +4,16 @@
  * static program.
  *
  *   probe echo ADDRESS PORT SECONDS [background]
- *                                      sends back what it gets
- *   probe watch ADDRESS PORT RATE SECONDS FILE
- *                                      returns once an answer has come, with the number of a
- * process that goes on until SIGTERM, and then writes to FILE: see probe_watch
+ *     sends back what it gets
  *   probe ping ADDRESS PORT RATE COUNT BYTES
- *                                      sends COUNT datagrams, RATE a second, on a schedule that
- * does not wait for answers; prints one line of JSON probe pair veth|loopback PORT SERVER… --
- * CLIENT… runs two programs, the second once PORT is listened on, each in a network of its own that
- * ends with it (veth), or both in this one (loopback)
+ *     sends COUNT datagrams, RATE a second, on a schedule that does not wait for answers; prints
+ *     one line of JSON
+ *   probe watch ADDRESS PORT RATE SECONDS FILE
+ *     returns once an answer has come, with the number of a process that goes on until SIGTERM, and
+ *     then writes to FILE: see probe_watch
+ *   probe pair veth|loopback PORT SERVER… -- CLIENT…
+ *     runs two programs, the second once PORT is listened on, each in a network of its own that
+ *     ends with it (veth), or both in this one (loopback)
  *
  * Exit status 0; 1: it failed, a sentence on standard error says why; 2: wrong usage; of `pair` the
  * client's own.

@@ -18,13 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
-#define TRIES   10 /* to get a frame over */
-#define TRY_MS  50
-#define SUBNET  0xc0000200u /* TEST-NET-1 of RFC 5737, as the network benchmark has it */
-#define SWITCH  "/proc/sys/net/bridge/bridge-nf-call-iptables"
-#define WHY_LEN 400
+#define TRIES      10 /* to get a frame over */
+#define TRY_MS     50
+#define LOCK_MS    100
+#define LOCK_TRIES 100
+#define SUBNET     0xc0000200u /* TEST-NET-1 of RFC 5737, as the network benchmark has it */
+#define SWITCH     "/proc/sys/net/bridge/bridge-nf-call-iptables"
+#define WHY_LEN    400
 
 /* --- the trial ----------------------------------------------------------------------------------
  */
@@ -136,6 +139,21 @@ static bool passes(int bridge, const char *alias, char why[WHY_LEN])
 	return passed;
 }
 
+/* -1 and EBUSY: another process's trial is not over, which takes two seconds at most. */
+static int take_turn(int lock)
+{
+	const struct timespec moment = {.tv_nsec = LOCK_MS * 1000000};
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -1;
+		nanosleep(&moment, NULL);
+	}
+	errno = EBUSY;
+	return -1;
+}
+
 /*
  * One at a time for a state directory, under a name that follows from it: what a killed process
  * leaves, the next one removes.
@@ -146,7 +164,7 @@ static bool try_bridge(struct kvm *self, char why[WHY_LEN])
 	char *path = kvm_format("%s/network.lock", state);
 	char *name = kvm_format("novacore trial %.200s", state);
 	int lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1, bridge;
-	bool passed = lock >= 0 && name && flock(lock, LOCK_EX) == 0;
+	bool passed = lock >= 0 && name && take_turn(lock) == 0;
 	if (!passed)
 		say_why(why, "the trial of a bridge cannot be locked");
 	else if (!(passed = kvm_bridge_close(name) == 0 && kvm_bridge_open(name, &bridge) == 0))

@@ -29,10 +29,14 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void prepare(void)
+static void prepare(const char *argument)
 {
-	int status = system(PEER_SOURCE "/prepare.sh " PEER_DIRECTORY);
+	char command[1024];
+	int status;
 
+	snprintf(command, sizeof(command), "%s/prepare.sh %s %s", PEER_SOURCE, PEER_DIRECTORY,
+	         argument ? argument : "");
+	status = system(command);
 	if (status == -1 || !WIFEXITED(status))
 		die("prepare.sh cannot be run");
 	if (WEXITSTATUS(status) == SKIPPED)
@@ -54,7 +58,7 @@ void peer_start(const char *argument)
 	int in[2], out[2];
 	FILE *lines;
 
-	prepare();
+	prepare(argument);
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		die("no pipe");
 	peer.child = fork();

@@ -9,7 +9,8 @@
 
 #include <jansson.h>
 
-/* Exits with 77 and the reason where the peer cannot be had. `argument` of start.sh, or NULL. */
+/* Exits with 77 and the reason where the peer cannot be had. `argument` of prepare.sh and start.sh,
+ * one word, or NULL. */
 void peer_start(const char *argument);
 void peer_stop(void);
 /* "https://127.0.0.1:PORT" */

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Sourced with `source` (of tests/peers), `peer` (its prepared directory) and `secret` set, and maybe
-# `argument` (of start.sh): starts the peer for as long as this shell lives, and leaves its ports in $port
+# `argument` (of both scripts): starts the peer for as long as this shell lives, and leaves its ports in $port
 # and $control, a directory in $work with the secret in $work/token, and `tell PATH [JSON]` for the latter.
-"$source/prepare.sh" "$peer" || exit $?
+"$source/prepare.sh" "$peer" ${argument:+"$argument"} || exit $?
 
 work=$(mktemp -d)
 mkfifo "$work/alive"
@@ -17,8 +17,9 @@ finish() {
 	exit $status
 }
 trap finish EXIT
-for _ in $(seq 100); do
+for _ in $(seq 900); do
 	[ -s "$work/ports" ] && break
+	kill -0 $! 2>/dev/null || { cat "$work/peer.log"; exit 1; }
 	sleep 0.1
 done
 read -r _ port control <"$work/ports"

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Prepares the self-made peer in DIRECTORY (of the build): npm package, schema, certificates. Everything
-# is cached there. Exit status 77, with the reason, where it cannot be had.
+# Prepares the peer in DIRECTORY (of the build): npm package, schema, certificates; and with CACHE the real
+# API server there, which takes minutes. Everything is kept. Exit status 77, with the reason, where it
+# cannot be had.
 #
-#   prepare.sh DIRECTORY
+#   prepare.sh DIRECTORY [CACHE]
 set -eu
 directory=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,6 +15,14 @@ for tool in node npm openssl; do
 		exit 77
 	fi
 done
+
+if [ -n "${2:-}" ]; then
+	"$here/build.sh" "$2" || exit $?
+	if ! command -v etcd >/dev/null 2>&1; then
+		echo "skipped: etcd is not installed (./dev test --all installs it)"
+		exit 77
+	fi
+fi
 
 # somebody else's build: as it is, or not at all
 if [ -d "$directory" ] && [ ! -w "$directory" ]; then
