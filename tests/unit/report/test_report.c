@@ -77,7 +77,7 @@ static void table_says_what_ran_where_and_why(void **state)
 	assert_contains(text, "Run 01932b5e-0000-7000-8000-00000000000a, profile hpc: complete");
 	assert_contains(text, "Target local: kvm, QEMU 7.2.15, accelerator tcg (the trial boot "
 	                      "under KVM did not end in 10 s)");
-	assert_contains(text, "lifecycle on local: concurrency=1, stop=graceful");
+	assert_contains(text, "lifecycle on local: concurrency=1, stop=graceful, wait=5s");
 	assert_contains(text, "seed 7");
 }
 
@@ -351,9 +351,12 @@ static void csv_has_a_row_per_sample_with_its_unit(void **state)
 	                "status,value,t_ns,seq,intended_ns,error_ns,counted,why\r\n",
 	                128),
 	        0);
-	assert_contains(text, "01932b5e-0000-7000-8000-00000000000a,0,lifecycle,local,"
-	                      "\"{\"\"concurrency\"\":1,\"\"stop\"\":\"\"graceful\"\"}\",1,1,vm,1,"
-	                      "lifecycle.start.running,s,ok,0.26,1000001000,0,0,1000,1,\r\n");
+	assert_contains(
+	        text,
+	        "01932b5e-0000-7000-8000-00000000000a,0,lifecycle,local,"
+	        "\"{\"\"concurrency\"\":1,\"\"stop\"\":\"\"graceful\"\",\"\"wait\"\":5000000000}"
+	        "\",1,1,vm,1,"
+	        "lifecycle.start.running,s,ok,0.26,1000001000,0,0,1000,1,\r\n");
 	assert_contains(text, ",2,lifecycle.stop.gone,s,timed_out,,1000001000,0,0,1000,1,"
 	                      "\"the guest did not answer:\n<silence>\"\r\n");
 	assert_contains(text, ",1,1,vm,,lifecycle.stop.gone,s,ok,0.1,");
@@ -595,6 +598,7 @@ static void markdown_has_a_table_for_each_step(void **state)
 	(void)state;
 	assert_contains(text, "# novacore: hpc\n");
 	assert_contains(text, "## lifecycle on local\n");
+	assert_contains(text, "Parameters: concurrency=1, stop=graceful, wait=5s\n");
 	assert_contains(text, "| metric | median | goal | verdict |\n|---|---|---|---|\n");
 	assert_contains(text,
 	                "| lifecycle.start.running | 260 ms \\[250 ms, 290 ms\\], n = 10 of 10 | "
