@@ -5,6 +5,7 @@
 #include "core/cli/cli.h"
 #include "core/guest/guest.h"
 
+#include <libgen.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,9 +129,21 @@ static int copy_out(const struct arguments *arguments, const struct nova_guest *
 	return failed;
 }
 
+/* Before a disk is made that has nowhere to go. */
+static int check_output(const char *to, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *copy = nova_strdup(to);
+
+	return access(dirname(copy), W_OK | X_OK) == 0
+	               ? 0
+	               : nova_error_errno(error, "cannot write the disk to %s", to);
+}
+
 static int build_disk(struct arguments *arguments, struct nova_guest *guest,
                       struct nova_error *error)
 {
+	if (arguments->output != NULL && check_output(arguments->output, error) != 0)
+		return error->code;
 	arguments->disk.format = arguments->format;
 	int failed = nova_guest_disk(&arguments->options, &arguments->disk, say, arguments, guest,
 	                             error);

@@ -392,10 +392,9 @@ int nova_config_ready(const struct nova_config *config, const char *prefix, cons
 		if (!key->set && (key->spec.flags & NOVA_PARAM_REQUIRED))
 			return nova_error_set(
 			        error, NOVA_E_INVALID,
-			        "%s%s%s has no value, and must have one (%s); use --set "
-			        "%s.%s=…",
-			        over ? over : prefix, ".", name, key->spec.doc,
-			        over ? over : prefix, name);
+			        "%s.%s has no value, and must have one (%s); use --set %s.%s=%s",
+			        over ? over : prefix, name, key->spec.doc, over ? over : prefix,
+			        name, key->spec.type == NOVA_PARAM_SECRET ? "file:PATH" : "…");
 		if (!key->set || key->spec.type != NOVA_PARAM_SECRET)
 			continue;
 		json_t *secret = secret_json(key, error);

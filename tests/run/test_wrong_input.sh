@@ -33,6 +33,10 @@ wrong 2 'takes no other choice' --resume last --plugin sim
 wrong 2 'unexpected argument' run --plugin sim extra
 wrong 5 'limits.max_vms' --plugin sim --set lifecycle.concurrency=50 --max-vms 10
 wrong 2 'no-such-file' --plugin sim --config no-such-file.conf
+wrong 2 'it can be raw' guest build --format vdi
+wrong 2 'are for a disk' guest build --compress
+wrong 2 'whole MiB' guest build --format raw --size 1000kB
+wrong 2 'cannot write the disk' guest build --format raw --output no-such-directory/x
 printf 'run = { samples = 3; smaples = 4; };\n' >wrong.conf
 wrong 2 'wrong.conf:1' --plugin sim --config wrong.conf
 printf 'run = { samples = 3\n' >broken.conf

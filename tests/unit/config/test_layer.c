@@ -216,6 +216,22 @@ static void says_what_is_missing_only_when_it_is_used(void **state)
 	assert_int_equal(nova_config_ready(config, "hypervisor.remote", NULL, "node", NULL), 0);
 }
 
+static void a_missing_secret_is_asked_for_by_a_file(void **state)
+{
+	static const struct nova_spec secret = {.type = NOVA_PARAM_SECRET,
+	                                        .flags = NOVA_PARAM_REQUIRED,
+	                                        .name = (char *)"password",
+	                                        .doc = (char *)"the user's"};
+	NOVA_AUTOCONFIG struct nova_config *config = takes("");
+	struct nova_error error = {0};
+
+	(void)state;
+	nova_config_declare(config, "hypervisor.locked", &secret, 1);
+	assert_int_equal(nova_config_ready(config, "hypervisor.locked", NULL, NULL, &error),
+	                 NOVA_E_INVALID);
+	check_contains(error.text, "use --set hypervisor.locked.password=file:PATH");
+}
+
 static void may_be_finished_again_after_more_was_added(void **state)
 {
 	(void)state;
@@ -278,6 +294,7 @@ int main(void)
 	        cmocka_unit_test(targets_take_their_drivers_parameters),
 	        cmocka_unit_test(refuses_targets_without_a_driver),
 	        cmocka_unit_test(says_what_is_missing_only_when_it_is_used),
+	        cmocka_unit_test(a_missing_secret_is_asked_for_by_a_file),
 	        cmocka_unit_test(may_be_finished_again_after_more_was_added),
 	        cmocka_unit_test(visits_all_keys_without_secrets),
 	};
