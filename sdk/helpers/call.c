@@ -27,17 +27,29 @@ static int copy(char **to, const char *from)
 	return *to || !from;
 }
 
+int nova_calls_set_base(struct nova_calls *calls, const char *base)
+{
+	size_t length = strlen(base);
+	char *copied;
+
+	while (length && base[length - 1] == '/')
+		length--;
+	copied = strndup(base, length);
+	if (!copied)
+		return NOVA_E_MEMORY;
+	free(calls->base);
+	calls->base = copied;
+	return NOVA_DONE;
+}
+
 static int copy_texts(struct nova_calls *calls, const struct nova_calls_settings *settings)
 {
 	static const char *const types[] = {"text/xml; charset=utf-8", "application/json"};
-	size_t base = strlen(settings->base);
 	const char *type = settings->content_type ? settings->content_type
 	                                          : types[settings->format == NOVA_REPLY_JSON];
 
-	while (base && settings->base[base - 1] == '/')
-		base--;
-	calls->base = strndup(settings->base, base);
-	return calls->base && copy(&calls->peer, settings->peer ? settings->peer : "the API") &&
+	return nova_calls_set_base(calls, settings->base) == NOVA_DONE &&
+	       copy(&calls->peer, settings->peer ? settings->peer : "the API") &&
 	       copy(&calls->stranger, settings->stranger ? settings->stranger : "") &&
 	       copy(&calls->trust_advice, settings->trust_advice ? settings->trust_advice : "") &&
 	       copy(&calls->content_type, type);

@@ -472,6 +472,16 @@ static void hurry(struct nova_call *base, const struct nova_reply *reply)
 	wait_for_look(base, NULL);
 }
 
+/* The same server under another name: a path in front of its own. */
+static int follow_leader(struct call *call, const char *after)
+{
+	char base[200];
+
+	snprintf(base, sizeof(base), "%s%s",
+	         call->driver->host->param_text(call->driver->instance, "uri", 0), after);
+	return nova_calls_set_base(call->base.calls, base);
+}
+
 static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 {
 	struct call *call = begin(self, op, "tasks/odd/0");
@@ -525,6 +535,11 @@ static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 	case 19:
 		call->id[0] = which == 19; /* also after that */
 		hurry(&call->base, NULL);
+		break;
+	case 20:
+	case 21:
+		assert_int_equal(follow_leader(call, which == 20 ? "/led/by//" : ""), NOVA_DONE);
+		nova_call_send(&call->base, finished, "GET", NULL, "/echo?leader");
 		break;
 	default:
 		nova_call_poll_now(&call->base, 1); /* it does not poll */
@@ -708,6 +723,17 @@ static void pauses_and_hooks(void **state)
 	assert_int_equal(server_count(server, "GET /status/200?after-line"), 1);
 	odd_one(host, 7, NOVA_E_IO, "PUT /status/200");
 	odd_one(host, 8, NOVA_E_INTERNAL, "does not ask");
+	close_lab(host);
+}
+
+static void goes_where_the_leader_is(void **state)
+{
+	struct nova_testhost *host = open_lab(NULL);
+
+	(void)state;
+	odd_one(host, 20, NOVA_E_NOT_FOUND, "/led/by: 404");
+	assert_int_equal(server_count(server, "GET ///led/by/echo?leader"), 1);
+	odd_one(host, 21, NOVA_DONE, "");
 	close_lab(host);
 }
 
@@ -1046,6 +1072,7 @@ int main(void)
 	        cmocka_unit_test(asks_and_orders),
 	        cmocka_unit_test(says_what_the_peer_says),
 	        cmocka_unit_test(pauses_and_hooks),
+	        cmocka_unit_test(goes_where_the_leader_is),
 	        cmocka_unit_test(ends_exactly_once),
 	        cmocka_unit_test(keeps_secrets_out_of_errors_and_logs),
 	        cmocka_unit_test(waits_for_a_task),

@@ -142,6 +142,9 @@ int nova_calls_open(const struct nova_calls_settings *settings, struct nova_call
 /* Drops what is under way without telling anybody, as `destroy` must. NULL is fine. */
 void nova_calls_close(struct nova_calls *calls);
 struct nova_http *nova_calls_http(const struct nova_calls *calls);
+/* Requests go there from now on, as to a cluster's leader; what is under way goes on where it is.
+ * NOVA_DONE or NOVA_E_MEMORY. */
+int nova_calls_set_base(struct nova_calls *calls, const char *base);
 /* The settings' `driver`: in `renew`, whose call is nobody else's. */
 void *nova_calls_driver(const struct nova_calls *calls);
 /* One more secret (a session's id). NOVA_DONE or NOVA_E_MEMORY. */
