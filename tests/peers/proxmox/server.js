@@ -18,6 +18,7 @@ const fs = require('fs');
 const http = require('http');
 const https = require('https');
 const { parseArgs } = require('util');
+const { Faults, begin, control, deliver } = require('../common/faults.js');
 const { Calls, checkParameters, checkAnswer, formats } = require('./schema.js');
 const { Cluster, Refusal, handlers, NODE } = require('./cluster.js');
 
@@ -29,7 +30,7 @@ const calls = new Calls(schema.endpoints);
 const settings = { taskMs: 30, agentMs: 0 };
 const cluster = new Cluster(settings);
 const seen = { total: 0, connections: 0, rejected: [], calls: [], privileges: {} };
-let faults = [];
+const faults = new Faults();
 
 // What the man page of the driver says a token needs.
 const leastRole = ['VM.Allocate', 'VM.Audit', 'VM.Clone', 'VM.Config.CPU', 'VM.Config.Disk', 'VM.Config.HWType',
@@ -188,31 +189,8 @@ function perform(request, path, query, body, fault) {
 }
 
 function answer(response, fault, status, reason, body) {
-	let text = JSON.stringify(body);
-	if (fault?.garbage) {
-		text = fault.garbage;
-	} else if (fault?.size) {
-		text = `{"data":"${'x'.repeat(fault.size)}"}`;
-	}
-	// the reason of a refusal stands in the status line, as with pveproxy
-	response.writeHead(status, reason.replace(/[^\x20-\x7e]/g, '?'), {
-		'content-type': 'application/json;charset=UTF-8', 'content-length': Buffer.byteLength(text),
-		server: 'pve-api-daemon/3.0',
-	});
-	if (fault?.drop === 'middle') {
-		response.write(text.slice(0, text.length / 2));
-		setTimeout(() => response.socket.destroy(), 5);
-		return;
-	}
-	response.end(text);
-}
-
-function takeFault(key) {
-	const fault = faults.find((one) => one.times > 0 && new RegExp(one.match).test(key));
-	if (fault) {
-		fault.times--;
-	}
-	return fault;
+	return deliver(response, fault, status, reason,
+		{ 'content-type': 'application/json;charset=UTF-8', server: 'pve-api-daemon/3.0' }, JSON.stringify(body));
 }
 
 async function serve(request, response) {
@@ -223,14 +201,10 @@ async function serve(request, response) {
 	const [whole, query = ''] = request.url.split('?');
 	const path = whole.replace(/^\/api2\/json/, '');
 	const key = `${request.method} ${decodeURIComponent(path)}`;
-	const fault = takeFault(key);
+	const fault = faults.take(key);
 	seen.total++;
 	seen.calls.push(key);
-	if (fault?.delay_ms) {
-		await new Promise((resolve) => { setTimeout(resolve, fault.delay_ms); });
-	}
-	if (fault?.drop === 'before') {
-		request.socket.destroy();
+	if (await begin(request, fault)) {
 		return;
 	}
 	try {
@@ -240,12 +214,7 @@ async function serve(request, response) {
 		if (fault?.status) {
 			throw new Refusal(fault.status, fault.reason || 'injected');
 		}
-		const data = perform(request, path, query, Buffer.concat(chunks), fault);
-		if (fault?.drop === 'after') {
-			request.socket.destroy();
-			return;
-		}
-		answer(response, fault, 200, 'OK', { data });
+		await answer(response, fault, 200, 'OK', { data: perform(request, path, query, Buffer.concat(chunks), fault) });
 	} catch (error) {
 		if (!(error instanceof Refusal)) {
 			console.error(error);
@@ -254,44 +223,25 @@ async function serve(request, response) {
 		if (error.status === 400 || error.status === 501) {
 			seen.rejected.push({ call: key, text: error.message, errors: error.errors });
 		}
-		answer(response, fault, error.status, error.message,
+		await answer(response, fault, error.status, error.message,
 			error.errors ? { data: null, errors: error.errors } : { data: null });
 	}
 }
 
-function control(request, response) {
-	let text = '';
-	request.on('data', (chunk) => { text += chunk; });
-	request.on('end', () => {
-		const body = text ? JSON.parse(text) : {};
-		const [key, name] = [`${request.method} ${request.url.split('?')[0]}`, request.url.split('?')[1]];
-		let out = {};
-		if (key === 'POST /fault') {
-			faults.push({ times: 1, ...body });
-		} else if (key === 'POST /clear') {
-			faults = [];
-		} else if (key === 'POST /settings') {
-			Object.assign(settings, body);
-		} else if (key === 'POST /vm') {
-			Object.assign(cluster.vms.get(body.vmid) || cluster.add(body), body);
-		} else if (key === 'POST /forget') {
-			cluster.vms.delete(body.vmid);
-		} else if (key === 'GET /calls') {
-			out = seen;
-		} else if (key === 'GET /tasks') {
-			out = [...cluster.tasks.values()];
-		} else if (key === 'GET /vms') {
-			out = [...cluster.vms.values()].filter((vm) => !name || String(vm.vmid) === name)
-				.map((vm) => ({ ...vm, snapshots: [...vm.snapshots.keys()] }));
-		}
-		response.end(JSON.stringify(out));
-	});
-}
+const wishes = {
+	'POST /settings': (body) => { Object.assign(settings, body); },
+	'POST /vm': (body) => { Object.assign(cluster.vms.get(body.vmid) || cluster.add(body), body); },
+	'POST /forget': (body) => { cluster.vms.delete(body.vmid); },
+	'GET /calls': () => seen,
+	'GET /tasks': () => [...cluster.tasks.values()],
+	'GET /vms': (body, name) => [...cluster.vms.values()].filter((vm) => !name || String(vm.vmid) === name)
+		.map((vm) => ({ ...vm, snapshots: [...vm.snapshots.keys()] })),
+};
 
 const server = https.createServer({ key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert) }, serve);
 server.on('secureConnection', () => { seen.connections++; });
 server.keepAliveTimeout = 5000;
-const controller = http.createServer(control);
+const controller = http.createServer(control(faults, wishes));
 server.listen(0, '127.0.0.1', () => controller.listen(0, '127.0.0.1', () => {
 	console.log(`listening ${server.address().port} ${controller.address().port}`);
 }));
