@@ -44,6 +44,13 @@ nothing_refused
 expect 0 novacore plugin list --json
 says '"hyperv"'
 
+note "core and XCP-ng driver"
+apt remove novacore-hypervisor-hyperv
+apt install --no-install-recommends novacore-hypervisor-xcp-ng
+nothing_refused
+expect 0 novacore plugin list --json
+says '"xcp-ng"'
+
 note "another draft of the ABI is not installed beside this one"
 mkdir -p other/DEBIAN
 cat >other/DEBIAN/control <<'END'

@@ -27,7 +27,7 @@ note "each component is a package, with its debug symbols in another"
 for package in novacore novacore-sdk-dev novacore-profiles \
   novacore-benchmark-{cpu,density,lifecycle,memory,migration,network,overhead,scaling,storage} \
   novacore-hypervisor-hyperv novacore-hypervisor-kubevirt novacore-hypervisor-kvm novacore-hypervisor-proxmox \
-  novacore-hypervisor-sim novacore-hypervisor-vsphere; do
+  novacore-hypervisor-sim novacore-hypervisor-vsphere novacore-hypervisor-xcp-ng; do
   [ -n "${file[$package]:-}" ] || fail "there is no package $package"
   [ -n "${file[$package-dbgsym]:-}" ] || fail "there is no package $package-dbgsym"
   has $package usr/share/doc/$package/copyright
@@ -68,6 +68,8 @@ brings novacore-hypervisor-kubevirt 'libcurl4.*libyaml-0-2'
 not_brings novacore-hypervisor-proxmox 'libvirt|libxml2'
 brings novacore-hypervisor-vsphere 'libcurl4.*libxml2'
 not_brings novacore-hypervisor-vsphere libvirt
+brings novacore-hypervisor-xcp-ng 'libcurl4.*libssh'
+not_brings novacore-hypervisor-xcp-ng 'libvirt|libxml2|libyaml'
 brings novacore libsqlite3
 not_brings novacore 'libvirt|libcurl|libxml2|libssh|libyaml'
 not_brings novacore-hypervisor-hyperv 'libvirt|libyaml|libssh'
@@ -95,7 +97,7 @@ for elf in root/usr/bin/novacore root/usr/bin/novacore-manifest root/usr/lib/nov
   ! readelf -lW "$elf" | grep GNU_STACK | grep E >/dev/null || fail "$elf has an executable stack"
   ! readelf -dW "$elf" | grep -E 'RPATH|RUNPATH' >/dev/null || fail "$elf has a path to libraries"
 done
-for elf in root/usr/bin/novacore root/usr/lib/novacore/plugins/1/hypervisor/{hyperv,kubevirt,kvm,proxmox,vsphere}.so; do
+for elf in root/usr/bin/novacore root/usr/lib/novacore/plugins/1/hypervisor/{hyperv,kubevirt,kvm,proxmox,vsphere,xcp-ng}.so; do
   nm -D --undefined-only "$elf" | grep __stack_chk_fail >/dev/null || fail "$elf has no stack protector"
   nm -D --undefined-only "$elf" | grep '_chk@' >/dev/null || fail "$elf is not fortified"
 done

@@ -32,7 +32,7 @@ done
 expect 0 ninja -C tree -t targets all
 grep -q '^plugin_hypervisor_sim:' out || fail "no sim"
 grep -q '^plugin_benchmark_lifecycle:' out || fail "no lifecycle"
-! grep -E '^plugin_(hypervisor_(hyperv|kubevirt|kvm|proxmox|vsphere)|profile_hpc):' out || fail "others are built"
+! grep -E '^plugin_(hypervisor_(hyperv|kubevirt|kvm|proxmox|vsphere|xcp-ng)|profile_hpc):' out || fail "others are built"
 
 note "with the KVM driver they are needed, and it says which"
 code=0
