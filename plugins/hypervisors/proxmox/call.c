@@ -23,17 +23,19 @@ int call_set_name(struct call *call, const char *name)
 	return 1;
 }
 
-/* "pve1/100" */
+/* "pve1/100": a number is the whole cluster's; the VM is looked for on this target's node, to which
+ * it may have been migrated. */
 static int read_id(struct call *call, const char *id)
 {
 	const char *slash = strchr(id, '/');
 	char *end = NULL;
+	char node[sizeof(call->node)];
 
-	if (!slash || (size_t)(slash - id) >= sizeof(call->node))
+	if (!slash || (size_t)(slash - id) >= sizeof(node))
 		return 0;
-	snprintf(call->node, sizeof(call->node), "%.*s", (int)(slash - id), id);
+	snprintf(node, sizeof(node), "%.*s", (int)(slash - id), id);
 	call->vmid = strtoll(slash + 1, &end, 10);
-	return upid_is_node(call->node) && end != slash + 1 && *end == '\0' && call->vmid >= 100;
+	return upid_is_node(node) && end != slash + 1 && *end == '\0' && call->vmid >= 100;
 }
 
 static int use_ref(struct call *call, const struct nova_ref *vm)
@@ -67,7 +69,11 @@ void call_release(struct nova_call *base)
 	struct call *call = (struct call *)base;
 
 	nova_text_free(&call->form);
+	json_decref(call->knobs);
+	json_decref(call->networks);
 	free(call->image);
+	free(call->path);
+	free(call->place);
 }
 
 /* --- what Proxmox says ------------------------------------------------------------------------ */
@@ -174,6 +180,12 @@ void call_send(struct call *call, call_step step, const char *method, const char
 	va_end(arguments);
 }
 
+/* The op began here: looking at the VM first is our caution, not the hypervisor's time. */
+void call_stamp_start(struct call *call)
+{
+	call->self->host->put_i64(call->base.op, NOVA_FIELD_STARTED_NS, nova_http_now_ns());
+}
+
 void call_pause(struct call *call, call_step step, int64_t for_ns)
 {
 	call->step = step;
@@ -230,9 +242,8 @@ static void task_ended(struct nova_call *base, const struct nova_reply *reply)
 	call->task_step(call, NULL);
 }
 
-static void take_task(struct nova_call *base, const struct nova_reply *reply)
+static void poll_task(struct call *call)
 {
-	struct call *call = (struct call *)base;
 	struct nova_poll poll = {.first_ns = call->self->poll_first_ns,
 	                         .longest_ns = call->self->poll_longest_ns,
 	                         .ask = ask_task,
@@ -240,17 +251,38 @@ static void take_task(struct nova_call *base, const struct nova_reply *reply)
 	                         .stop = stop_task,
 	                         .then = task_ended,
 	                         .failed = call->task_failed};
-	const char *task = nova_json_text(reply->json, "data", "");
 
-	if (!upid_parse(task, &call->task)) {
-		nova_call_puzzled(base, "it was to name a task, and did not");
-		return;
-	}
 	snprintf(poll.name, sizeof(poll.name), "Proxmox's task %s of VM %s on %s", call->task.type,
 	         call->task.id, call->node);
 	if (call->task_begun)
 		call->task_begun(call);
-	nova_call_poll(base, &poll);
+	nova_call_poll(&call->base, &poll);
+}
+
+static void take_task(struct nova_call *base, const struct nova_reply *reply)
+{
+	struct call *call = (struct call *)base;
+
+	if (upid_parse(nova_json_text(reply->json, "data", ""), &call->task))
+		poll_task(call);
+	else
+		nova_call_puzzled(base, "it was to name a task, and did not");
+}
+
+void call_wait(struct call *call, call_step step, const struct upid *task)
+{
+	call->task_step = step;
+	call->task_failed = NULL;
+	call->task = *task;
+	poll_task(call);
+}
+
+void call_upload(struct call *call, call_step step, const char *what,
+                 const struct nova_http_request *request)
+{
+	call->task_step = step;
+	call->task_failed = NULL;
+	nova_call_request(&call->base, take_task, what, request);
 }
 
 void call_task(struct call *call, call_step step, const char *method, const char *body,

@@ -71,6 +71,12 @@ static void choose_vmid(struct call *call)
 
 /* --- after the task --------------------------------------------------------------------------- */
 
+static void configured(struct call *call, json_t *data)
+{
+	(void)data;
+	nova_call_done(&call->base);
+}
+
 static void made(struct call *call, json_t *data)
 {
 	char id[96];
@@ -78,7 +84,10 @@ static void made(struct call *call, json_t *data)
 	(void)data;
 	snprintf(id, sizeof(id), "%s/%lld", call->node, (long long)call->vmid);
 	call->self->host->put_fact(call->base.op, NOVA_FIELD_ID, "", id);
-	nova_call_done(&call->base);
+	if (call->knobs)
+		knobs_set(call, configured);
+	else
+		nova_call_done(&call->base);
 }
 
 static void add_size(struct call *call)
@@ -161,7 +170,7 @@ static int make_refused(struct nova_call *base, const struct nova_refusal *refus
 
 static void add_disk(struct call *call)
 {
-	const char *storage = call->self->storage;
+	const char *storage = call->place ? call->place : call->self->storage;
 	struct nova_text disk = {0};
 
 	if (call->image)
@@ -177,10 +186,26 @@ static void add_disk(struct call *call)
 	nova_form_add(&call->form, "boot", "order=scsi0");
 }
 
+/* One for each network of the shape, else one on the parameter's bridge. */
+static void add_cards(struct call *call)
+{
+	size_t count =
+	        call->networks ? json_array_size(call->networks) : call->self->bridge != NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *bridge =
+		        call->networks ? nova_json_text(json_array_get(call->networks, i), "", "")
+		                       : call->self->bridge;
+		char name[32], card[96];
+
+		snprintf(name, sizeof(name), "net%zu", i);
+		snprintf(card, sizeof(card), "virtio,bridge=%.64s", bridge);
+		nova_form_add(&call->form, name, card);
+	}
+}
+
 static void make_empty(struct call *call)
 {
-	char network[96];
-
 	nova_form_add_number(&call->form, "vmid", call->vmid);
 	nova_form_add(&call->form, "name", call->name);
 	if (call->self->pool)
@@ -188,10 +213,7 @@ static void make_empty(struct call *call)
 	nova_form_add(&call->form, "ostype", "l26");
 	add_size(call);
 	add_disk(call);
-	if (call->self->bridge) {
-		snprintf(network, sizeof(network), "virtio,bridge=%s", call->self->bridge);
-		nova_form_add(&call->form, "net0", network);
-	}
+	add_cards(call);
 	if (call->form.broken)
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else
@@ -205,8 +227,10 @@ static void make_clone(struct call *call)
 	if (call->self->pool)
 		nova_form_add(&call->form, "pool", call->self->pool);
 	nova_form_add(&call->form, "full", call->full ? "1" : "0");
-	if (call->full && call->self->storage) /* a linked clone is where its template is */
-		nova_form_add(&call->form, "storage", call->self->storage);
+	if (call->full &&
+	    (call->place || call->self->storage)) /* a linked one is at its template */
+		nova_form_add(&call->form, "storage",
+		              call->place ? call->place : call->self->storage);
 	if (call->form.broken)
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else
@@ -245,9 +269,33 @@ static int is_taken(struct call *call, json_t *list)
 	return 0;
 }
 
+/* An image is a volume by its whole name, or one that was uploaded, by its own. */
+static void take_volume(struct call *call, json_t *unused)
+{
+	(void)unused;
+	if (!call->volume[0]) {
+		nova_call_fail(
+		        &call->base, NOVA_E_NOT_FOUND,
+		        "there is no image '%s' on the storage %s of %s; a volume is written "
+		        "as local:import/debian.qcow2",
+		        call->image, call->self->image_storage, call->node);
+		return;
+	}
+	free(call->image);
+	call->image = strdup(call->volume);
+	if (call->image)
+		choose_vmid(call);
+	else
+		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
+}
+
 static void look_for_name(struct call *call, json_t *data)
 {
-	if (!is_taken(call, data))
+	if (is_taken(call, data))
+		return;
+	if (call->image && !call->from_vmid && !strchr(call->image, ':'))
+		image_find(call, take_volume);
+	else
 		choose_vmid(call);
 }
 
@@ -285,14 +333,32 @@ static void find_template(struct call *call, json_t *data)
 	        call->image, call->node);
 }
 
+/* 0: the call has ended. */
 static int take_shape(struct call *call, const struct nova_shape *shape)
 {
+	const char *const *networks = shape->networks;
+	int good = 1;
+
+	if (!knobs_take(call, shape->knobs))
+		return 0;
+	if (networks && networks[0])
+		call->networks = json_array();
+	for (size_t i = 0; networks && networks[i]; i++)
+		good = json_array_append_new(call->networks, json_string(networks[i])) == 0 && good;
+	if (shape->place && shape->place[0]) {
+		call->place = strdup(shape->place);
+		call->full = 1; /* not where its template is */
+		good = good && call->place;
+	}
+	if (!good)
+		nova_call_fail(&call->base, NOVA_E_INVALID,
+		               "a name in the shape is not UTF-8, as Proxmox VE takes them");
 	call->vcpus = shape->vcpus ? shape->vcpus : 1;
 	call->memory_mib = (int64_t)((shape->memory_bytes + MIB - 1) / MIB);
 	call->disk_gib = (int64_t)((shape->disk_bytes + GIB - 1) / GIB);
 	if (call->memory_mib < 16)
 		call->memory_mib = 512;
-	return 1;
+	return good;
 }
 
 /* What a shape asks for that this driver cannot give; NULL: nothing. */
@@ -304,17 +370,16 @@ static const char *impossible(const struct proxmox *self, const struct nova_shap
 		return "Proxmox VE lets only root@pam boot a kernel directly (args): set "
 		       "vm.SHAPE.boot to template or disk (run.shape says which SHAPE is used)";
 	if (shape->boot == NOVA_BOOT_STUB)
-		return "this driver puts no images on a storage: use boot = \"template\" or "
-		       "\"disk\"";
-	if (shape->networks && shape->networks[0])
-		return "this driver makes no networks: VMs use the parameter bridge";
-	if (shape->knobs && shape->knobs[0])
-		return "this driver has no knobs yet";
+		return "a boot sector would have to be uploaded and imported for each VM: use boot "
+		       "= "
+		       "\"template\" or \"disk\"";
+	if (shape->networks && shape->networks[0] && shape->boot == NOVA_BOOT_TEMPLATE)
+		return "a clone has the network cards of its template";
 	if (shape->boot == NOVA_BOOT_TEMPLATE && !image && !self->template)
 		return "no template named: set hypervisor.proxmox.template or the shape's image";
 	if (shape->boot == NOVA_BOOT_TEMPLATE && shape->disk_bytes)
 		return "a clone has the disk of its template: set the shape's disk to 0";
-	if (shape->boot == NOVA_BOOT_DISK && !self->storage)
+	if (shape->boot == NOVA_BOOT_DISK && !self->storage && !(shape->place && shape->place[0]))
 		return "no storage for the disk: set hypervisor.proxmox.storage";
 	if (shape->boot == NOVA_BOOT_DISK && !image && !shape->disk_bytes)
 		return "neither an image (a volume such as local:import/debian.qcow2) nor the size "
@@ -340,7 +405,8 @@ int proxmox_vm_create(void *self, nova_op op, const char *name, const struct nov
 		return nova_call_return(&call->base);
 	call->image = image ? strdup(image) : NULL;
 	call->full = proxmox->full_clone;
-	take_shape(call, shape);
+	if (!take_shape(call, shape))
+		return nova_call_return(&call->base);
 	if (image && !call->image)
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 	else if (shape->boot == NOVA_BOOT_TEMPLATE)
@@ -368,7 +434,8 @@ int proxmox_vm_clone(void *self, nova_op op, const char *name, const struct nova
 
 	if (!call)
 		return NOVA_E_INVALID;
-	take_shape(call, shape);
+	if (!take_shape(call, shape))
+		return nova_call_return(&call->base);
 	call->image = strdup(name);
 	if (!call->image)
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");

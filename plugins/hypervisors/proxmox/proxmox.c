@@ -39,6 +39,8 @@ static const struct nova_parameter parameters[] = {
                   "copy the template's disks instead of linking to them"),
         PARAMETER("storage", NOVA_PARAM_TEXT, 0, NULL, NULL, NULL,
                   "storage for the disks of new VMs and of full clones"),
+        PARAMETER("image_storage", NOVA_PARAM_TEXT, 0, "local", NULL, NULL,
+                  "storage that images are uploaded to: a directory with content type import"),
         PARAMETER("bridge", NOVA_PARAM_TEXT, 0, NULL, NULL, NULL,
                   "bridge for new VMs' network card; default: no card"),
         PARAMETER("pool", NOVA_PARAM_TEXT, 0, NULL, NULL, NULL,
@@ -56,12 +58,25 @@ static const struct nova_parameter parameters[] = {
 };
 
 static const struct nova_parameter *const parameter_list[] = {
-        &parameters[0],  &parameters[1],  &parameters[2],
-        &parameters[3],  &parameters[4],  &parameters[5],
-        &parameters[6],  &parameters[7],  &parameters[8],
-        &parameters[9],  &parameters[10], &parameters[11],
-        &parameters[12], &parameters[13], &parameters[14],
-        &parameters[15], &parameters[16], NULL,
+        &parameters[0],
+        &parameters[1],
+        &parameters[2],
+        &parameters[3],
+        &parameters[4],
+        &parameters[5],
+        &parameters[6],
+        &parameters[7],
+        &parameters[8],
+        &parameters[9],
+        &parameters[10],
+        &parameters[11],
+        &parameters[12],
+        &parameters[13],
+        &parameters[14],
+        &parameters[15],
+        &parameters[16],
+        &parameters[17],
+        NULL,
 };
 
 /* --- create ----------------------------------------------------------------------------------- */
@@ -129,6 +144,7 @@ static int read_parameters(struct proxmox *self)
 	snprintf(self->node, sizeof(self->node), "%s", node ? node : "");
 	self->template = text_of(self, "template");
 	self->storage = text_of(self, "storage");
+	self->image_storage = text_of(self, "image_storage");
 	self->bridge = text_of(self, "bridge");
 	self->pool = text_of(self, "pool");
 	self->full_clone = number_of(self, "full_clone", 0) != 0;
@@ -254,6 +270,14 @@ static const struct nova_hypervisor ops = {
         .snapshot = proxmox_snapshot,
         .exec = proxmox_exec,
         .exec_kill = proxmox_exec_kill,
+        .image_put = proxmox_image_put,
+        .image_delete = proxmox_image_delete,
+        .migrate_prepare = proxmox_migrate_prepare,
+        .migrate = proxmox_migrate,
+        .migrate_finish = proxmox_migrate_finish,
+        .knob_list = proxmox_knob_list,
+        .knob_get = proxmox_knob_get,
+        .knob_set = proxmox_knob_set,
 };
 
 static const struct nova_plugin plugin = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The target: connecting, what the token may do there, what is possible and why not. */
+#include "option.h"
 #include "proxmox.h"
 
 #include <stdio.h>
@@ -24,6 +25,9 @@ static const struct {
         {"VM.Config.HWType", MAY_CONFIG_HW},
         {"Datastore.AllocateSpace", MAY_SPACE},
         {"SDN.Use", MAY_USE_NET},
+        {"VM.Migrate", MAY_MIGRATE},
+        {"Datastore.AllocateTemplate", MAY_UPLOAD},
+        {"Datastore.Allocate", MAY_DELETE_FILES},
 };
 
 /* --- connect ---------------------------------------------------------------------------------- */
@@ -68,7 +72,7 @@ static void take_permissions(struct call *call, json_t *data)
 	nova_call_done(&call->base);
 }
 
-static int use_node(struct call *call, json_t *node)
+static int use_node(struct call *call, json_t *node, size_t count)
 {
 	struct proxmox *self = call->self;
 	const char *name = nova_json_text(node, "node", "");
@@ -84,6 +88,7 @@ static int use_node(struct call *call, json_t *node)
 		return 0;
 	}
 	snprintf(self->node, sizeof(self->node), "%s", name);
+	self->nodes = count;
 	return 1;
 }
 
@@ -110,7 +115,7 @@ static void take_nodes(struct call *call, json_t *data)
 		                       : "%s has several nodes%s: set hypervisor.proxmox.node to "
 		                         "one of %s",
 		               self->base, self->node, names.text ? names.text : "none");
-	else if (use_node(call, chosen))
+	else if (use_node(call, chosen, json_array_size(data)))
 		call_send(call, take_permissions, "GET", NULL, "/access/permissions");
 	nova_text_free(&names);
 }
@@ -164,12 +169,23 @@ static const struct {
         {NOVA_CAN_TEMPLATE, 0, 0, NULL},
         {NOVA_CAN_DIRECT, 0, 0,
          "Proxmox VE boots no kernel of another host: set vm.standard.boot to template or disk"},
-        {NOVA_CAN_STUB, 0, 0, "this driver puts no images on a storage yet"},
-        {NOVA_CAN_IMAGE, 0, 0, "this driver puts no images on a storage yet: name a template"},
+        {NOVA_CAN_STUB, 0, 0,
+         "a boot sector alone would have to be uploaded and imported for each VM: name a template"},
+        {NOVA_CAN_IMAGE, MAY_UPLOAD | MAY_DELETE_FILES | MAY_SPACE, 0, NULL},
+        {NOVA_CAN_PLACE, MAY_SPACE, 0, NULL},
         {NOVA_CAN_NETWORK, 0, 0,
-         "this driver makes no SDN networks yet: VMs use the parameter bridge"},
-        {NOVA_CAN_MIGRATE, 0, 0, "this driver does not migrate between nodes yet"},
-        {NOVA_CAN_KNOBS, 0, 0, "this driver has no knobs yet"},
+         "a new SDN network means that all nodes of the cluster load their networks anew, which is "
+         "not for a benchmark to do: VMs use bridges that are there"},
+        {NOVA_CAN_MIGRATE, MAY_AUDIT | MAY_MIGRATE, 0, NULL},
+        {NOVA_CAN_CONVERGE, 0, 0,
+         "whether Proxmox VE's migrations converge by themselves is QEMU's own choice"},
+        {NOVA_CAN_COMPRESS, 0, 0, "Proxmox VE does not compress migrations"},
+        {NOVA_CAN_POST_COPY, 0, 0, "Proxmox VE has no post-copy migration"},
+        {NOVA_CAN_PARALLEL, 0, 0, "Proxmox VE migrates over one connection"},
+        {NOVA_CAN_KNOBS, MAY_AUDIT | MAY_CONFIG_CPU | MAY_CONFIG_DISK, 0, NULL},
+        {NOVA_CAN_PIN, 0, 0,
+         "Proxmox VE restricts all vCPUs of a VM to one set of CPUs (the knob vm.cpu.mask), not "
+         "each to its own"},
         {NOVA_CAN_TWIN, 0, 0, "a second Proxmox VE cannot be started from here"},
 };
 
@@ -217,6 +233,12 @@ static void put_capabilities(const struct proxmox *self, nova_op op)
 		if (!reason && !self->template && !self->storage &&
 		    strcmp(capabilities[i].capability, NOVA_CAN_CREATE) == 0)
 			reason = "neither hypervisor.proxmox.template nor …storage is set";
+		if (!reason && strcmp(capabilities[i].capability, NOVA_CAN_IMAGE) == 0 &&
+		    !option_version(self->version, 8, 4))
+			reason = "Proxmox VE takes disk images by its API from 8.4 on";
+		if (!reason && strcmp(capabilities[i].capability, NOVA_CAN_MIGRATE) == 0 &&
+		    self->nodes < 2)
+			reason = "the cluster has one node";
 		if (!reason && missing) {
 			name_missing(&why, missing);
 			reason = why.text ? why.text : "the token lacks a privilege";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VMs: identity, power, deletion, listing, queries, snapshots. Making them is in create.c. */
+#include "option.h"
 #include "proxmox.h"
 
 #include <stdio.h>
@@ -9,6 +10,8 @@
 /* A VM is locked while a task that was told to stop cleans up. */
 #define LOCK_PAUSE_NS SECOND_NS
 #define LOCK_ATTEMPTS 20u
+
+#define MINUTE_S 60
 
 /* --- identity --------------------------------------------------------------------------------- */
 
@@ -44,11 +47,45 @@ static void take_current(struct call *call, json_t *data)
 	call->identified(call, data);
 }
 
+static void look_closer(struct call *call);
+
+/* What is to be deleted may have been migrated: a run that died has nobody who knows. */
+static void take_resources(struct call *call, json_t *data)
+{
+	size_t i;
+	json_t *vm;
+
+	json_array_foreach(data, i, vm)
+	{
+		const char *node = nova_json_text(vm, "node", "");
+
+		if (strcmp(nova_json_text(vm, "name", ""), call->name) != 0 ||
+		    (call->vmid && nova_json_number(vm, "vmid", 0) != call->vmid) ||
+		    !upid_is_node(node) || strcmp(node, call->node) == 0)
+			continue;
+		snprintf(call->node, sizeof(call->node), "%s", node);
+		call->vmid = nova_json_number(vm, "vmid", 0);
+		look_closer(call);
+		return;
+	}
+	nova_call_done(&call->base);
+}
+
+static void search_cluster(struct call *call)
+{
+	if (call->searched || call->self->nodes < 2) {
+		nova_call_done(&call->base);
+		return;
+	}
+	call->searched = 1;
+	call_send(call, take_resources, "GET", NULL, "/cluster/resources?type=vm");
+}
+
 static int gone(struct nova_call *base, const struct nova_refusal *refusal)
 {
 	if (!((struct call *)base)->missing_is_done || refusal->code != NOVA_E_NOT_FOUND)
 		return 0;
-	nova_call_done(base);
+	search_cluster((struct call *)base);
 	return 1;
 }
 
@@ -74,7 +111,7 @@ static void find_by_name(struct call *call, json_t *data)
 		}
 	}
 	if (count == 0 && call->missing_is_done) {
-		nova_call_done(&call->base);
+		search_cluster(call);
 	} else if (count == 0) {
 		nova_call_fail(&call->base, NOVA_E_NOT_FOUND, "there is no VM named '%s' on %s",
 		               call->name, call->node);
@@ -97,12 +134,6 @@ void vm_identify(struct call *call, call_step then)
 		look_closer(call);
 	else
 		call_send(call, find_by_name, "GET", NULL, "/nodes/%s/qemu", call->node);
-}
-
-/* The op began here: looking at the VM first is our caution, not the hypervisor's time. */
-static void stamp_start(struct call *call)
-{
-	call->self->host->put_i64(call->base.op, NOVA_FIELD_STARTED_NS, nova_http_now_ns());
 }
 
 static int is_running(const struct call *call)
@@ -227,7 +258,7 @@ static void send_power(struct call *call, json_t *data)
 	}
 	if (call->action == NOVA_POWER_RESET)
 		call->task_begun = agent_gone;
-	stamp_start(call);
+	call_stamp_start(call);
 	call_task(call, power_ended, "POST", body, "/nodes/%s/qemu/%lld/status/%s", call->node,
 	          (long long)call->vmid, power->verb);
 }
@@ -299,7 +330,7 @@ static void send_delete(struct call *call, json_t *data)
 static void stop_first(struct call *call, json_t *data)
 {
 	if (!call->attempts)
-		stamp_start(call);
+		call_stamp_start(call);
 	if (!is_running(call)) {
 		send_delete(call, data);
 		return;
@@ -351,7 +382,7 @@ static void list_vms(struct call *call, json_t *data)
 		if (strncmp(name, call->name, strlen(call->name)) != 0 ||
 		    nova_json_number(vm, "template", 0))
 			continue;
-		snprintf(id, sizeof(id), "%s/%lld", call->node,
+		snprintf(id, sizeof(id), "%.63s/%lld", nova_json_text(vm, "node", call->node),
 		         (long long)nova_json_number(vm, "vmid", 0));
 		host->put_fact(call->base.op, NOVA_FIELD_VM, name, id);
 	}
@@ -370,7 +401,9 @@ int proxmox_vm_list(void *self, nova_op op, const char *prefix)
 		return NOVA_E_MEMORY;
 	if (strlen(prefix) >= sizeof(call->name)) /* no name is so long */
 		nova_call_done(&call->base);
-	else if (call_set_name(call, prefix))
+	else if (call_set_name(call, prefix) && proxmox->nodes > 1) /* where one may have gone */
+		call_send(call, list_vms, "GET", NULL, "/cluster/resources?type=vm");
+	else
 		call_send(call, list_vms, "GET", NULL, "/nodes/%s/qemu", call->node);
 	return nova_call_return(&call->base);
 }
@@ -391,7 +424,16 @@ static void put_state(struct call *call, json_t *data)
 	nova_call_done(&call->base);
 }
 
-/* CPU time is not among them: the API has only its share of the last seconds. */
+/* CPU time is known as its share of each minute only. */
+static void put_cpu_time(struct call *call, json_t *data)
+{
+	double cpu_s = option_cpu_s(data, call->uptime_s);
+
+	if (cpu_s >= 0)
+		call->self->host->put_i64(call->base.op, NOVA_FIELD_CPU_NS, (int64_t)(cpu_s * 1e9));
+	nova_call_done(&call->base);
+}
+
 static void put_stats(struct call *call, json_t *data)
 {
 	static const struct {
@@ -412,7 +454,13 @@ static void put_stats(struct call *call, json_t *data)
 		if (value >= 0)
 			call->self->host->put_i64(call->base.op, known[i].field, value);
 	}
-	nova_call_done(&call->base);
+	call->uptime_s = nova_json_number(data, "uptime", 0);
+	if (is_running(call) && call->uptime_s >= MINUTE_S)
+		call_send(call, put_cpu_time, "GET", NULL,
+		          "/nodes/%s/qemu/%lld/rrddata?timeframe=hour&cf=AVERAGE", call->node,
+		          (long long)call->vmid);
+	else
+		nova_call_done(&call->base);
 }
 
 static void put_addresses(struct call *call, json_t *data)
@@ -494,7 +542,7 @@ static void send_snapshot(struct call *call, json_t *data)
 	char body[96];
 
 	(void)data;
-	stamp_start(call);
+	call_stamp_start(call);
 	if (call->action == NOVA_SNAPSHOT_CREATE) {
 		snprintf(body, sizeof(body), "snapname=%s%s", call->label,
 		         is_running(call) ? "&vmstate=1" : "");
