@@ -77,7 +77,7 @@ static struct nova_testhost *open_lab(void)
 static void close_lab(struct nova_testhost *host)
 {
 	peer_tell("/clear", "{}");
-	peer_tell("/settings", "{'taskMs':30,'agentMs':0}");
+	peer_tell("/settings", "{'taskMs':30,'agentMs':0,'nodes':1,'version':'8.4.1'}");
 	for (uint32_t i = 0; i < nova_testhost_complaints(host); i++)
 		print_error("contract: %s\n", nova_testhost_complaint(host, i));
 	assert_int_equal(nova_testhost_complaints(host), 0);
@@ -184,11 +184,11 @@ static void last_task(const char *type, char outcome[160])
 static void connects_and_says_what_is_possible(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	static const char *const can[] = {"create",   "clone", "start",  "shutdown",
-	                                  "pause",    "reset", "exec",   "ready",
-	                                  "snapshot", "stats", "address"};
-	static const char *const cannot[] = {"beat",    "stub",  "image", "network",
-	                                     "migrate", "knobs", "twin"};
+	static const char *const can[] = {"create",  "clone", "start", "shutdown", "pause",
+	                                  "reset",   "exec",  "ready", "snapshot", "stats",
+	                                  "address", "image", "knobs", "place"};
+	static const char *const cannot[] = {"beat", "stub", "network",   "migrate",
+	                                     "twin", "pin",  "post-copy", "compress"};
 
 	(void)state;
 	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
@@ -513,7 +513,7 @@ static void makes_vms_from_disks_and_from_other_vms(void **state)
 static void says_why_a_shape_is_impossible(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	static const char *const knobs[] = {"vm.disk.cache=none", NULL};
+	static const char *const knobs[] = {"vm.cpu.colour=red", NULL};
 	struct nova_shape shape = from_template;
 
 	(void)state;
@@ -575,6 +575,198 @@ static void gives_statistics_and_addresses(void **state)
 	       NOVA_DONE);
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_ADDRESS, "eth0"), "192.0.2.7");
 	assert_null(nova_testhost_fact(host, NOVA_FIELD_ADDRESS, "lo"));
+	delete_vm(host, &vm);
+	close_lab(host);
+}
+
+/* --- knobs, images, migration ----------------------------------------------------------------- */
+
+static void assert_config(long long vmid, const char *option, const char *wanted)
+{
+	json_t *vm = peer_vm(vmid);
+	const char *text =
+	        json_string_value(json_object_get(json_object_get(vm, "config"), option));
+
+	if (!text || strcmp(text, wanted) != 0)
+		fail_msg("%s is '%s', not '%s'", option, text ? text : "not there", wanted);
+	json_decref(vm);
+}
+
+static void sets_knobs_of_a_vm_and_of_its_disk(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	static const char *const knobs[] = {"vm.disk.cache=writeback", "vm.cpu.mode=host",
+	                                    "vm.disk.io=native", "vm.cpu.limit=1", NULL};
+	struct nova_shape shape = from_template;
+	struct vm vm = {.name = "novacore-knobs"};
+
+	(void)state;
+	shape.knobs = knobs;
+	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape), NOVA_DONE);
+	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	assert_config(vm.vmid, "scsi0",
+	              "local-lvm:base-9000-disk-0,size=4G,cache=writeback,aio=native");
+	assert_config(vm.vmid, "cpu", "host");
+	expect(host, nova_testhost_call(host, LONG_MS, knob_set, &vm.ref, "vm.disk.cache", "none"),
+	       NOVA_DONE);
+	assert_config(vm.vmid, "scsi0", "local-lvm:base-9000-disk-0,size=4G,aio=native,cache=none");
+	expect(host, nova_testhost_call(host, LONG_MS, knob_set, &vm.ref, "vm.cpu.mode", "default"),
+	       NOVA_DONE);
+	expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm.ref, "vm.cpu.mode"),
+	       NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.cpu.mode"), "default");
+	expect(host, nova_testhost_call(host, LONG_MS, knob_list, &vm.ref), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.disk.io"), "native");
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.cpu.limit"), "1");
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.disk.discard"), "ignore");
+	/* one option stays one option */
+	expect(host,
+	       nova_testhost_call(host, LONG_MS, knob_set, &vm.ref, "vm.disk.cache",
+	                          "none,file=local-lvm:vm-100-disk-0"),
+	       NOVA_E_INVALID);
+	expect(host, nova_testhost_call(host, LONG_MS, knob_set, &vm.ref, "vm.disk.colour", "x"),
+	       NOVA_E_NOT_FOUND);
+	delete_vm(host, &vm);
+	close_lab(host);
+}
+
+static void uploads_an_image_and_makes_vms_of_it(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	static const char *const networks[] = {"vmbr1", "vmbr2", NULL};
+	struct nova_shape shape = {.struct_size = sizeof(shape),
+	                           .boot = NOVA_BOOT_DISK,
+	                           .vcpus = 1,
+	                           .networks = networks,
+	                           .image = "novacore-image"};
+	char path[] = "/tmp/novacore-image-XXXXXX";
+	int fd = mkstemp(path);
+	struct vm vm = {.name = "novacore-imaged"};
+
+	(void)state;
+	assert_int_equal(write(fd, "QFI\xfb", 4), 4);
+	assert_int_equal(ftruncate(fd, 100000), 0);
+	close(fd);
+	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape),
+	       NOVA_E_NOT_FOUND);
+	assert_said(host, "local:import/debian.qcow2");
+	expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-image", path),
+	       NOVA_DONE);
+	expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-image", path),
+	       NOVA_E_EXISTS);
+	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape), NOVA_DONE);
+	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	assert_config(vm.vmid, "scsi0",
+	              "local-lvm:0,import-from=local:import/novacore-image.qcow2");
+	assert_config(vm.vmid, "net1", "virtio,bridge=vmbr2");
+	delete_vm(host, &vm);
+	expect(host, nova_testhost_call(host, LONG_MS, image_delete, "novacore-image"), NOVA_DONE);
+	expect(host, nova_testhost_call(host, LONG_MS, image_delete, "novacore-image"), NOVA_DONE);
+	expect(host, nova_testhost_call(host, LONG_MS, image_delete, "debian"), NOVA_E_REFUSED);
+	expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-a\"b", path),
+	       NOVA_E_REFUSED);
+	unlink(path);
+	expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-none", path),
+	       NOVA_E_NOT_FOUND);
+	close_lab(host);
+}
+
+static void takes_no_images_before_the_version_that_does(void **state)
+{
+	struct nova_testhost *host;
+
+	(void)state;
+	peer_tell("/settings", "{'version':'8.3.0'}");
+	host = open_lab();
+	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_IMAGE),
+	                    "Proxmox VE takes disk images by its API from 8.4 on");
+	expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-x", "/etc/hostname"),
+	       NOVA_E_UNSUPPORTED);
+	close_lab(host);
+}
+
+static struct nova_testhost *open_node(const char *node)
+{
+	char ca_file[600], which[80];
+	struct nova_testhost *host;
+
+	snprintf(ca_file, sizeof(ca_file), "ca_file=%s", peer_file("cert.pem"));
+	snprintf(which, sizeof(which), "node=%s", node);
+	host = open_with(TOKEN_ID, TOKEN, ca_file, which, "template=debian12", "poll_first=10ms",
+	                 NULL);
+	expect(host, nova_testhost_start(host), NOVA_DONE);
+	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
+	return host;
+}
+
+static void migrates_between_nodes(void **state)
+{
+	struct nova_testhost *one, *two;
+	struct nova_migrate how = {.struct_size = sizeof(how), .downtime_ns = 50000000};
+	struct vm vm;
+	char ticket[100];
+	int64_t value = 0;
+
+	(void)state;
+	peer_tell("/settings", "{'nodes':2}");
+	one = open_node("pve1");
+	two = open_node("pve2");
+	expect(one, nova_testhost_call(one, LONG_MS, describe), NOVA_DONE);
+	assert_int_equal(nova_testhost_can(one, NOVA_CAN_MIGRATE), 1);
+	create_vm(one, &vm, "novacore-nomad");
+	power_vm(one, &vm, NOVA_POWER_START);
+	expect(two, nova_testhost_call(two, LONG_MS, migrate_prepare, &vm.ref, &from_template),
+	       NOVA_DONE);
+	snprintf(ticket, sizeof(ticket), "%s", nova_testhost_fact(two, NOVA_FIELD_TICKET, ""));
+	how.ticket = ticket;
+	peer_tell("/fault", "{'match':'/migrate','task_error':'migration aborted'}");
+	expect(one, nova_testhost_call(one, LONG_MS, migrate, &vm.ref, &how), NOVA_E_FAILED);
+	assert_said(one, "migration aborted");
+	assert_int_equal(state_of(one, &vm), NOVA_STATE_RUNNING);
+	expect(one, nova_testhost_call(one, LONG_MS, migrate, &vm.ref, &how), NOVA_DONE);
+	assert_int_equal(nova_testhost_i64(one, NOVA_FIELD_DOWNTIME_NS, 0, &value), NOVA_DONE);
+	assert_int_equal(value, 73000000);
+	expect(two,
+	       nova_testhost_call(two, LONG_MS, migrate_finish, &vm.ref, ticket, NOVA_MIGRATED),
+	       NOVA_DONE);
+	assert_polled(nova_testhost_wait(two, 0, vm.name, NOVA_EVENT_MIGRATED, 0));
+	assert_int_equal(state_of(two, &vm), NOVA_STATE_RUNNING);
+	expect(one, nova_testhost_call(one, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATE),
+	       NOVA_E_NOT_FOUND);
+	expect(two, nova_testhost_call(two, LONG_MS, migrate, &vm.ref, &how), NOVA_E_UNSUPPORTED);
+	assert_said(two, "on that node already");
+	how.flags = NOVA_MIGRATE_POST_COPY;
+	expect(one, nova_testhost_call(one, LONG_MS, migrate, &vm.ref, &how), NOVA_E_UNSUPPORTED);
+	/* a sweep that only knows where it was made finds it */
+	expect(one, nova_testhost_call(one, LONG_MS, vm_list, "novacore-nomad"), NOVA_DONE);
+	snprintf(ticket, sizeof(ticket), "pve2/%lld", vm.vmid);
+	assert_string_equal(nova_testhost_fact(one, NOVA_FIELD_VM, vm.name), ticket);
+	vm.ref.id = NULL;
+	delete_vm(one, &vm);
+	assert_peer_gone(vm.vmid);
+	delete_vm(one, &vm);
+	close_lab(two);
+	close_lab(one);
+}
+
+/* Where its first minute is over, its share of the CPUs is known. */
+static void sums_up_cpu_time(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	struct vm vm;
+	char wish[96];
+	int64_t value = 0;
+
+	(void)state;
+	create_vm(host, &vm, "novacore-old");
+	power_vm(host, &vm, NOVA_POWER_START);
+	snprintf(wish, sizeof(wish), "{'vmid':%lld,'started':1000}", vm.vmid);
+	peer_tell("/vm", wish);
+	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
+	       NOVA_DONE);
+	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_CPU_NS, 0, &value), NOVA_DONE);
+	assert_int_equal(value, 180000000000ll);
 	delete_vm(host, &vm);
 	close_lab(host);
 }
@@ -1117,13 +1309,23 @@ static int start_peer(void **state)
 /* The role of the man page is what is needed, and no more than that. */
 static int name_unused(json_t *used)
 {
-	static const char *const role[] = {"VM.Allocate",       "VM.Audit",
-	                                   "VM.Clone",          "VM.Config.CPU",
-	                                   "VM.Config.Disk",    "VM.Config.HWType",
-	                                   "VM.Config.Memory",  "VM.Config.Network",
-	                                   "VM.Config.Options", "VM.Monitor",
-	                                   "VM.PowerMgmt",      "VM.Snapshot",
-	                                   "SDN.Use",           "Datastore.AllocateSpace"};
+	static const char *const role[] = {"VM.Allocate",
+	                                   "VM.Audit",
+	                                   "VM.Clone",
+	                                   "VM.Config.CPU",
+	                                   "VM.Config.Disk",
+	                                   "VM.Config.HWType",
+	                                   "VM.Config.Memory",
+	                                   "VM.Config.Network",
+	                                   "VM.Config.Options",
+	                                   "VM.Monitor",
+	                                   "VM.PowerMgmt",
+	                                   "VM.Snapshot",
+	                                   "VM.Migrate",
+	                                   "Datastore.Allocate",
+	                                   "Datastore.AllocateTemplate",
+	                                   "SDN.Use",
+	                                   "Datastore.AllocateSpace"};
 	int unused = 0;
 
 	for (size_t i = 0; i < sizeof(role) / sizeof(role[0]); i++) {
@@ -1182,6 +1384,11 @@ int main(void)
 	        cmocka_unit_test(says_why_a_shape_is_impossible),
 	        cmocka_unit_test(lists_by_prefix_and_finds_by_name),
 	        cmocka_unit_test(gives_statistics_and_addresses),
+	        cmocka_unit_test(sets_knobs_of_a_vm_and_of_its_disk),
+	        cmocka_unit_test(uploads_an_image_and_makes_vms_of_it),
+	        cmocka_unit_test(takes_no_images_before_the_version_that_does),
+	        cmocka_unit_test(migrates_between_nodes),
+	        cmocka_unit_test(sums_up_cpu_time),
 	        cmocka_unit_test(runs_programs_in_a_guest),
 	        cmocka_unit_test(reports_the_text_of_a_failed_task),
 	        cmocka_unit_test(says_that_a_guest_does_not_shut_down),

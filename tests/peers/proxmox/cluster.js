@@ -24,26 +24,33 @@ const optionPrivileges = [
 
 class Cluster {
 	constructor(settings) {
-		this.settings = settings; // taskMs, agentMs
+		this.settings = settings; // taskMs, agentMs, nodes (1 or 2), version
+		this.node = NODE; // of the call that is being served
+		this.files = new Map(); // volumes of uploaded images
 		this.vms = new Map();
 		this.tasks = new Map();
 		this.execs = new Map();
+		this.logs = new Map();
 		this.serial = 1000;
 		this.add({ vmid: 9000, name: 'debian12', template: 1, config: { scsi0: 'local-lvm:base-9000-disk-0,size=4G' } });
 	}
 
 	add({ vmid, name, template = 0, status = 'stopped', config = {}, lock, pool }) {
-		const vm = { vmid, name, template, status, qmpstatus: status, lock, pool, snapshots: new Map(), started: 0,
+		const vm = { vmid, name, node: this.node, template, status, qmpstatus: status, lock, pool, snapshots: new Map(), started: 0,
 			pid: status === 'running' ? ++this.serial : 0,
 			config: { cores: 1, memory: '512', ...config } };
 		this.vms.set(vmid, vm);
 		return vm;
 	}
 
+	nodes() {
+		return ['pve1', 'pve2'].slice(0, this.settings.nodes);
+	}
+
 	vm(vmid) {
 		const vm = this.vms.get(Number(vmid));
-		if (!vm) {
-			throw new Refusal(500, `Configuration file 'nodes/${NODE}/qemu-server/${vmid}.conf' does not exist`);
+		if (!vm || vm.node !== this.node) {
+			throw new Refusal(500, `Configuration file 'nodes/${this.node}/qemu-server/${vmid}.conf' does not exist`);
 		}
 		return vm;
 	}
@@ -56,18 +63,19 @@ class Cluster {
 
 	// Starts a task. `begin` runs at once and may throw, `end` when its time is over, `stopped` when
 	// somebody stops it. Throwing makes it end with that text.
-	task(user, type, id, { begin, end, stopped, ms }, fault) {
+	task(user, type, id, { begin, end, stopped, ms, log }, fault) {
 		const pid = ++this.serial;
 		const hex = (number) => number.toString(16).toUpperCase().padStart(8, '0');
 		const starttime = Math.floor(Date.now() / 1000);
-		const upid = `UPID:${NODE}:${hex(pid)}:${hex(1000000 + pid)}:${hex(starttime)}:${type}:${id}:${user}:`;
+		const upid = `UPID:${this.node}:${hex(pid)}:${hex(1000000 + pid)}:${hex(starttime)}:${type}:${id}:${user}:`;
 		const [owner, tokenid] = user.split('!');
-		const task = { upid, node: NODE, pid, pstart: 1000000 + pid, starttime, type, id: String(id), user: owner,
+		const task = { upid, node: this.node, pid, pstart: 1000000 + pid, starttime, type, id: String(id), user: owner,
 			status: 'running' };
 		if (tokenid) {
 			task.tokenid = tokenid;
 		}
 		this.tasks.set(upid, task);
+		this.logs.set(upid, log);
 		const finish = (text) => {
 			clearTimeout(task.timer);
 			delete task.stop;
@@ -153,7 +161,7 @@ class Cluster {
 
 	checkFree(vmid) {
 		if (this.vms.has(vmid)) {
-			throw new Refusal(500, `unable to create VM ${vmid} - VM ${vmid} already exists on node '${NODE}'`);
+			throw new Refusal(500, `unable to create VM ${vmid} - VM ${vmid} already exists on node '${this.vms.get(vmid).node}'`);
 		}
 	}
 
@@ -180,9 +188,9 @@ class Cluster {
 
 // handlers[key](cluster, {token, fault}, path variables, parameters) → data
 const handlers = {
-	'GET /version': () => ({ release: '8.4', repoid: 'deadbeef', version: '8.4.1' }),
+	'GET /version': (c) => ({ release: '8.4', repoid: 'deadbeef', version: c.settings.version }),
 	'GET /access/permissions': (c, { token }, v, p) => token.permissions(p.path),
-	'GET /nodes': () => [{ node: NODE, status: 'online', maxcpu: 8, maxmem: 17179869184, type: 'node', id: `node/${NODE}` }],
+	'GET /nodes': (c) => c.nodes().map((node) => ({ node, status: 'online', maxcpu: 8, maxmem: 17179869184, type: 'node', id: `node/${node}` })),
 	'GET /cluster/nextid': (c, call, v, p) => {
 		if (p.vmid !== undefined) {
 			if (c.vms.has(p.vmid)) {
@@ -197,8 +205,9 @@ const handlers = {
 		return String(vmid); // a text, whatever the types say
 	},
 	'GET /cluster/resources': (c, { token }) => [...c.vms.values()].filter((vm) => token.may(`/vms/${vm.vmid}`, 'VM.Audit'))
-		.map((vm) => ({ id: `qemu/${vm.vmid}`, type: 'qemu', node: NODE, ...c.summary(vm), maxcpu: Number(vm.config.cores) })),
-	'GET /nodes/{node}/qemu': (c, { token }) => [...c.vms.values()].filter((vm) => token.may(`/vms/${vm.vmid}`, 'VM.Audit'))
+		.map((vm) => ({ id: `qemu/${vm.vmid}`, type: 'qemu', node: vm.node, ...c.summary(vm), maxcpu: Number(vm.config.cores) })),
+	'GET /nodes/{node}/qemu': (c, { token }, v) => [...c.vms.values()]
+		.filter((vm) => vm.node === v.node && token.may(`/vms/${vm.vmid}`, 'VM.Audit'))
 		.map((vm) => c.summary(vm)),
 	'POST /nodes/{node}/qemu': (c, { token, fault }, v, p) => {
 		const where = p.pool ? `/pool/${p.pool}` : `/vms/${p.vmid}`;
@@ -244,7 +253,9 @@ const handlers = {
 		if (vm.lock) {
 			throw new Refusal(500, `VM is locked (${vm.lock})`);
 		}
-		Object.assign(vm.config, p);
+		const { delete: dropped, ...set } = p;
+		Object.assign(vm.config, set);
+		(dropped ? dropped.split(',') : []).forEach((name) => { delete vm.config[name]; });
 		return null;
 	},
 	'PUT /nodes/{node}/qemu/{vmid}/resize': (c, { token, fault }, v, p) => {
@@ -355,6 +366,40 @@ const handlers = {
 			work.begin();
 		} }, fault);
 	},
+	'POST /nodes/{node}/qemu/{vmid}/migrate': (c, { token, fault }, v, p) => {
+		const vm = c.vm(v.vmid);
+		if (p.target === v.node || !c.nodes().includes(p.target)) {
+			throw new Refusal(400, 'Parameter verification failed.', { target: 'target is local node, or there is none' });
+		}
+		if (vm.status === 'running' && !p.online) {
+			throw new Refusal(500, 'can\'t migrate running VM without --online');
+		}
+		return c.task(token.id, 'qmigrate', v.vmid, { ...c.locked(vm, 'migrate', () => { vm.node = p.target; }),
+			log: ['migration active, transferred 1.0 GiB of 1.0 GiB VM-state, 1.1 GiB/s',
+				'average migration speed: 1.0 GiB/s - downtime 73 ms', 'migration status: completed'] }, fault);
+	},
+	'GET /nodes/{node}/qemu/{vmid}/rrddata': (c, call, v) => {
+		c.vm(v.vmid);
+		const now = Math.floor(Date.now() / 60000) * 60;
+		// a row is empty where nothing was measured
+		return [0, 1, 2, 3].map((row) => ({ time: now - 180 + row * 60, ...(row === 1 ? {} : { cpu: 0.5, maxcpu: 2, mem: 1e8, netin: 1 }) }));
+	},
+	'GET /nodes/{node}/storage/{storage}/content': (c, call, v) => [...c.files]
+		.filter(([volid]) => volid.startsWith(`${v.storage}:`)).map(([volid, size]) => ({ volid, size, format: volid.split('.').pop(), content: 'import' })),
+	'POST /nodes/{node}/storage/{storage}/upload': (c, { token, fault, file }, v, p) => {
+		if (p.content !== 'import' || !/^[\w.-]+\.(qcow2|raw|vmdk)$/.test(p.filename) || !file) {
+			throw new Refusal(400, 'Parameter verification failed.', { filename: 'missing filename, or wrong file extension' });
+		}
+		return c.task(token.id, 'imgcopy', '', { end: () => c.files.set(`${v.storage}:import/${p.filename}`, file.length) }, fault);
+	},
+	'DELETE /nodes/{node}/storage/{storage}/content/{volume}': (c, { token, fault }, v) => {
+		token.need(`/storage/${v.storage}`, 'Datastore.Allocate');
+		if (!c.files.has(v.volume)) {
+			throw new Refusal(500, `volume '${v.volume}' does not exist`);
+		}
+		return c.task(token.id, 'imgdel', v.volume.replace(/:/g, '@'), { end: () => c.files.delete(v.volume) }, fault);
+	},
+	'GET /nodes/{node}/tasks/{upid}/log': (c, call, v) => (c.logs.get(v.upid) || ['TASK OK']).map((t, i) => ({ n: i + 1, t })),
 	'GET /nodes/{node}/tasks/{upid}/status': (c, call, v) => {
 		const task = c.tasks.get(v.upid);
 		if (!task) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A peer for tests of the Proxmox VE driver: HTTPS on 127.0.0.1, one node, API tokens.
+// A peer for tests of the Proxmox VE driver: HTTPS on 127.0.0.1, one node or two, API tokens.
 //
 // It is *self-made*. It proves that every call of the driver names a path that exists and carries
 // exactly the parameters that Proxmox's own API description allows (names, types, ranges, formats,
 // required ones), that tokens with the documented privileges suffice, and that the driver copes with
 // tasks, locks, failures and bad answers as they are documented. It cannot prove how long anything
-// takes, what a real qemu-server does beyond what its sources say, how a cluster of several nodes
-// behaves, storage of any kind, high availability, or that a guest runs: no guest does.
+// takes, what a real qemu-server does beyond what its sources say, how a cluster
+// behaves that is not well, storage of any kind, high availability, or that a guest runs: no guest does.
 //
 //   node server.js --schema schema.json --cert cert.pem --key key.pem
 //
@@ -20,24 +20,27 @@ const https = require('https');
 const { parseArgs } = require('util');
 const { Faults, begin, control, deliver } = require('../common/faults.js');
 const { Calls, checkParameters, checkAnswer, formats } = require('./schema.js');
-const { Cluster, Refusal, handlers, NODE } = require('./cluster.js');
+const { Cluster, Refusal, handlers } = require('./cluster.js');
 
 const { values: options } = parseArgs({ options: {
 	schema: { type: 'string' }, cert: { type: 'string' }, key: { type: 'string' },
 } });
 const schema = JSON.parse(fs.readFileSync(options.schema));
 const calls = new Calls(schema.endpoints);
-const settings = { taskMs: 30, agentMs: 0 };
+const settings = { taskMs: 30, agentMs: 0, nodes: 1, version: '8.4.1' };
+// from Proxmox VE 8.4 on also disk images can be uploaded; the types are older
+schema.endpoints['POST /nodes/{node}/storage/{storage}/upload'].params.properties.content.enum.push('import');
 const cluster = new Cluster(settings);
 const seen = { total: 0, connections: 0, rejected: [], calls: [], privileges: {} };
 const faults = new Faults();
 
 // What the man page of the driver says a token needs.
 const leastRole = ['VM.Allocate', 'VM.Audit', 'VM.Clone', 'VM.Config.CPU', 'VM.Config.Disk', 'VM.Config.HWType',
-	'VM.Config.Memory', 'VM.Config.Network', 'VM.Config.Options', 'VM.Monitor', 'VM.PowerMgmt', 'VM.Snapshot'];
+	'VM.Config.Memory', 'VM.Config.Network', 'VM.Config.Options', 'VM.Migrate', 'VM.Monitor', 'VM.PowerMgmt', 'VM.Snapshot'];
 const tokens = {
 	'bench@pve!novacore': { secret: '11111111-2222-3333-4444-555555555555',
 		acl: { '/vms': leastRole, '/storage/local-lvm': ['Datastore.AllocateSpace'],
+			'/storage/local': ['Datastore.AllocateSpace', 'Datastore.Allocate', 'Datastore.AllocateTemplate'],
 			'/sdn/zones/localnetwork': ['SDN.Use'] } },
 	// the same, but in a pool of its own instead of everywhere
 	'pool@pve!novacore': { secret: '22222222-2222-3333-4444-555555555555',
@@ -122,8 +125,33 @@ function authenticate(request) {
 	return new Token(id, tokens[id].acl);
 }
 
+// Fields, then one file: the upload of pveproxy takes no other order.
+function readMultipart(boundary, body) {
+	const given = new Map();
+	const text = body.toString('latin1');
+	const parts = text.split(`--${boundary}`);
+	if (parts.shift() !== '' || parts.pop() !== '--\r\n') {
+		throw new Refusal(400, 'wrong multipart body');
+	}
+	for (const part of parts) {
+		const [, head, content] = part.match(/^\r\n([^]*?)\r\n\r\n([^]*)\r\n$/) || [];
+		const [, name, , filename] = (head || '').match(/form-data; name="(\w+)"(; filename="([^"]+)")?/) || [];
+		if (name === undefined || given.file) {
+			throw new Refusal(400, 'wrong part of a multipart body');
+		}
+		given.set(name, [filename ?? content]);
+		if (filename) {
+			given.file = Buffer.from(content, 'latin1');
+		}
+	}
+	return given;
+}
+
 function readForm(request, query, body) {
 	const writes = request.method === 'POST' || request.method === 'PUT';
+	if (writes && (request.headers['content-type'] || '').startsWith('multipart/form-data; boundary=')) {
+		return readMultipart(request.headers['content-type'].split('boundary=')[1], body);
+	}
 	if (!writes && body.length) {
 		throw new Refusal(501, `Unexpected content for method '${request.method}'`);
 	}
@@ -155,7 +183,7 @@ function checkPath(variables) {
 	if (Object.keys(errors).length) {
 		throw new Refusal(400, 'Parameter verification failed.', errors);
 	}
-	if (variables.node !== undefined && variables.node !== NODE) {
+	if (variables.node !== undefined && !cluster.nodes().includes(variables.node)) {
 		throw new Refusal(500, `hostname lookup '${variables.node}' failed - failed to get address info for: `
 			+ `${variables.node}: Name or service not known`);
 	}
@@ -168,7 +196,8 @@ function perform(request, path, query, body, fault) {
 		throw new Refusal(501, `Method '${request.method} ${path}' not implemented`);
 	}
 	checkPath(call.variables);
-	const { errors, values } = checkParameters(call.endpoint.params, readForm(request, query, body));
+	const given = readForm(request, query, body);
+	const { errors, values } = checkParameters(call.endpoint.params, given);
 	if (Object.keys(errors).length) {
 		throw new Refusal(400, 'Parameter verification failed.', errors);
 	}
@@ -179,7 +208,8 @@ function perform(request, path, query, body, fault) {
 	if (!handlers[call.key]) {
 		throw new Refusal(501, `the schema has '${call.key}', this peer does not serve it yet`);
 	}
-	const data = handlers[call.key](cluster, { token, fault }, call.variables, values);
+	cluster.node = call.variables.node || 'pve1';
+	const data = handlers[call.key](cluster, { token, fault, file: given.file }, call.variables, values);
 	const wrong = call.key === 'GET /cluster/nextid' ? null : checkAnswer(call.endpoint.returns, data, 'data');
 	if (wrong) {
 		console.error(`peer: its own answer to ${call.key} is not what the types declare: ${wrong}`);
@@ -229,8 +259,9 @@ async function serve(request, response) {
 }
 
 const wishes = {
+	'GET /files': () => [...cluster.files],
 	'POST /settings': (body) => { Object.assign(settings, body); },
-	'POST /vm': (body) => { Object.assign(cluster.vms.get(body.vmid) || cluster.add(body), body); },
+	'POST /vm': (body) => { cluster.node = 'pve1'; Object.assign(cluster.vms.get(body.vmid) || cluster.add(body), body); },
 	'POST /forget': (body) => { cluster.vms.delete(body.vmid); },
 	'GET /calls': () => seen,
 	'GET /tasks': () => [...cluster.tasks.values()],
