@@ -3,6 +3,7 @@
 #include "core/cli/progress.h"
 #include "core/cli/sequential.h"
 
+#include "core/judge/judge.h"
 #include "core/report/report.h"
 
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #ifndef NOVACORE_CLI_CONFIRM_H
 #define NOVACORE_CLI_CONFIRM_H
 
+#include "core/judge/judge.h"
 #include "core/run/run.h"
 
 struct confirm {

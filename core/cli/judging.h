@@ -4,6 +4,7 @@
 #define NOVACORE_CLI_JUDGING_H
 
 #include "core/cli/cli.h"
+#include "core/judge/judge.h"
 #include "core/run/run.h"
 
 struct judging {

@@ -3,6 +3,7 @@
  */
 #include "core/cli/cli.h"
 
+#include "core/judge/judge.h"
 #include "core/run/run.h"
 
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 /* novacore results: list, show, export, import and delete what runs have left in the store. */
 #include "core/cli/cli.h"
 
+#include "core/judge/judge.h"
 #include "core/report/report.h"
 #include "core/run/run.h"
 

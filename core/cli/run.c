@@ -2,6 +2,7 @@
 /* novacore run: settings, plan, run, report. Also the hidden command `worker`. */
 #include "core/cli/progress.h"
 
+#include "core/judge/judge.h"
 #include "core/report/report.h"
 
 #include <errno.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore selftest: is the harness right, on this host? No hypervisor is needed. */
 #include "core/cli/profiles.h"
+#include "core/judge/judge.h"
+#include "core/selftest/selftest.h"
 #include "core/cli/progress.h"
 
 #include <errno.h>

@@ -61,7 +61,7 @@ struct nova_report_options {
 	bool verbose;   /* also doc, percentiles, replicates and facts */
 	unsigned width; /* columns of the terminal; 0: no limit */
 	/* HTML: metrics over earlier runs, or NULL. Borrowed. Series as novacore.history/1 has them
-	 * (core/run/judge.h), of which this run is the last point. */
+	 * (core/judge/judge.h), of which this run is the last point. */
 	const json_t *history;
 };
 
@@ -84,7 +84,7 @@ int nova_report_write(const json_t *result, const char *format, FILE *out,
                       const struct nova_report_options *options, struct nova_error *error);
 
 /*
- * The documents that core/run/judge.h describes: novacore.comparison/1, novacore.history/1,
+ * The documents that core/judge/judge.h describes: novacore.comparison/1, novacore.history/1,
  * novacore.rank/1. `format` is "table", "json" or "csv" (RFC 4180, a row per metric, value or
  * target). NOVA_E_INVALID: another format; NOVA_E_IO, NOVA_E_FULL: writing failed.
  */

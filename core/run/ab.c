@@ -5,8 +5,6 @@
  */
 #include "core/run/lead.h"
 
-#include "core/run/ab.h"
-
 #include <string.h>
 
 #define HOPELESS 5 /* blocks without a pair, after which no more are run */

@@ -3,10 +3,10 @@
  * One step of a stored run planned again, with the words and settings of then and the plugins, the
  * configuration files and the host of now; and what of then is not so any more. See run.h.
  */
+#include "core/judge/judge.h"
 #include "core/run/run.h"
 
 #include "core/machine/machine.h"
-#include "core/run/series.h"
 
 #include <string.h>
 

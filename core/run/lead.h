@@ -17,6 +17,7 @@
 
 #include "core/base/base.h"
 #include "core/guest/guest.h"
+#include "core/judge/judge.h"
 #include "core/plugin/plugin.h"
 #include "core/run/run.h"
 #include "core/run/wire.h"

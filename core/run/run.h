@@ -9,10 +9,6 @@
 
 #include "core/config/config.h"
 #include "core/plugin/plugin.h"
-#include "core/run/judge.h"
-#include "core/run/result_build.h"
-#include "core/run/samples.h"
-#include "core/run/selftest.h"
 #include "core/store/store.h"
 
 /* --- plan ---------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ struct nova_run_record {
 	char boot_id[37];
 	/* JSON objects: plan (all that --resume needs, no secrets), where, what, targets (array),
 	 * skipped (array). NULL allowed: on update it keeps what is stored. Borrowed when written,
-	 * owned by the caller when read. core/run/result_build.h says what they hold. */
+	 * owned by the caller when read. core/judge/result.h says what they hold. */
 	json_t *plan, *where, *what, *targets, *skipped;
 };
 void nova_run_record_clear(struct nova_run_record *run);
@@ -174,7 +174,7 @@ char *nova_store_fact_get(struct nova_store *store, const char *key); /* owned b
 /* --- baselines ----------------------------------------------------------------------------------
  */
 
-/* A named set of runs; one of a name for each *where* (core/run/judge.h says what that is). */
+/* A named set of runs; one of a name for each *where* (core/judge/judge.h says what that is). */
 struct nova_baseline_record {
 	char name[65];
 	char where[65]; /* SHA-256 in hex */
@@ -200,7 +200,7 @@ int nova_store_baseline_delete(struct nova_store *store, const char *name, const
 struct nova_acknowledgement {
 	char id[17];
 	char kind[16];   /* "change", "regression" */
-	char series[65]; /* of which metric where: see core/run/judge.h */
+	char series[65]; /* of which metric where: see core/judge/judge.h */
 	char metric[97];
 	char run[37];         /* at which it begins */
 	int64_t began_utc_ns; /* when that began */
@@ -227,7 +227,7 @@ int nova_store_acknowledged_remove(struct nova_store *store, const char *id,
 struct nova_measured {
 	char run[37];
 	uint32_t step;
-	char measurement[65], where[65], host[65]; /* see core/run/judge.h */
+	char measurement[65], where[65], host[65]; /* see core/judge/judge.h */
 	char benchmark[65];                        /* read only, as are: */
 	int64_t started_utc_ns;                    /* of the run */
 	char accel[33];                            /* of its targets, "" for none */

@@ -3,7 +3,7 @@
 /* Result documents are imported from elsewhere: what passes the check can be stored, and whatever
  * was stored is exported and printed in every format. */
 #include "core/report/report.h"
-#include "core/run/result_build.h"
+#include "core/judge/result.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,8 +10,8 @@ import re
 import sys
 
 # Bottom to top; the order is the architecture's.
-ROOMS = ["base", "stats", "config", "machine", "plugin", "store", "profiler", "guest", "run",
-         "tune", "report", "serve", "cli"]
+ROOMS = ["base", "stats", "config", "machine", "plugin", "store", "profiler", "guest",
+         "judge", "run", "selftest", "tune", "report", "serve", "cli"]
 OURS = ("core/", "plugins/", "sdk/", "tests/", "bench/", "novacore/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>|(\S+))')
 ROOM_CALL = re.compile(r"novacore_room\s*\(\s*(\w+)(.*?)\)", re.S)

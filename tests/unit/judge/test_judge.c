@@ -4,7 +4,7 @@
  * The figures are told apart by hand-made values here; known shifts in noise are in tests/judge.
  */
 #include "core/report/report.h"
-#include "core/run/run.h"
+#include "core/judge/judge.h"
 #include "tests/unit/store/store_fixture.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
  * an import refuses.
  */
 #include "core/report/report.h"
-#include "core/run/result_build.h"
+#include "core/judge/result.h"
 #include "tests/unit/store/store_fixture.h"
 
 #include <math.h>

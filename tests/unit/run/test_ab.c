@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The plan of A against B from the plans of each, and what is said of their blocks. */
-#include "core/run/ab.h"
+#include "core/judge/judge.h"
 #include "core/run/run.h"
 
 #include <math.h>
