@@ -144,7 +144,7 @@ package_base() {
 }
 
 command_package() {
-  local try=1 build=1 only=(sim kvm sdk tutorial upgrade) name
+  local try=1 build=1 only=(sim kvm drivers sdk tutorial upgrade) name
   while [ $# -gt 0 ]; do
     case $1 in
     --no-test) try= ;;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Each driver brings its own libraries and no other's; the profiles alone bring the core.
+# The KVM driver with the core; the profiles alone bring the core.
 . /srv/test/lib.sh
 
 note "profiles alone: the virtual package brings the core, or apt says what is missing"
@@ -23,33 +23,6 @@ apt remove novacore-hypervisor-kvm
 expect 0 apt-get install -s --install-recommends novacore-hypervisor-kvm
 says "libvirt-daemon-driver-qemu"
 says "qemu-system-x86"
-
-note "core and Proxmox VE driver"
-apt install --no-install-recommends novacore-hypervisor-proxmox
-nothing_refused
-expect 0 novacore plugin list --json
-says '"proxmox"'
-
-note "core and vSphere driver"
-apt remove novacore-hypervisor-proxmox
-apt install --no-install-recommends novacore-hypervisor-vsphere
-nothing_refused
-expect 0 novacore plugin list --json
-says '"vsphere"'
-
-note "core and Hyper-V driver"
-apt remove novacore-hypervisor-vsphere
-apt install --no-install-recommends novacore-hypervisor-hyperv
-nothing_refused
-expect 0 novacore plugin list --json
-says '"hyperv"'
-
-note "core and XCP-ng driver"
-apt remove novacore-hypervisor-hyperv
-apt install --no-install-recommends novacore-hypervisor-xcp-ng
-nothing_refused
-expect 0 novacore plugin list --json
-says '"xcp-ng"'
 
 note "another draft of the ABI is not installed beside this one"
 mkdir -p other/DEBIAN

@@ -18,9 +18,10 @@ expect() {
 }
 says() { grep -qF -- "$1" "$work/out" "$work/err" || { tail -n 20 "$work/out" "$work/err" >&2; fail "nothing says \"$1\""; }; }
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-no_package_like() {
+no_package_like() { # PATTERN [BUT]: none whose name matches, but those that match the second one
   local found
-  found=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | grep -E "$1" || true)
+  found=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | grep -E "$1" |
+    grep -vE "${2:-^$}" || true)
   [ -z "$found" ] || fail "was installed, too: $found"
 }
 nothing_refused() {
