@@ -1,4 +1,4 @@
-// rooms: report run
+// rooms: report judge
 // SPDX-License-Identifier: MIT
 /* Result documents are imported from elsewhere: what passes the check can be stored, and whatever
  * was stored is exported and printed in every format. */
