@@ -13,4 +13,6 @@ for page in /srv/test/README.md /usr/share/doc/novacore-sdk*/tutorial-plugin.md 
   /usr/share/doc/novacore-sdk*/tutorial-driver.md; do
   note "$page, word by word"
   timeout -k 5 600 python3 /srv/test/tutorial.py --system you "$page" || fail "$page is not what one sees"
+  # the next page's reader has not read this one
+  find /home/you -name install_manifest.txt -exec cat {} + | xargs -r rm -f
 done
