@@ -9,10 +9,11 @@ apt install gcc cmake make pkg-config lowdown dpkg-dev file novacore novacore-sd
 useradd --create-home you
 echo 'you ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/you
 
+files >before
 for page in /srv/test/README.md /usr/share/doc/novacore-sdk*/tutorial-plugin.md \
   /usr/share/doc/novacore-sdk*/tutorial-driver.md; do
   note "$page, word by word"
   timeout -k 5 600 python3 /srv/test/tutorial.py --system you "$page" || fail "$page is not what one sees"
   # the next page's reader has not read this one
-  find /home/you -name install_manifest.txt -exec cat {} + | xargs -r rm -f
+  files | comm -13 before - | grep '^/usr/' | xargs -r rm -rf
 done
