@@ -28,7 +28,7 @@ note "a run of one step, a run of two, and the upgrade in the first step of both
 slow=(--set hypervisor.sim.ready=constant:1s)
 begin one --benchmark lifecycle --set run.samples=20 "${slow[@]}"
 one=$!
-NOVACORE_HOME=/var/lib/two begin two --profile hpc --full --set run.samples=10 "${slow[@]}"
+NOVACORE_HOME=/var/lib/two begin two --benchmark lifecycle --set lifecycle.concurrency=1,4 --set run.samples=10 "${slow[@]}"
 two=$!
 rm /etc/apt/sources.list.d/novacore.list
 echo "deb [trusted=yes] file:/srv/next ./" >/etc/apt/sources.list.d/novacore.list
