@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/* The tree of stacks: texts, frames, origins, nodes and counts, each found again by a hash table.
+ */
+#include "core/profiler/inside.h"
+
+#include <string.h>
+
+#define BLOCK_BYTES (256u * 1024u)
+
+/* --- hash tables of numbers ---------------------------------------------------------------------
+ * Open addressing with linear probing, at most three quarters full. A slot holds the number of what
+ * it finds plus 1, and the upper half of its hash, so that most others are told apart unseen.
+ */
+
+struct slot {
+	uint32_t number, mark;
+};
+struct table {
+	struct slot *slots;
+	size_t room, used; /* room: 0, or a power of two */
+};
+
+struct block {
+	struct block *next;
+	size_t used, room;
+	char bytes[];
+};
+
+struct text_entry {
+	const char *text;
+	size_t length;
+};
+
+struct nova_profile_index {
+	struct table texts, frames, origins, nodes, counts;
+	struct text_entry *entries;
+	uint32_t entry_count;
+	struct block *blocks;
+	size_t block_bytes;
+	uint32_t frame_room, origin_room, node_room, count_room, entry_room, note_room;
+};
+
+/* Multiplication and folding (Lemire and Kaser, "Faster 64-bit universal hashing"): quick, and good
+ * enough where an attacker gains nothing but time that the limits bound. */
+__extension__ typedef unsigned __int128 wide;
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	wide product = (wide)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t profile_hash(const void *bytes, size_t length)
+{
+	const uint64_t k0 = UINT64_C(0x9e3779b97f4a7c15), k1 = UINT64_C(0xd6e8feb86659fd93);
+	const unsigned char *at = bytes;
+	uint64_t hash = k0 ^ length, a, b;
+
+	for (; length >= 16; length -= 16, at += 16) {
+		memcpy(&a, at, 8);
+		memcpy(&b, at + 8, 8);
+		hash = mix(a ^ k1, b ^ hash);
+	}
+	a = b = 0;
+	if (length >= 8) {
+		memcpy(&a, at, 8);
+		memcpy(&b, at + length - 8, 8);
+	} else if (length > 0) {
+		memcpy(&a, at, length);
+	}
+	return mix(mix(a ^ k1, b ^ hash), k0 ^ length);
+}
+
+static uint64_t hash_pair(uint32_t a, uint32_t b)
+{
+	return mix(((uint64_t)a << 32 | b) ^ UINT64_C(0xd6e8feb86659fd93),
+	           UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static void put(struct table *table, uint64_t hash, uint32_t number)
+{
+	size_t at = (size_t)hash & (table->room - 1);
+
+	while (table->slots[at].number)
+		at = (at + 1) & (table->room - 1);
+	table->slots[at] = (struct slot){number + 1, (uint32_t)(hash >> 32)};
+}
+
+/* Makes room for one more; `rehash` gives the hash of a number that is there. */
+static void make_room(struct table *table,
+                      uint64_t (*rehash)(const struct nova_profile *, uint32_t),
+                      const struct nova_profile *profile)
+{
+	struct table old = *table;
+
+	if (table->room && (table->used + 1) * 4 <= table->room * 3)
+		return;
+	table->room = old.room ? old.room * 2 : 64;
+	table->slots = nova_alloc(table->room * sizeof(*table->slots));
+	for (size_t i = 0; i < old.room; i++)
+		if (old.slots[i].number)
+			put(table, rehash(profile, old.slots[i].number - 1),
+			    old.slots[i].number - 1);
+	free(old.slots);
+}
+
+/* An array that doubles. */
+static void *room_for(void *array, uint32_t count, uint32_t *room, size_t element_bytes)
+{
+	if (count < *room)
+		return array;
+	*room = *room ? *room * 2 : 16;
+	return nova_realloc(array, *room * element_bytes);
+}
+
+/* --- texts ---------------------------------------------------------------------------------------
+ */
+
+static uint64_t text_hash(const struct nova_profile *profile, uint32_t number)
+{
+	const struct text_entry *entry = &profile->index->entries[number];
+
+	return profile_hash(entry->text, entry->length);
+}
+
+static char *keep(struct nova_profile_index *index, const char *text, size_t length)
+{
+	struct block *block = index->blocks;
+	char *copy;
+
+	if (!block || block->room - block->used < length + 1) {
+		size_t room = length + 1 > BLOCK_BYTES ? length + 1 : BLOCK_BYTES;
+
+		block = nova_alloc(sizeof(*block) + room);
+		block->room = room;
+		block->next = index->blocks;
+		index->blocks = block;
+		index->block_bytes += room;
+	}
+	copy = block->bytes + block->used;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	block->used += length + 1;
+	return copy;
+}
+
+const char *nova_profile_text(struct nova_profile *profile, const char *text, size_t length)
+{
+	struct nova_profile_index *index = profile->index;
+	uint64_t hash;
+
+	if (length == 0)
+		return "";
+	hash = profile_hash(text, length);
+	if (index->texts.room)
+		for (size_t at = (size_t)hash & (index->texts.room - 1);
+		     index->texts.slots[at].number; at = (at + 1) & (index->texts.room - 1)) {
+			const struct slot *slot = &index->texts.slots[at];
+			const struct text_entry *entry = &index->entries[slot->number - 1];
+
+			if (slot->mark == (uint32_t)(hash >> 32) && entry->length == length &&
+			    memcmp(entry->text, text, length) == 0)
+				return entry->text;
+		}
+	make_room(&index->texts, text_hash, profile);
+	index->entries = room_for(index->entries, index->entry_count, &index->entry_room,
+	                          sizeof(*index->entries));
+	index->entries[index->entry_count] = (struct text_entry){keep(index, text, length), length};
+	put(&index->texts, hash, index->entry_count);
+	index->texts.used++;
+	return index->entries[index->entry_count++].text;
+}
+
+static const char *keep_text(struct nova_profile *profile, const char *text)
+{
+	return text ? nova_profile_text(profile, text, strlen(text)) : "";
+}
+
+/* --- frames and origins --------------------------------------------------------------------------
+ */
+
+/* Equal texts are the same pointer, so the bytes of what holds them tell equal ones. */
+static uint64_t frame_hash(const struct nova_profile *profile, uint32_t number)
+{
+	const struct nova_frame *frame = &profile->frames[number];
+
+	return mix((uint64_t)(uintptr_t)frame->name ^ UINT64_C(0xd6e8feb86659fd93),
+	           (uint64_t)(uintptr_t)frame->library ^ UINT64_C(0x9e3779b97f4a7c15)) ^
+	       mix((uint64_t)(uintptr_t)frame->file ^ UINT64_C(0x9e3779b97f4a7c15),
+	           UINT64_C(0xd6e8feb86659fd93) + frame->flags);
+}
+
+uint32_t nova_profile_frame(struct nova_profile *profile, const struct nova_frame *wanted)
+{
+	struct nova_profile_index *index = profile->index;
+	struct table *table = &index->frames;
+	struct nova_frame frame = {.name = wanted->name && wanted->name[0]
+	                                           ? keep_text(profile, wanted->name)
+	                                           : keep_text(profile, "[unknown]"),
+	                           .library = keep_text(profile, wanted->library),
+	                           .file = keep_text(profile, wanted->file),
+	                           .flags = wanted->flags};
+	uint64_t hash;
+
+	make_room(table, frame_hash, profile);
+	profile->frames = room_for(profile->frames, profile->frame_count, &index->frame_room,
+	                           sizeof(*profile->frames));
+	/* The new one lies ready behind the others while it is looked for. */
+	profile->frames[profile->frame_count] = frame;
+	hash = frame_hash(profile, profile->frame_count);
+	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
+	     at = (at + 1) & (table->room - 1)) {
+		const struct nova_frame *there = &profile->frames[table->slots[at].number - 1];
+
+		if (table->slots[at].mark == (uint32_t)(hash >> 32) && there->name == frame.name &&
+		    there->library == frame.library && there->file == frame.file &&
+		    there->flags == frame.flags)
+			return table->slots[at].number - 1;
+	}
+	put(table, hash, profile->frame_count);
+	table->used++;
+	return profile->frame_count++;
+}
+
+static uint64_t origin_hash(const struct nova_profile *profile, uint32_t number)
+{
+	const struct nova_origin *origin = &profile->origins[number];
+
+	return mix((uint64_t)(uintptr_t)origin->process ^ UINT64_C(0xd6e8feb86659fd93),
+	           (uint64_t)(uintptr_t)origin->thread ^ UINT64_C(0x9e3779b97f4a7c15)) ^
+	       hash_pair((uint32_t)origin->pid, (uint32_t)origin->tid) ^
+	       mix(hash_pair((uint32_t)origin->cpu, (uint32_t)origin->vcpu), 3);
+}
+
+uint32_t nova_profile_origin(struct nova_profile *profile, const struct nova_origin *wanted)
+{
+	struct nova_profile_index *index = profile->index;
+	struct table *table = &index->origins;
+	struct nova_origin origin = *wanted;
+	uint64_t hash;
+
+	origin.process = keep_text(profile, wanted->process);
+	origin.thread = keep_text(profile, wanted->thread);
+	make_room(table, origin_hash, profile);
+	profile->origins = room_for(profile->origins, profile->origin_count, &index->origin_room,
+	                            sizeof(*profile->origins));
+	profile->origins[profile->origin_count] = origin;
+	hash = origin_hash(profile, profile->origin_count);
+	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
+	     at = (at + 1) & (table->room - 1)) {
+		const struct nova_origin *there = &profile->origins[table->slots[at].number - 1];
+
+		if (table->slots[at].mark == (uint32_t)(hash >> 32) &&
+		    there->process == origin.process && there->thread == origin.thread &&
+		    there->pid == origin.pid && there->tid == origin.tid &&
+		    there->cpu == origin.cpu && there->vcpu == origin.vcpu)
+			return table->slots[at].number - 1;
+	}
+	put(table, hash, profile->origin_count);
+	table->used++;
+	return profile->origin_count++;
+}
+
+/* --- nodes and counts ----------------------------------------------------------------------------
+ */
+
+static uint64_t node_hash(const struct nova_profile *profile, uint32_t number)
+{
+	return hash_pair(profile->nodes[number].parent, profile->nodes[number].frame);
+}
+
+uint32_t nova_profile_call(struct nova_profile *profile, uint32_t parent, uint32_t frame)
+{
+	struct nova_profile_index *index = profile->index;
+	struct table *table = &index->nodes;
+	uint64_t hash = hash_pair(parent, frame);
+
+	make_room(table, node_hash, profile);
+	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
+	     at = (at + 1) & (table->room - 1)) {
+		const struct nova_stack_node *there = &profile->nodes[table->slots[at].number - 1];
+
+		if (there->parent == parent && there->frame == frame)
+			return table->slots[at].number - 1;
+	}
+	profile->nodes = room_for(profile->nodes, profile->node_count, &index->node_room,
+	                          sizeof(*profile->nodes));
+	profile->nodes[profile->node_count] = (struct nova_stack_node){parent, frame};
+	put(table, hash, profile->node_count);
+	table->used++;
+	return profile->node_count++;
+}
+
+static uint64_t count_hash(const struct nova_profile *profile, uint32_t number)
+{
+	return hash_pair(profile->counts[number].node, profile->counts[number].origin);
+}
+
+static uint32_t count_of(struct nova_profile *profile, uint32_t node, uint32_t origin)
+{
+	struct nova_profile_index *index = profile->index;
+	struct table *table = &index->counts;
+	uint64_t hash = hash_pair(node, origin);
+	uint32_t room = index->count_room;
+
+	make_room(table, count_hash, profile);
+	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
+	     at = (at + 1) & (table->room - 1)) {
+		const struct nova_stack_count *there =
+		        &profile->counts[table->slots[at].number - 1];
+
+		if (there->node == node && there->origin == origin)
+			return table->slots[at].number - 1;
+	}
+	profile->counts = room_for(profile->counts, profile->count_count, &index->count_room,
+	                           sizeof(*profile->counts));
+	if (index->count_room != room)
+		profile->values = nova_realloc(profile->values, (size_t)index->count_room *
+		                                                        profile->type_count *
+		                                                        sizeof(*profile->values));
+	profile->counts[profile->count_count] = (struct nova_stack_count){node, origin};
+	memset(profile->values + (size_t)profile->count_count * profile->type_count, 0,
+	       profile->type_count * sizeof(*profile->values));
+	put(table, hash, profile->count_count);
+	table->used++;
+	return profile->count_count++;
+}
+
+void nova_profile_add(struct nova_profile *profile, uint32_t node, uint32_t origin,
+                      const uint64_t *values)
+{
+	uint64_t *kept;
+
+	kept = profile->values + (size_t)count_of(profile, node, origin) * profile->type_count;
+	for (uint32_t i = 0; i < profile->type_count; i++)
+		kept[i] = kept[i] > UINT64_MAX - values[i] ? UINT64_MAX : kept[i] + values[i];
+}
+
+uint64_t nova_profile_total(const struct nova_profile *profile, uint32_t type)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < profile->count_count; i++) {
+		uint64_t value = profile->values[(size_t)i * profile->type_count + type];
+
+		total = total > UINT64_MAX - value ? UINT64_MAX : total + value;
+	}
+	return total;
+}
+
+/* --- the whole -----------------------------------------------------------------------------------
+ */
+
+struct nova_profile *nova_profile_new(const struct nova_value_type *types, uint32_t count)
+{
+	struct nova_profile *profile = nova_alloc(sizeof(*profile));
+	const struct nova_origin nowhere = {.pid = -1, .tid = -1, .cpu = -1, .vcpu = -1};
+
+	profile->index = nova_alloc(sizeof(*profile->index));
+	for (uint32_t i = 0; i < count && i < NOVA_PROFILE_VALUES; i++) {
+		profile->types[i].type = keep_text(profile, types[i].type);
+		profile->types[i].unit = keep_text(profile, types[i].unit);
+		profile->type_count++;
+	}
+	nova_profile_origin(profile, &nowhere);
+	/* the root, which nobody looks for */
+	profile->nodes = room_for(NULL, 0, &profile->index->node_room, sizeof(*profile->nodes));
+	profile->nodes[0] = (struct nova_stack_node){0, UINT32_MAX};
+	profile->node_count = 1;
+	return profile;
+}
+
+void nova_profile_note(struct nova_profile *profile, const char *format, ...)
+{
+	char *text = NULL;
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (length < 0)
+		return;
+	profile->notes = room_for(profile->notes, profile->note_count, &profile->index->note_room,
+	                          sizeof(*profile->notes));
+	profile->notes[profile->note_count++] = nova_profile_text(profile, text, (size_t)length);
+	free(text);
+}
+
+static size_t table_bytes(const struct table *table)
+{
+	return table->room * sizeof(*table->slots);
+}
+
+size_t nova_profile_bytes(const struct nova_profile *profile)
+{
+	const struct nova_profile_index *index = profile->index;
+
+	return sizeof(*profile) + sizeof(*index) + table_bytes(&index->texts) +
+	       table_bytes(&index->frames) + table_bytes(&index->origins) +
+	       table_bytes(&index->nodes) + table_bytes(&index->counts) + index->block_bytes +
+	       index->frame_room * sizeof(*profile->frames) +
+	       index->origin_room * sizeof(*profile->origins) +
+	       index->node_room * sizeof(*profile->nodes) +
+	       index->count_room *
+	               (sizeof(*profile->counts) + profile->type_count * sizeof(*profile->values)) +
+	       index->entry_room * sizeof(*index->entries) +
+	       index->note_room * sizeof(*profile->notes);
+}
+
+void nova_profile_free(struct nova_profile *profile)
+{
+	if (!profile)
+		return;
+	free(profile->frames);
+	free(profile->origins);
+	free(profile->nodes);
+	free(profile->counts);
+	free(profile->values);
+	free(profile->notes);
+	free(profile->index->texts.slots);
+	free(profile->index->frames.slots);
+	free(profile->index->origins.slots);
+	free(profile->index->nodes.slots);
+	free(profile->index->counts.slots);
+	free(profile->index->entries);
+	for (struct block *block = profile->index->blocks, *next; block; block = next) {
+		next = block->next;
+		free(block);
+	}
+	free(profile->index);
+	free(profile);
+}
+
+void nova_profile_cleanup(struct nova_profile **profile)
+{
+	nova_profile_free(*profile);
+}

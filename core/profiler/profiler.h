@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core/profiler: stacks and what was counted on them. It samples (record), reads and writes what
+ * others sample (perf script, folded stacks, pprof), and shows where time goes (hotspots, flame
+ * graphs, their differences). It knows nothing of hypervisors, runs or stores.
+ *
+ * Everything that is read or sampled becomes a `struct nova_profile`: a tree of frames, in which
+ * equal beginnings of stacks are there once, and a count for each end of a stack and origin
+ * (process, thread, CPU). So its memory is linear in distinct stacks, not in samples.
+ */
+#ifndef NOVACORE_PROFILER_H
+#define NOVACORE_PROFILER_H
+
+#include "core/base/base.h"
+
+/* --- profiles ------------------------------------------------------------------------------------
+ */
+
+#define NOVA_PROFILE_VALUES 4u /* kinds of value that one profile has at most */
+
+/* What is counted, in pprof's words: {"cpu", "nanoseconds"}, {"samples", "count"}. */
+struct nova_value_type {
+	const char *type, *unit;
+};
+
+#define NOVA_FRAME_KERNEL  1u
+#define NOVA_FRAME_GUEST   2u /* inside of a VM */
+#define NOVA_FRAME_INLINED 4u /* in the frame below it */
+#define NOVA_FRAME_JIT     8u
+
+struct nova_frame {
+	const char *name;    /* the function; never "": "[unknown]" */
+	const char *library; /* of whose file it is, its whole path; "" if that is not known */
+	const char *file;    /* source, or "" */
+	uint32_t flags;      /* NOVA_FRAME_* */
+};
+
+/* Where a sample was taken. -1 and "" are not known. */
+struct nova_origin {
+	const char *process, *thread; /* their names (comm) */
+	int32_t pid, tid, cpu, vcpu;
+};
+
+/* Stacks go from the root to the leaf; node 0 is the root, and has no frame. A parent is before its
+ * children. */
+struct nova_stack_node {
+	uint32_t parent, frame;
+};
+
+/* What ended at a node, counted for one origin. */
+struct nova_stack_count {
+	uint32_t node, origin;
+};
+
+struct nova_profile_index;
+
+/*
+ * To be read by anybody; written by the functions below. All texts are the profile's own, and equal
+ * ones are the same pointer.
+ */
+struct nova_profile {
+	struct nova_value_type types[NOVA_PROFILE_VALUES];
+	uint32_t type_count; /* 1… */
+	uint32_t shown;      /* which of them is meant if nobody says */
+	int64_t period;      /* of types[shown] between two samples, or 0 */
+	int64_t utc_ns;      /* when it began, or 0 */
+	int64_t duration_ns; /* or 0 */
+	uint64_t lost;       /* samples that the kernel dropped */
+	struct nova_frame *frames;
+	uint32_t frame_count;
+	struct nova_origin *origins; /* 0: nothing is known */
+	uint32_t origin_count;
+	struct nova_stack_node *nodes;
+	uint32_t node_count; /* ≥ 1 */
+	struct nova_stack_count *counts;
+	uint64_t *values; /* count i has values[i · type_count …] */
+	uint32_t count_count;
+	const char **notes; /* what a reader should know: "frames of … have no names" */
+	uint32_t note_count;
+	struct nova_profile_index *index; /* how they are found again; profile.c's own */
+};
+
+/* `count` ≤ NOVA_PROFILE_VALUES. Not to be shared between threads while it is written. */
+struct nova_profile *nova_profile_new(const struct nova_value_type *types, uint32_t count);
+void nova_profile_free(struct nova_profile *profile);
+void nova_profile_cleanup(struct nova_profile **profile); /* for NOVA_AUTO */
+
+/* The profile's own copy of the text. */
+const char *nova_profile_text(struct nova_profile *profile, const char *text, size_t length);
+/* The same number for the same frame; its texts are copied. */
+uint32_t nova_profile_frame(struct nova_profile *profile, const struct nova_frame *frame);
+uint32_t nova_profile_origin(struct nova_profile *profile, const struct nova_origin *origin);
+/* The node of `frame` called by the one of `parent`, made if it is new. O(1). */
+uint32_t nova_profile_call(struct nova_profile *profile, uint32_t parent, uint32_t frame);
+/* Adds `values`, type_count of them, to what ended at `node` for `origin`. O(1). */
+void nova_profile_add(struct nova_profile *profile, uint32_t node, uint32_t origin,
+                      const uint64_t *values);
+void nova_profile_note(struct nova_profile *profile, const char *format, ...) NOVA_PRINTF(2, 3);
+/* Bytes that it takes. */
+size_t nova_profile_bytes(const struct nova_profile *profile);
+/* The sum of a value. */
+uint64_t nova_profile_total(const struct nova_profile *profile, uint32_t type);
+
+/* --- files ---------------------------------------------------------------------------------------
+ */
+
+struct nova_profile_limits {
+	size_t bytes; /* of memory that the profile may take; 0: 1 GiB */
+};
+
+/*
+ * Reads a file, "-" is standard input, and finds out what it is: folded stacks, `perf script` text,
+ * pprof (with gzip or without), or a recording of novacore. Text is read in one pass and never held
+ * as a whole. NOVA_E_INVALID names line or byte and what was expected; NOVA_E_FULL: it takes more
+ * than the limits.
+ */
+int nova_profile_read(const char *path, const struct nova_profile_limits *limits,
+                      struct nova_profile **profile, struct nova_error *error);
+
+/* How stacks are told apart above their first frame. */
+enum nova_profile_by {
+	NOVA_BY_NOTHING,
+	NOVA_BY_CPU,
+	NOVA_BY_PROCESS,
+	NOVA_BY_THREAD,
+	NOVA_BY_VCPU
+};
+
+/* One line per distinct stack, "process;main;work 12", in an order that is always the same. */
+int nova_profile_write_folded(const struct nova_profile *profile, uint32_t type,
+                              enum nova_profile_by by, FILE *file, struct nova_error *error);
+/* pprof's profile.proto with gzip, all values, origins as labels. */
+int nova_profile_write_pprof(const struct nova_profile *profile, FILE *file,
+                             struct nova_error *error);
+
+/* --- where time goes -----------------------------------------------------------------------------
+ */
+
+enum nova_hotspots_by { NOVA_HOT_FUNCTION, NOVA_HOT_LIBRARY, NOVA_HOT_PROCESS };
+
+struct nova_hotspots_request {
+	uint32_t type; /* of value */
+	enum nova_hotspots_by by;
+	double threshold;                  /* leave out what has less of the total, in [0, 1] */
+	double level;                      /* of the intervals, in (0, 1) */
+	const struct nova_profile *before; /* to compare with, or NULL */
+};
+/* The document novacore.hotspots/1 (docs/hotspots.md). The caller's. O(nodes · log nodes). */
+int nova_hotspots(const struct nova_profile *profile, const struct nova_hotspots_request *request,
+                  json_t **document, struct nova_error *error);
+
+/* --- flame graphs --------------------------------------------------------------------------------
+ */
+
+/*
+ * The stacks as they are drawn: each box is a function called by the one below it. Boxes are in the
+ * order of a walk, callees sorted by name, so the same stacks always give the same picture.
+ */
+struct nova_flame_box {
+	uint32_t parent, depth; /* box 0 is all of it, depth 0 */
+	uint32_t next;          /* the box after the last one above this: a sibling, or nobody's */
+	const char *name;       /* box 0: "all" */
+	const char *library;
+	uint32_t flags; /* NOVA_FRAME_* */
+	uint64_t total, self;
+};
+struct nova_flame {
+	struct nova_flame_box *boxes;
+	uint32_t count;
+	uint32_t depth;              /* of the highest */
+	struct nova_profile *turned; /* flame.c's own: stacks as they are drawn, or NULL */
+};
+struct nova_flame_request {
+	uint32_t type;
+	enum nova_profile_by by;
+	bool reverse;     /* from the leaf: who calls it */
+	double min_width; /* leave out what has less of the total, in [0, 1] */
+};
+/* The profile must outlive it. O(nodes · log nodes); deep recursion takes no stack. */
+void nova_flame_make(const struct nova_profile *profile, const struct nova_flame_request *request,
+                     struct nova_flame *flame);
+void nova_flame_free(struct nova_flame *flame);
+
+#endif
