@@ -114,6 +114,8 @@ static void *room_for(void *array, uint32_t count, uint32_t *room, size_t elemen
 	return nova_realloc(array, *room * element_bytes);
 }
 
+static const char NOTHING[] = "";
+
 /* --- texts ---------------------------------------------------------------------------------------
  */
 
@@ -151,7 +153,7 @@ const char *nova_profile_text(struct nova_profile *profile, const char *text, si
 	uint64_t hash;
 
 	if (length == 0)
-		return "";
+		return NOTHING;
 	hash = profile_hash(text, length);
 	if (index->texts.room)
 		for (size_t at = (size_t)hash & (index->texts.room - 1);
@@ -174,7 +176,7 @@ const char *nova_profile_text(struct nova_profile *profile, const char *text, si
 
 static const char *keep_text(struct nova_profile *profile, const char *text)
 {
-	return text ? nova_profile_text(profile, text, strlen(text)) : "";
+	return nova_profile_text(profile, text, text ? strlen(text) : 0);
 }
 
 /* --- frames and origins --------------------------------------------------------------------------
@@ -191,16 +193,10 @@ static uint64_t frame_hash(const struct nova_profile *profile, uint32_t number)
 	           UINT64_C(0xd6e8feb86659fd93) + frame->flags);
 }
 
-uint32_t nova_profile_frame(struct nova_profile *profile, const struct nova_frame *wanted)
+static uint32_t find_frame(struct nova_profile *profile, struct nova_frame frame)
 {
 	struct nova_profile_index *index = profile->index;
 	struct table *table = &index->frames;
-	struct nova_frame frame = {.name = wanted->name && wanted->name[0]
-	                                           ? keep_text(profile, wanted->name)
-	                                           : keep_text(profile, "[unknown]"),
-	                           .library = keep_text(profile, wanted->library),
-	                           .file = keep_text(profile, wanted->file),
-	                           .flags = wanted->flags};
 	uint64_t hash;
 
 	make_room(table, frame_hash, profile);
@@ -221,6 +217,30 @@ uint32_t nova_profile_frame(struct nova_profile *profile, const struct nova_fram
 	put(table, hash, profile->frame_count);
 	table->used++;
 	return profile->frame_count++;
+}
+
+uint32_t profile_frame(struct nova_profile *profile, const char *name, size_t name_length,
+                       const char *library, size_t library_length, uint32_t flags)
+{
+	return find_frame(
+	        profile, (struct nova_frame){
+	                         .name = name_length ? nova_profile_text(profile, name, name_length)
+	                                             : nova_profile_text(profile, "[unknown]", 9),
+	                         .library = nova_profile_text(profile, library, library_length),
+	                         .file = NOTHING,
+	                         .flags = flags});
+}
+
+uint32_t nova_profile_frame(struct nova_profile *profile, const struct nova_frame *wanted)
+{
+	bool named = wanted->name && wanted->name[0];
+
+	return find_frame(
+	        profile,
+	        (struct nova_frame){.name = keep_text(profile, named ? wanted->name : "[unknown]"),
+	                            .library = keep_text(profile, wanted->library),
+	                            .file = keep_text(profile, wanted->file),
+	                            .flags = wanted->flags});
 }
 
 static uint64_t origin_hash(const struct nova_profile *profile, uint32_t number)
