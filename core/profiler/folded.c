@@ -203,6 +203,8 @@ int nova_profile_write_folded(const struct nova_profile *profile, uint32_t type,
 
 	nova_flame_make(profile, &request, &flame);
 	path = nova_alloc((flame.depth + 1) * sizeof(*path));
+	if (flame.boxes[0].self) /* nothing but its origin is known of it */
+		fprintf(file, "[unknown] %llu\n", (unsigned long long)flame.boxes[0].self);
 	for (uint32_t i = 1; i < flame.count && !ferror(file); i++) {
 		const struct nova_flame_box *box = &flame.boxes[i];
 

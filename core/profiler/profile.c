@@ -350,9 +350,9 @@ static uint32_t count_of(struct nova_profile *profile, uint32_t node, uint32_t o
 void nova_profile_add(struct nova_profile *profile, uint32_t node, uint32_t origin,
                       const uint64_t *values)
 {
-	uint64_t *kept;
+	size_t number = count_of(profile, node, origin); /* which may move the values */
+	uint64_t *kept = profile->values + number * profile->type_count;
 
-	kept = profile->values + (size_t)count_of(profile, node, origin) * profile->type_count;
 	for (uint32_t i = 0; i < profile->type_count; i++)
 		kept[i] = kept[i] > UINT64_MAX - values[i] ? UINT64_MAX : kept[i] + values[i];
 }
