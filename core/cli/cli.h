@@ -96,6 +96,7 @@ int nova_command_compare(int argc, char **argv);
 int nova_command_history(int argc, char **argv);
 int nova_command_rank(int argc, char **argv);
 int nova_command_ack(int argc, char **argv);
+int nova_command_hotspots(int argc, char **argv);
 int nova_command_selftest(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);

@@ -559,6 +559,7 @@ static const struct {
         {"history", NULL, offer_metrics, 0, 0},
         {"rank", NULL, offer_metrics, 0, 0},
         {"rank", NULL, offer_runs, 1, MANY},
+        {"hotspots", NULL, offer_files, 0, 0},
 };
 
 /* The line "  --NAME …" of the help; NULL if there is none. */

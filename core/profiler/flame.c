@@ -12,8 +12,7 @@ static const char *or_unknown(const char *text)
 	return text[0] ? text : "[unknown]";
 }
 
-void profile_label(const struct nova_origin *origin, enum nova_profile_by by, char *text,
-                   size_t room)
+void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text, size_t room)
 {
 	switch (by) {
 	case NOVA_BY_CPU:
@@ -39,47 +38,47 @@ void profile_label(const struct nova_origin *origin, enum nova_profile_by by, ch
 }
 
 /* The node's frames from the leaf to the root, into `*path`, which grows. */
-static uint32_t path_of(const struct nova_profile *profile, uint32_t node, uint32_t **path,
+static uint32_t path_of(const struct nova_stacks *stacks, uint32_t node, uint32_t **path,
                         uint32_t *room)
 {
 	uint32_t depth = 0;
 
-	for (; node; node = profile->nodes[node].parent) {
+	for (; node; node = stacks->nodes[node].parent) {
 		if (depth == *room) {
 			*room = *room ? *room * 2 : 128;
 			*path = nova_realloc(*path, *room * sizeof(**path));
 		}
-		(*path)[depth++] = profile->nodes[node].frame;
+		(*path)[depth++] = stacks->nodes[node].frame;
 	}
 	return depth;
 }
 
 /* The same stacks under a frame for what they are told apart by, or the other way round, or both.
  */
-static struct nova_profile *turn(const struct nova_profile *profile,
-                                 const struct nova_flame_request *request)
+static struct nova_stacks *turn(const struct nova_stacks *stacks,
+                                const struct nova_flame_request *request)
 {
-	struct nova_profile *turned = nova_profile_new(&profile->types[request->type], 1);
-	uint32_t *frames = nova_alloc((profile->frame_count + 1) * sizeof(*frames));
+	struct nova_stacks *turned = nova_stacks_new(&stacks->types[request->type], 1);
+	uint32_t *frames = nova_alloc((stacks->frame_count + 1) * sizeof(*frames));
 	uint32_t *path = NULL, room = 0;
 
-	for (uint32_t i = 0; i < profile->frame_count; i++)
-		frames[i] = nova_profile_frame(turned, &profile->frames[i]);
-	for (uint32_t i = 0; i < profile->count_count; i++) {
-		uint32_t depth = path_of(profile, profile->counts[i].node, &path, &room), node = 0;
+	for (uint32_t i = 0; i < stacks->frame_count; i++)
+		frames[i] = nova_stacks_frame(turned, &stacks->frames[i]);
+	for (uint32_t i = 0; i < stacks->count_count; i++) {
+		uint32_t depth = path_of(stacks, stacks->counts[i].node, &path, &room), node = 0;
 		char label[128];
 
-		profile_label(&profile->origins[profile->counts[i].origin], request->by, label,
-		              sizeof(label));
+		stacks_label(&stacks->origins[stacks->counts[i].origin], request->by, label,
+		             sizeof(label));
 		if (label[0])
-			node = nova_profile_call(
+			node = nova_stacks_call(
 			        turned, node,
-			        nova_profile_frame(turned, &(struct nova_frame){.name = label}));
+			        nova_stacks_frame(turned, &(struct nova_frame){.name = label}));
 		for (uint32_t j = 0; j < depth; j++)
-			node = nova_profile_call(
-			        turned, node, frames[path[request->reverse ? j : depth - 1 - j]]);
-		nova_profile_add(turned, node, 0,
-		                 &profile->values[(size_t)i * profile->type_count + request->type]);
+			node = nova_stacks_call(turned, node,
+			                        frames[path[request->reverse ? j : depth - 1 - j]]);
+		nova_stacks_add(turned, node, 0,
+		                &stacks->values[(size_t)i * stacks->type_count + request->type]);
 	}
 	free(frames);
 	free(path);
@@ -90,17 +89,17 @@ static struct nova_profile *turn(const struct nova_profile *profile,
  */
 
 struct sorting {
-	const struct nova_profile *profile;
+	const struct nova_stacks *stacks;
 	uint32_t *children; /* all nodes, those of one parent together and in order */
 	uint32_t *begin;    /* of a node's children; begin[node + 1] is their end */
 };
 
 static int by_name(const void *left, const void *right, void *context)
 {
-	const struct nova_profile *profile = context;
+	const struct nova_stacks *stacks = context;
 	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	const struct nova_frame *one = &profile->frames[profile->nodes[a].frame],
-	                        *two = &profile->frames[profile->nodes[b].frame];
+	const struct nova_frame *one = &stacks->frames[stacks->nodes[a].frame],
+	                        *two = &stacks->frames[stacks->nodes[b].frame];
 	int order = strcmp(one->name, two->name);
 
 	if (order == 0)
@@ -112,37 +111,36 @@ static int by_name(const void *left, const void *right, void *context)
 
 static void sort_children(struct sorting *sorting)
 {
-	const struct nova_profile *profile = sorting->profile;
-	uint32_t count = profile->node_count;
+	const struct nova_stacks *stacks = sorting->stacks;
+	uint32_t count = stacks->node_count;
 	uint32_t *fill = nova_alloc((count + 1) * sizeof(*fill));
 
 	sorting->begin = nova_alloc((count + 2) * sizeof(*sorting->begin));
 	sorting->children = nova_alloc((count + 1) * sizeof(*sorting->children));
 	for (uint32_t i = 1; i < count; i++)
-		sorting->begin[profile->nodes[i].parent + 1]++;
+		sorting->begin[stacks->nodes[i].parent + 1]++;
 	for (uint32_t i = 1; i <= count; i++)
 		sorting->begin[i] += sorting->begin[i - 1];
 	memcpy(fill, sorting->begin, count * sizeof(*fill));
 	for (uint32_t i = 1; i < count; i++)
-		sorting->children[fill[profile->nodes[i].parent]++] = i;
+		sorting->children[fill[stacks->nodes[i].parent]++] = i;
 	for (uint32_t i = 0; i < count; i++)
 		if (sorting->begin[i + 1] - sorting->begin[i] > 1)
 			qsort_r(sorting->children + sorting->begin[i],
 			        sorting->begin[i + 1] - sorting->begin[i],
-			        sizeof(*sorting->children), by_name, (void *)profile);
+			        sizeof(*sorting->children), by_name, (void *)stacks);
 	free(fill);
 }
 
 /* What each node has itself, and with what it calls. */
-static void weigh(const struct nova_profile *profile, uint32_t type, uint64_t *self,
-                  uint64_t *total)
+static void weigh(const struct nova_stacks *stacks, uint32_t type, uint64_t *self, uint64_t *total)
 {
-	for (uint32_t i = 0; i < profile->count_count; i++)
-		self[profile->counts[i].node] +=
-		        profile->values[(size_t)i * profile->type_count + type];
-	memcpy(total, self, profile->node_count * sizeof(*total));
-	for (uint32_t i = profile->node_count - 1; i > 0; i--)
-		total[profile->nodes[i].parent] += total[i];
+	for (uint32_t i = 0; i < stacks->count_count; i++)
+		self[stacks->counts[i].node] +=
+		        stacks->values[(size_t)i * stacks->type_count + type];
+	memcpy(total, self, stacks->node_count * sizeof(*total));
+	for (uint32_t i = stacks->node_count - 1; i > 0; i--)
+		total[stacks->nodes[i].parent] += total[i];
 }
 
 struct walk {
@@ -169,7 +167,7 @@ static uint32_t add_box(struct nova_flame *flame, uint32_t parent, const struct 
 	return flame->count++;
 }
 
-void nova_flame_make(const struct nova_profile *profile, const struct nova_flame_request *request,
+void nova_flame_make(const struct nova_stacks *stacks, const struct nova_flame_request *request,
                      struct nova_flame *flame)
 {
 	bool turned = request->reverse || request->by != NOVA_BY_NOTHING;
@@ -182,11 +180,11 @@ void nova_flame_make(const struct nova_profile *profile, const struct nova_flame
 
 	memset(flame, 0, sizeof(*flame));
 	if (turned)
-		profile = flame->turned = turn(profile, request);
-	sorting.profile = profile;
-	self = nova_alloc(profile->node_count * sizeof(*self));
-	total = nova_alloc(profile->node_count * sizeof(*total));
-	weigh(profile, type, self, total);
+		stacks = flame->turned = turn(stacks, request);
+	sorting.stacks = stacks;
+	self = nova_alloc(stacks->node_count * sizeof(*self));
+	total = nova_alloc(stacks->node_count * sizeof(*total));
+	weigh(stacks, type, self, total);
 	sort_children(&sorting);
 	least = request->min_width * (double)total[0];
 	walk = nova_grow(NULL, 0, sizeof(*walk));
@@ -207,7 +205,7 @@ void nova_flame_make(const struct nova_profile *profile, const struct nova_flame
 		walk = nova_grow(walk, depth, sizeof(*walk));
 		walk[depth] = (struct walk){child,
 		                            add_box(flame, walk[depth - 1].box,
-		                                    &profile->frames[profile->nodes[child].frame],
+		                                    &stacks->frames[stacks->nodes[child].frame],
 		                                    total[child], self[child]),
 		                            sorting.begin[child]};
 		depth++;
@@ -222,6 +220,6 @@ void nova_flame_make(const struct nova_profile *profile, const struct nova_flame
 void nova_flame_free(struct nova_flame *flame)
 {
 	free(flame->boxes);
-	nova_profile_free(flame->turned);
+	nova_stacks_free(flame->turned);
 	memset(flame, 0, sizeof(*flame));
 }

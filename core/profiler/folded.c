@@ -48,7 +48,7 @@ static size_t common(const char *one, const char *two, size_t most)
 	return at;
 }
 
-static uint32_t frame_of(struct nova_profile *profile, const char *name, size_t length)
+static uint32_t frame_of(struct nova_stacks *stacks, const char *name, size_t length)
 {
 	uint32_t flags = 0;
 
@@ -57,7 +57,7 @@ static uint32_t frame_of(struct nova_profile *profile, const char *name, size_t 
 		for (size_t i = 0; i < NOVA_COUNT(MARKS); i++)
 			if (name[length - 2] == MARKS[i].letter)
 				flags = MARKS[i].flag;
-	return profile_frame(profile, name, flags ? length - 4 : length, "", 0, flags);
+	return stacks_frame(stacks, name, flags ? length - 4 : length, "", 0, flags);
 }
 
 /* Puts the count behind the stack into `*value` and cuts it off; false: there is none. */
@@ -96,7 +96,7 @@ static void remember(struct before *before, uint32_t at, size_t end, uint32_t no
 	before->places[at] = (struct place){end, node};
 }
 
-static uint32_t node_of(struct nova_profile *profile, struct before *before, const char *stack,
+static uint32_t node_of(struct nova_stacks *stacks, struct before *before, const char *stack,
                         size_t length)
 {
 	size_t same =
@@ -118,8 +118,8 @@ static uint32_t node_of(struct nova_profile *profile, struct before *before, con
 		size_t end = separator ? (size_t)(separator - stack) : length;
 
 		if (end > at)
-			node = nova_profile_call(profile, node,
-			                         frame_of(profile, stack + at, end - at));
+			node = nova_stacks_call(stacks, node,
+			                        frame_of(stacks, stack + at, end - at));
 		remember(before, depth++, end, node);
 		at = end + 1;
 	}
@@ -134,7 +134,7 @@ static uint32_t node_of(struct nova_profile *profile, struct before *before, con
 	return node;
 }
 
-static int read_lines(struct source *source, size_t limit, struct nova_profile *profile,
+static int read_lines(struct source *source, size_t limit, struct nova_stacks *stacks,
                       struct before *before, struct nova_error *error)
 {
 	size_t length, lines = 0;
@@ -151,10 +151,10 @@ static int read_lines(struct source *source, size_t limit, struct nova_profile *
 			        "%s:%zu: folded stacks end with a space and a count "
 			        "(\"main;work 12\"), and this line does not: \"%.60s\"",
 			        source->name, source->line,
-			        profile_excerpt(line, length, (char[64]){0}, 64));
-		nova_profile_add(profile, node_of(profile, before, line, length), 0, &value);
+			        stacks_excerpt(line, length, (char[64]){0}, 64));
+		nova_stacks_add(stacks, node_of(stacks, before, line, length), 0, &value);
 		if ((++lines & 1023) == 0) {
-			status = profile_check_room(profile, limit, source->name, error);
+			status = stacks_check_room(stacks, limit, source->name, error);
 			if (status)
 				return status;
 		}
@@ -162,16 +162,16 @@ static int read_lines(struct source *source, size_t limit, struct nova_profile *
 	return status;
 }
 
-int folded_read(struct source *source, size_t limit, struct nova_profile **profile,
+int folded_read(struct source *source, size_t limit, struct nova_stacks **stacks,
                 struct nova_error *error)
 {
 	struct before before = {0};
 	int status;
 
-	*profile = nova_profile_new(&(struct nova_value_type){"samples", "count"}, 1);
-	status = read_lines(source, limit, *profile, &before, error);
+	*stacks = nova_stacks_new(&(struct nova_value_type){"samples", "count"}, 1);
+	status = read_lines(source, limit, *stacks, &before, error);
 	if (status == 0)
-		status = profile_check_room(*profile, limit, source->name, error);
+		status = stacks_check_room(*stacks, limit, source->name, error);
 	free(before.text);
 	free(before.places);
 	return status;
@@ -194,14 +194,14 @@ static void put_name(FILE *file, const char *name, uint32_t flags)
 		}
 }
 
-int nova_profile_write_folded(const struct nova_profile *profile, uint32_t type,
-                              enum nova_profile_by by, FILE *file, struct nova_error *error)
+int nova_stacks_write_folded(const struct nova_stacks *stacks, uint32_t type,
+                             enum nova_stacks_by by, FILE *file, struct nova_error *error)
 {
 	const struct nova_flame_request request = {.type = type, .by = by};
 	struct nova_flame flame;
 	uint32_t *path;
 
-	nova_flame_make(profile, &request, &flame);
+	nova_flame_make(stacks, &request, &flame);
 	path = nova_alloc((flame.depth + 1) * sizeof(*path));
 	if (flame.boxes[0].self) /* nothing but its origin is known of it */
 		fprintf(file, "[unknown] %llu\n", (unsigned long long)flame.boxes[0].self);

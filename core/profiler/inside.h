@@ -8,17 +8,19 @@
 #include <stdlib.h>
 
 /* Of no cryptographic worth. */
-uint64_t profile_hash(const void *bytes, size_t length);
-/* As nova_profile_frame, of texts that do not end. */
-uint32_t profile_frame(struct nova_profile *profile, const char *name, size_t name_length,
-                       const char *library, size_t library_length, uint32_t flags);
+uint64_t stacks_hash(const void *bytes, size_t length);
+/* As nova_stacks_frame, of texts that do not end. */
+uint32_t stacks_frame(struct nova_stacks *stacks, const char *name, size_t name_length,
+                      const char *library, size_t library_length, uint32_t flags);
 /* The beginning of a line of a file, fit for an error; `text`. */
-const char *profile_excerpt(const char *line, size_t length, char *text, size_t room);
+const char *stacks_excerpt(const char *line, size_t length, char *text, size_t room);
 /* NOVA_FRAME_KERNEL, …, as far as the library's name says it. */
-uint32_t profile_library_flags(const char *library, size_t length);
+uint32_t stacks_library_flags(const char *library, size_t length);
+/* Which of its values is of that type and unit, or UINT32_MAX. */
+uint32_t stacks_type_like(const struct nova_stacks *stacks, const struct nova_value_type *type);
 /* What stands above a stack of that origin: "" for NOVA_BY_NOTHING. */
-void profile_label(const struct nova_origin *origin, enum nova_profile_by by, char *text,
-                   size_t room);
+void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text,
+                  size_t room);
 
 /* --- source.c ----------------------------------------------------------------------------------
  */
@@ -48,17 +50,17 @@ int source_line(struct source *source, char **line, size_t *length, struct nova_
 void source_close(struct source *source);
 
 /* --- readers -----------------------------------------------------------------------------------
- * Each reads all of the source. `limit`: of the profile's bytes.
+ * Each reads all of the source. `limit`: of the stacks's bytes.
  */
 
-int folded_read(struct source *source, size_t limit, struct nova_profile **profile,
+int folded_read(struct source *source, size_t limit, struct nova_stacks **stacks,
                 struct nova_error *error);
-int perf_script_read(struct source *source, size_t limit, struct nova_profile **profile,
+int perf_script_read(struct source *source, size_t limit, struct nova_stacks **stacks,
                      struct nova_error *error);
-int pprof_read(struct source *source, size_t limit, struct nova_profile **profile,
+int pprof_read(struct source *source, size_t limit, struct nova_stacks **stacks,
                struct nova_error *error);
 /* NOVA_E_FULL once it takes more than `limit`. */
-int profile_check_room(const struct nova_profile *profile, size_t limit, const char *name,
-                       struct nova_error *error);
+int stacks_check_room(const struct nova_stacks *stacks, size_t limit, const char *name,
+                      struct nova_error *error);
 
 #endif

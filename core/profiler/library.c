@@ -18,7 +18,7 @@ static bool ends(const char *text, size_t length, const char *with)
 	return length >= bytes && memcmp(text + length - bytes, with, bytes) == 0;
 }
 
-uint32_t profile_library_flags(const char *library, size_t length)
+uint32_t stacks_library_flags(const char *library, size_t length)
 {
 	if (starts(library, length, "[guest."))
 		return NOVA_FRAME_GUEST | NOVA_FRAME_KERNEL;

@@ -27,7 +27,7 @@ struct cached {
 
 struct reader {
 	struct source *source;
-	struct nova_profile *profile;
+	struct nova_stacks *stacks;
 	struct cached *cache;
 	char event[64]; /* of the first sample; others are left out */
 	uint64_t others;
@@ -52,7 +52,7 @@ static size_t without_offset(const char *name, size_t length)
 
 /* Behind the address: "main+0x10 (/usr/bin/stress-ng)", "work (inlined)", "[unknown] (/x
  * (deleted))", or without the library. */
-static uint32_t take_apart(struct nova_profile *profile, const char *text, size_t length)
+static uint32_t take_apart(struct nova_stacks *stacks, const char *text, size_t length)
 {
 	size_t name = length, begin, end = length;
 
@@ -65,16 +65,16 @@ static uint32_t take_apart(struct nova_profile *profile, const char *text, size_
 		if (begin > 1) {
 			name = begin - 2;
 			if (end - begin == 7 && memcmp(text + begin, "inlined", 7) == 0)
-				return profile_frame(profile, text, without_offset(text, name), "",
-				                     0, NOVA_FRAME_INLINED);
+				return stacks_frame(stacks, text, without_offset(text, name), "", 0,
+				                    NOVA_FRAME_INLINED);
 			if (end - begin == 9 && memcmp(text + begin, "[unknown]", 9) == 0)
 				end = begin; /* perf does not know it either */
-			return profile_frame(profile, text, without_offset(text, name),
-			                     text + begin, end - begin,
-			                     profile_library_flags(text + begin, end - begin));
+			return stacks_frame(stacks, text, without_offset(text, name), text + begin,
+			                    end - begin,
+			                    stacks_library_flags(text + begin, end - begin));
 		}
 	}
-	return profile_frame(profile, text, without_offset(text, name), "", 0, 0);
+	return stacks_frame(stacks, text, without_offset(text, name), "", 0, 0);
 }
 
 /* False: it does not begin with an address. */
@@ -89,7 +89,7 @@ static bool take_frame(struct reader *reader, const char *line, size_t length)
 	line += at;
 	length -= at;
 	if (length > 0 && length <= CACHE_BYTES) {
-		uint64_t hash = profile_hash(line, length);
+		uint64_t hash = stacks_hash(line, length);
 
 		cached = &reader->cache[(hash ^ hash >> 32) & (CACHE_LINES - 1)];
 		if (cached->length == length && memcmp(cached->line, line, length) == 0) {
@@ -103,7 +103,7 @@ static bool take_frame(struct reader *reader, const char *line, size_t length)
 		return false;
 	for (at = digits; at < length && line[at] == ' '; at++)
 		;
-	frame = take_apart(reader->profile, line + at, length - at);
+	frame = take_apart(reader->stacks, line + at, length - at);
 	if (cached) {
 		cached->frame = frame;
 		cached->length = (uint32_t)length;
@@ -243,7 +243,7 @@ static void begin_profile(struct reader *reader, const struct header *header)
 		types[1].type = reader->event;
 		types[1].unit = "count";
 	}
-	reader->profile = nova_profile_new(types, header->period ? 2 : 1);
+	reader->stacks = nova_stacks_new(types, header->period ? 2 : 1);
 }
 
 static void take_header(struct reader *reader, const struct header *header)
@@ -252,7 +252,7 @@ static void take_header(struct reader *reader, const struct header *header)
 	size_t length =
 	        header->comm_length < sizeof(comm) - 1 ? header->comm_length : sizeof(comm) - 1;
 
-	if (!reader->profile)
+	if (!reader->stacks)
 		begin_profile(reader, header);
 	reader->inside = true;
 	reader->depth = 0;
@@ -271,12 +271,12 @@ static void take_header(struct reader *reader, const struct header *header)
 	reader->values[0] = 1;
 	reader->values[1] = header->period;
 	reader->origin =
-	        nova_profile_origin(reader->profile, &(struct nova_origin){.process = comm,
-	                                                                   .thread = comm,
-	                                                                   .pid = header->pid,
-	                                                                   .tid = header->tid,
-	                                                                   .cpu = header->cpu,
-	                                                                   .vcpu = -1});
+	        nova_stacks_origin(reader->stacks, &(struct nova_origin){.process = comm,
+	                                                                 .thread = comm,
+	                                                                 .pid = header->pid,
+	                                                                 .tid = header->tid,
+	                                                                 .cpu = header->cpu,
+	                                                                 .vcpu = -1});
 }
 
 /* The stack is complete: from the root on, as far as it is the one before, its nodes are known. */
@@ -301,12 +301,12 @@ static void end_sample(struct reader *reader)
 	for (uint32_t i = same; i < reader->depth; i++) {
 		uint32_t frame = reader->frames[reader->depth - 1 - i];
 
-		node = nova_profile_call(reader->profile, node, frame);
+		node = nova_stacks_call(reader->stacks, node, frame);
 		reader->path[i] = frame;
 		reader->nodes[i] = node;
 	}
 	reader->path_depth = reader->depth;
-	nova_profile_add(reader->profile, node, reader->origin, reader->values);
+	nova_stacks_add(reader->stacks, node, reader->origin, reader->values);
 }
 
 /* --- lines ---------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ static int complain(const struct reader *reader, const char *line, size_t length
 	return nova_error_set(error, NOVA_E_INVALID,
 	                      "%s:%zu: this is to be the output of perf script, and %s: \"%s\"",
 	                      reader->source->name, reader->source->line, wanted,
-	                      profile_excerpt(line, length, excerpt, sizeof(excerpt)));
+	                      stacks_excerpt(line, length, excerpt, sizeof(excerpt)));
 }
 
 static int read_lines(struct reader *reader, size_t limit, struct nova_error *error)
@@ -333,9 +333,9 @@ static int read_lines(struct reader *reader, size_t limit, struct nova_error *er
 	while ((status = source_line(reader->source, &line, &length, error)) == 1) {
 		if (length == 0) {
 			end_sample(reader);
-			if (reader->profile && (++samples & 1023) == 0 &&
-			    (status = profile_check_room(reader->profile, limit,
-			                                 reader->source->name, error)) != 0)
+			if (reader->stacks && (++samples & 1023) == 0 &&
+			    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
+			                                error)) != 0)
 				return status;
 			continue;
 		}
@@ -360,7 +360,7 @@ static int read_lines(struct reader *reader, size_t limit, struct nova_error *er
 	return status;
 }
 
-int perf_script_read(struct source *source, size_t limit, struct nova_profile **profile,
+int perf_script_read(struct source *source, size_t limit, struct nova_stacks **stacks,
                      struct nova_error *error)
 {
 	struct reader reader = {.source = source};
@@ -368,17 +368,17 @@ int perf_script_read(struct source *source, size_t limit, struct nova_profile **
 
 	reader.cache = nova_alloc(CACHE_LINES * sizeof(*reader.cache));
 	status = read_lines(&reader, limit, error);
-	if (!status && !reader.profile)
-		reader.profile = nova_profile_new(&(struct nova_value_type){"samples", "count"}, 1);
+	if (!status && !reader.stacks)
+		reader.stacks = nova_stacks_new(&(struct nova_value_type){"samples", "count"}, 1);
 	if (reader.others)
-		nova_profile_note(
-		        reader.profile,
+		nova_stacks_note(
+		        reader.stacks,
 		        "%llu samples of other events than %s are left out: give each event "
 		        "a file of its own (perf script --event)",
 		        (unsigned long long)reader.others, reader.event);
 	if (!status)
-		status = profile_check_room(reader.profile, limit, source->name, error);
-	*profile = reader.profile;
+		status = stacks_check_room(reader.stacks, limit, source->name, error);
+	*stacks = reader.stacks;
 	free(reader.cache);
 	free(reader.frames);
 	free(reader.path);

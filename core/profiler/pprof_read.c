@@ -99,12 +99,12 @@ static bool find_id(const struct by_id *ids, uint64_t id, size_t *index)
 struct reader {
 	const char *name;
 	const Pprof__Profile *from;
-	struct nova_profile *profile;
+	struct nova_stacks *stacks;
 	struct by_id locations, functions, mappings;
 	/* frames of a location, from the leaf: frames[begin[i] … begin[i + 1]) */
 	uint32_t *frames;
 	size_t *begin;
-	uint32_t types[NOVA_PROFILE_VALUES]; /* which of the file's */
+	uint32_t types[NOVA_STACKS_VALUES]; /* which of the file's */
 	struct nova_error *error;
 };
 
@@ -140,7 +140,7 @@ static const char *keep_text(struct reader *reader, int64_t number)
 	size_t length;
 	const char *text = text_of(reader, number, &length);
 
-	return nova_profile_text(reader->profile, text, length);
+	return nova_stacks_text(reader->stacks, text, length);
 }
 
 static uint32_t frame_of(struct reader *reader, const Pprof__Location *location, size_t line)
@@ -165,13 +165,13 @@ static uint32_t frame_of(struct reader *reader, const Pprof__Location *location,
 	}
 	if (line + 1 < location->n_line)
 		flags |= NOVA_FRAME_INLINED;
-	return nova_profile_frame(
-	        reader->profile,
+	return nova_stacks_frame(
+	        reader->stacks,
 	        &(struct nova_frame){.name = name,
 	                             .library = library,
 	                             .file = file,
 	                             .flags = flags |
-	                                      profile_library_flags(library, strlen(library))});
+	                                      stacks_library_flags(library, strlen(library))});
 }
 
 static void read_locations(struct reader *reader)
@@ -219,20 +219,20 @@ static uint32_t origin_of(struct reader *reader, const Pprof__Sample *sample)
 		else if (strcmp(key, "vcpu") == 0)
 			origin.vcpu = number_of(label);
 	}
-	return nova_profile_origin(reader->profile, &origin);
+	return nova_stacks_origin(reader->stacks, &origin);
 }
 
 static int read_sample(struct reader *reader, size_t number)
 {
 	const Pprof__Sample *sample = reader->from->sample[number];
-	uint64_t values[NOVA_PROFILE_VALUES];
+	uint64_t values[NOVA_STACKS_VALUES];
 	uint32_t node = 0;
 	size_t index;
 
 	if (sample->n_value != reader->from->n_sample_type)
 		return bad(reader, "sample %zu has %zu values, not %zu", number + 1,
 		           sample->n_value, reader->from->n_sample_type);
-	for (uint32_t i = 0; i < reader->profile->type_count; i++) {
+	for (uint32_t i = 0; i < reader->stacks->type_count; i++) {
 		int64_t value = sample->value[reader->types[i]];
 
 		if (value < 0)
@@ -248,9 +248,9 @@ static int read_sample(struct reader *reader, size_t number)
 			           "sample %zu names location %" PRIu64 ", which is not there",
 			           number + 1, sample->location_id[i - 1]);
 		for (size_t frame = reader->begin[index + 1]; frame > reader->begin[index]; frame--)
-			node = nova_profile_call(reader->profile, node, reader->frames[frame - 1]);
+			node = nova_stacks_call(reader->stacks, node, reader->frames[frame - 1]);
 	}
-	nova_profile_add(reader->profile, node, origin_of(reader, sample), values);
+	nova_stacks_add(reader->stacks, node, origin_of(reader, sample), values);
 	return 0;
 }
 
@@ -258,8 +258,8 @@ static int read_sample(struct reader *reader, size_t number)
 static int begin_profile(struct reader *reader)
 {
 	const Pprof__Profile *from = reader->from;
-	struct nova_value_type types[NOVA_PROFILE_VALUES];
-	char texts[NOVA_PROFILE_VALUES][2][64];
+	struct nova_value_type types[NOVA_STACKS_VALUES];
+	char texts[NOVA_STACKS_VALUES][2][64];
 	uint32_t count = 0;
 	size_t shown, length;
 
@@ -270,8 +270,8 @@ static int begin_profile(struct reader *reader)
 		if (from->default_sample_type &&
 		    from->sample_type[i]->type == from->default_sample_type)
 			shown = i;
-	for (size_t i = 0; i < from->n_sample_type && count < NOVA_PROFILE_VALUES; i++) {
-		size_t which = count == NOVA_PROFILE_VALUES - 1 && shown > i ? shown : i;
+	for (size_t i = 0; i < from->n_sample_type && count < NOVA_STACKS_VALUES; i++) {
+		size_t which = count == NOVA_STACKS_VALUES - 1 && shown > i ? shown : i;
 		const char *text = text_of(reader, from->sample_type[which]->type, &length);
 
 		snprintf(texts[count][0], sizeof(texts[0][0]), "%.*s", (int)(length & 63), text);
@@ -280,18 +280,18 @@ static int begin_profile(struct reader *reader)
 		types[count] = (struct nova_value_type){texts[count][0], texts[count][1]};
 		reader->types[count++] = (uint32_t)which;
 	}
-	reader->profile = nova_profile_new(types, count);
+	reader->stacks = nova_stacks_new(types, count);
 	for (uint32_t i = 0; i < count; i++)
 		if (reader->types[i] == shown)
-			reader->profile->shown = i;
+			reader->stacks->shown = i;
 	if (from->n_sample_type > count)
-		nova_profile_note(reader->profile, "of %zu kinds of value %u are read",
-		                  from->n_sample_type, count);
-	reader->profile->utc_ns = from->time_nanos > 0 ? from->time_nanos : 0;
-	reader->profile->duration_ns = from->duration_nanos > 0 ? from->duration_nanos : 0;
-	reader->profile->period = from->period > 0 ? from->period : 0;
+		nova_stacks_note(reader->stacks, "of %zu kinds of value %u are read",
+		                 from->n_sample_type, count);
+	reader->stacks->utc_ns = from->time_nanos > 0 ? from->time_nanos : 0;
+	reader->stacks->duration_ns = from->duration_nanos > 0 ? from->duration_nanos : 0;
+	reader->stacks->period = from->period > 0 ? from->period : 0;
 	for (size_t i = 0; i < from->n_comment && i < 64; i++)
-		nova_profile_note(reader->profile, "%s", keep_text(reader, from->comment[i]));
+		nova_stacks_note(reader->stacks, "%s", keep_text(reader, from->comment[i]));
 	return 0;
 }
 
@@ -309,19 +309,18 @@ static int read_message(struct reader *reader, size_t limit)
 	for (size_t i = 0; i < from->n_sample && !code; i++) {
 		code = read_sample(reader, i);
 		if (!code && (i & 1023) == 1023)
-			code = profile_check_room(reader->profile, limit, reader->name,
-			                          reader->error);
+			code = stacks_check_room(reader->stacks, limit, reader->name,
+			                         reader->error);
 	}
 	free(reader->locations.pairs);
 	free(reader->functions.pairs);
 	free(reader->mappings.pairs);
 	free(reader->begin);
 	free(reader->frames);
-	return code ? code
-	            : profile_check_room(reader->profile, limit, reader->name, reader->error);
+	return code ? code : stacks_check_room(reader->stacks, limit, reader->name, reader->error);
 }
 
-int pprof_read(struct source *source, size_t limit, struct nova_profile **profile,
+int pprof_read(struct source *source, size_t limit, struct nova_stacks **stacks,
                struct nova_error *error)
 {
 	struct reader reader = {.name = source->name, .error = error};
@@ -348,6 +347,6 @@ int pprof_read(struct source *source, size_t limit, struct nova_profile **profil
 	reader.from = from;
 	code = read_message(&reader, limit);
 	pprof__profile__free_unpacked(from, &allocator);
-	*profile = reader.profile;
+	*stacks = reader.stacks;
 	return code;
 }

@@ -12,7 +12,7 @@
 #include <zlib.h>
 
 struct writer {
-	const struct nova_profile *profile;
+	const struct nova_stacks *stacks;
 	z_stream zip;
 	FILE *file;
 	bool failed;
@@ -70,26 +70,26 @@ static int64_t put_string(struct writer *writer, const char *text)
 
 static void put_types(struct writer *writer)
 {
-	const struct nova_profile *profile = writer->profile;
+	const struct nova_stacks *stacks = writer->stacks;
 	Pprof__Profile part = PPROF__PROFILE__INIT;
-	Pprof__ValueType types[NOVA_PROFILE_VALUES];
-	Pprof__ValueType *pointers[NOVA_PROFILE_VALUES];
+	Pprof__ValueType types[NOVA_STACKS_VALUES];
+	Pprof__ValueType *pointers[NOVA_STACKS_VALUES];
 
 	put_string(writer, ""); /* the table begins with it */
-	for (uint32_t i = 0; i < profile->type_count; i++) {
+	for (uint32_t i = 0; i < stacks->type_count; i++) {
 		pprof__value_type__init(&types[i]);
-		types[i].type = put_string(writer, profile->types[i].type);
-		types[i].unit = put_string(writer, profile->types[i].unit);
+		types[i].type = put_string(writer, stacks->types[i].type);
+		types[i].unit = put_string(writer, stacks->types[i].unit);
 		pointers[i] = &types[i];
 	}
-	part.n_sample_type = profile->type_count;
+	part.n_sample_type = stacks->type_count;
 	part.sample_type = pointers;
-	part.time_nanos = profile->utc_ns;
-	part.duration_nanos = profile->duration_ns;
-	part.default_sample_type = types[profile->shown].type;
-	part.period = profile->period;
-	if (profile->period)
-		part.period_type = &types[profile->shown];
+	part.time_nanos = stacks->utc_ns;
+	part.duration_nanos = stacks->duration_ns;
+	part.default_sample_type = types[stacks->shown].type;
+	part.period = stacks->period;
+	if (stacks->period)
+		part.period_type = &types[stacks->shown];
 	put(writer, &part);
 }
 
@@ -105,14 +105,14 @@ static void put_comment(struct writer *writer, const char *text)
 
 static void put_notes(struct writer *writer)
 {
-	const struct nova_profile *profile = writer->profile;
+	const struct nova_stacks *stacks = writer->stacks;
 	char text[64];
 
-	for (uint32_t i = 0; i < profile->note_count; i++)
-		put_comment(writer, profile->notes[i]);
-	if (profile->lost) {
+	for (uint32_t i = 0; i < stacks->note_count; i++)
+		put_comment(writer, stacks->notes[i]);
+	if (stacks->lost) {
 		snprintf(text, sizeof(text), "%llu samples were lost",
-		         (unsigned long long)profile->lost);
+		         (unsigned long long)stacks->lost);
 		put_comment(writer, text);
 	}
 }
@@ -144,8 +144,8 @@ static void put_frames(struct writer *writer)
 {
 	NOVA_AUTOJSON json_t *mappings = json_object();
 
-	for (uint32_t i = 0; i < writer->profile->frame_count; i++) {
-		const struct nova_frame *frame = &writer->profile->frames[i];
+	for (uint32_t i = 0; i < writer->stacks->frame_count; i++) {
+		const struct nova_frame *frame = &writer->stacks->frames[i];
 		Pprof__Profile part = PPROF__PROFILE__INIT;
 		Pprof__Function function = PPROF__FUNCTION__INIT, *functions = &function;
 		Pprof__Location location = PPROF__LOCATION__INIT, *locations = &location;
@@ -197,48 +197,48 @@ static size_t labels_of(const struct nova_origin *origin, const struct origin_st
 
 static void put_samples(struct writer *writer)
 {
-	const struct nova_profile *profile = writer->profile;
-	struct origin_strings *strings = nova_alloc(profile->origin_count * sizeof(*strings));
+	const struct nova_stacks *stacks = writer->stacks;
+	struct origin_strings *strings = nova_alloc(stacks->origin_count * sizeof(*strings));
 	Pprof__Label labels[LABELS], *pointers[LABELS];
 	uint64_t *path = NULL;
 	size_t room = 0;
-	int64_t keys[LABELS], values[NOVA_PROFILE_VALUES];
+	int64_t keys[LABELS], values[NOVA_STACKS_VALUES];
 
 	for (size_t i = 0; i < LABELS; i++) {
 		keys[i] = put_string(writer, KEYS[i]);
 		pointers[i] = &labels[i];
 	}
-	for (uint32_t i = 0; i < profile->origin_count; i++) {
-		const struct nova_origin *origin = &profile->origins[i];
+	for (uint32_t i = 0; i < stacks->origin_count; i++) {
+		const struct nova_origin *origin = &stacks->origins[i];
 
 		if (origin->process[0])
 			strings[i].process = put_string(writer, origin->process);
 		if (origin->thread[0])
 			strings[i].thread = put_string(writer, origin->thread);
 	}
-	for (uint32_t i = 0; i < profile->count_count && !writer->failed; i++) {
-		uint32_t origin = profile->counts[i].origin;
+	for (uint32_t i = 0; i < stacks->count_count && !writer->failed; i++) {
+		uint32_t origin = stacks->counts[i].origin;
 		Pprof__Profile part = PPROF__PROFILE__INIT;
 		Pprof__Sample sample = PPROF__SAMPLE__INIT, *samples = &sample;
 
-		for (uint32_t node = profile->counts[i].node; node;
-		     node = profile->nodes[node].parent) {
+		for (uint32_t node = stacks->counts[i].node; node;
+		     node = stacks->nodes[node].parent) {
 			if (sample.n_location_id == room) {
 				room = room ? room * 2 : 256;
 				path = nova_realloc(path, room * sizeof(*path));
 			}
-			path[sample.n_location_id++] = profile->nodes[node].frame + 1;
+			path[sample.n_location_id++] = stacks->nodes[node].frame + 1;
 		}
-		for (uint32_t j = 0; j < profile->type_count; j++) {
-			uint64_t value = profile->values[(size_t)i * profile->type_count + j];
+		for (uint32_t j = 0; j < stacks->type_count; j++) {
+			uint64_t value = stacks->values[(size_t)i * stacks->type_count + j];
 
 			values[j] = value > INT64_MAX ? INT64_MAX : (int64_t)value;
 		}
 		sample.location_id = path;
-		sample.n_value = profile->type_count;
+		sample.n_value = stacks->type_count;
 		sample.value = values;
 		sample.n_label =
-		        labels_of(&profile->origins[origin], &strings[origin], keys, labels);
+		        labels_of(&stacks->origins[origin], &strings[origin], keys, labels);
 		sample.label = pointers;
 		part.n_sample = 1;
 		part.sample = &samples;
@@ -248,13 +248,12 @@ static void put_samples(struct writer *writer)
 	free(strings);
 }
 
-int nova_profile_write_pprof(const struct nova_profile *profile, FILE *file,
-                             struct nova_error *error)
+int nova_stacks_write_pprof(const struct nova_stacks *stacks, FILE *file, struct nova_error *error)
 {
 	struct writer *writer = nova_alloc(sizeof(*writer));
 	bool failed;
 
-	writer->profile = profile;
+	writer->stacks = stacks;
 	writer->file = file;
 	/* 31: gzip's header, which then names no time and no file */
 	if (deflateInit2(&writer->zip, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 31, 8,

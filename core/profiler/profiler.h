@@ -4,7 +4,7 @@
  * others sample (perf script, folded stacks, pprof), and shows where time goes (hotspots, flame
  * graphs, their differences). It knows nothing of hypervisors, runs or stores.
  *
- * Everything that is read or sampled becomes a `struct nova_profile`: a tree of frames, in which
+ * Everything that is read or sampled becomes a `struct nova_stacks`: a tree of frames, in which
  * equal beginnings of stacks are there once, and a count for each end of a stack and origin
  * (process, thread, CPU). So its memory is linear in distinct stacks, not in samples.
  */
@@ -16,7 +16,7 @@
 /* --- profiles ------------------------------------------------------------------------------------
  */
 
-#define NOVA_PROFILE_VALUES 4u /* kinds of value that one profile has at most */
+#define NOVA_STACKS_VALUES 4u /* kinds of value that they have at most */
 
 /* What is counted, in pprof's words: {"cpu", "nanoseconds"}, {"samples", "count"}. */
 struct nova_value_type {
@@ -52,14 +52,14 @@ struct nova_stack_count {
 	uint32_t node, origin;
 };
 
-struct nova_profile_index;
+struct nova_stacks_index;
 
 /*
- * To be read by anybody; written by the functions below. All texts are the profile's own, and equal
+ * To be read by anybody; written by the functions below. All texts are their own, and equal
  * ones are the same pointer.
  */
-struct nova_profile {
-	struct nova_value_type types[NOVA_PROFILE_VALUES];
+struct nova_stacks {
+	struct nova_value_type types[NOVA_STACKS_VALUES];
 	uint32_t type_count; /* 1… */
 	uint32_t shown;      /* which of them is meant if nobody says */
 	int64_t period;      /* of types[shown] between two samples, or 0 */
@@ -77,35 +77,35 @@ struct nova_profile {
 	uint32_t count_count;
 	const char **notes; /* what a reader should know: "frames of … have no names" */
 	uint32_t note_count;
-	struct nova_profile_index *index; /* how they are found again; profile.c's own */
+	struct nova_stacks_index *index; /* how they are found again; stacks.c's own */
 };
 
-/* `count` ≤ NOVA_PROFILE_VALUES. Not to be shared between threads while it is written. */
-struct nova_profile *nova_profile_new(const struct nova_value_type *types, uint32_t count);
-void nova_profile_free(struct nova_profile *profile);
-void nova_profile_cleanup(struct nova_profile **profile); /* for NOVA_AUTO */
+/* `count` ≤ NOVA_STACKS_VALUES. Not to be shared between threads while it is written. */
+struct nova_stacks *nova_stacks_new(const struct nova_value_type *types, uint32_t count);
+void nova_stacks_free(struct nova_stacks *stacks);
+void nova_stacks_cleanup(struct nova_stacks **stacks); /* for NOVA_AUTO */
 
-/* The profile's own copy of the text. */
-const char *nova_profile_text(struct nova_profile *profile, const char *text, size_t length);
+/* Their own copy of the text. */
+const char *nova_stacks_text(struct nova_stacks *stacks, const char *text, size_t length);
 /* The same number for the same frame; its texts are copied. */
-uint32_t nova_profile_frame(struct nova_profile *profile, const struct nova_frame *frame);
-uint32_t nova_profile_origin(struct nova_profile *profile, const struct nova_origin *origin);
+uint32_t nova_stacks_frame(struct nova_stacks *stacks, const struct nova_frame *frame);
+uint32_t nova_stacks_origin(struct nova_stacks *stacks, const struct nova_origin *origin);
 /* The node of `frame` called by the one of `parent`, made if it is new. O(1). */
-uint32_t nova_profile_call(struct nova_profile *profile, uint32_t parent, uint32_t frame);
+uint32_t nova_stacks_call(struct nova_stacks *stacks, uint32_t parent, uint32_t frame);
 /* Adds `values`, type_count of them, to what ended at `node` for `origin`. O(1). */
-void nova_profile_add(struct nova_profile *profile, uint32_t node, uint32_t origin,
-                      const uint64_t *values);
-void nova_profile_note(struct nova_profile *profile, const char *format, ...) NOVA_PRINTF(2, 3);
+void nova_stacks_add(struct nova_stacks *stacks, uint32_t node, uint32_t origin,
+                     const uint64_t *values);
+void nova_stacks_note(struct nova_stacks *stacks, const char *format, ...) NOVA_PRINTF(2, 3);
 /* Bytes that it takes. */
-size_t nova_profile_bytes(const struct nova_profile *profile);
+size_t nova_stacks_bytes(const struct nova_stacks *stacks);
 /* The sum of a value. */
-uint64_t nova_profile_total(const struct nova_profile *profile, uint32_t type);
+uint64_t nova_stacks_total(const struct nova_stacks *stacks, uint32_t type);
 
 /* --- files ---------------------------------------------------------------------------------------
  */
 
-struct nova_profile_limits {
-	size_t bytes; /* of memory that the profile may take; 0: 1 GiB */
+struct nova_stacks_limits {
+	size_t bytes; /* of memory that the stacks may take; 0: 1 GiB */
 };
 
 /*
@@ -114,24 +114,17 @@ struct nova_profile_limits {
  * as a whole. NOVA_E_INVALID names line or byte and what was expected; NOVA_E_FULL: it takes more
  * than the limits.
  */
-int nova_profile_read(const char *path, const struct nova_profile_limits *limits,
-                      struct nova_profile **profile, struct nova_error *error);
+int nova_stacks_read(const char *path, const struct nova_stacks_limits *limits,
+                     struct nova_stacks **stacks, struct nova_error *error);
 
 /* How stacks are told apart above their first frame. */
-enum nova_profile_by {
-	NOVA_BY_NOTHING,
-	NOVA_BY_CPU,
-	NOVA_BY_PROCESS,
-	NOVA_BY_THREAD,
-	NOVA_BY_VCPU
-};
+enum nova_stacks_by { NOVA_BY_NOTHING, NOVA_BY_CPU, NOVA_BY_PROCESS, NOVA_BY_THREAD, NOVA_BY_VCPU };
 
 /* One line per distinct stack, "process;main;work 12", in an order that is always the same. */
-int nova_profile_write_folded(const struct nova_profile *profile, uint32_t type,
-                              enum nova_profile_by by, FILE *file, struct nova_error *error);
+int nova_stacks_write_folded(const struct nova_stacks *stacks, uint32_t type,
+                             enum nova_stacks_by by, FILE *file, struct nova_error *error);
 /* pprof's profile.proto with gzip, all values, origins as labels. */
-int nova_profile_write_pprof(const struct nova_profile *profile, FILE *file,
-                             struct nova_error *error);
+int nova_stacks_write_pprof(const struct nova_stacks *stacks, FILE *file, struct nova_error *error);
 
 /* --- where time goes -----------------------------------------------------------------------------
  */
@@ -141,12 +134,12 @@ enum nova_hotspots_by { NOVA_HOT_FUNCTION, NOVA_HOT_LIBRARY, NOVA_HOT_PROCESS };
 struct nova_hotspots_request {
 	uint32_t type; /* of value */
 	enum nova_hotspots_by by;
-	double threshold;                  /* leave out what has less of the total, in [0, 1] */
-	double level;                      /* of the intervals, in (0, 1) */
-	const struct nova_profile *before; /* to compare with, or NULL */
+	double threshold;                 /* leave out what has less of the total, in [0, 1] */
+	double level;                     /* of the intervals, in (0, 1) */
+	const struct nova_stacks *before; /* to compare with, or NULL */
 };
 /* The document novacore.hotspots/1 (docs/hotspots.md). The caller's. O(nodes · log nodes). */
-int nova_hotspots(const struct nova_profile *profile, const struct nova_hotspots_request *request,
+int nova_hotspots(const struct nova_stacks *stacks, const struct nova_hotspots_request *request,
                   json_t **document, struct nova_error *error);
 
 /* --- flame graphs --------------------------------------------------------------------------------
@@ -167,17 +160,17 @@ struct nova_flame_box {
 struct nova_flame {
 	struct nova_flame_box *boxes;
 	uint32_t count;
-	uint32_t depth;              /* of the highest */
-	struct nova_profile *turned; /* flame.c's own: stacks as they are drawn, or NULL */
+	uint32_t depth;             /* of the highest */
+	struct nova_stacks *turned; /* flame.c's own: stacks as they are drawn, or NULL */
 };
 struct nova_flame_request {
 	uint32_t type;
-	enum nova_profile_by by;
+	enum nova_stacks_by by;
 	bool reverse;     /* from the leaf: who calls it */
 	double min_width; /* leave out what has less of the total, in [0, 1] */
 };
-/* The profile must outlive it. O(nodes · log nodes); deep recursion takes no stack. */
-void nova_flame_make(const struct nova_profile *profile, const struct nova_flame_request *request,
+/* The stacks must outlive it. O(nodes · log nodes); deep recursion takes no stack. */
+void nova_flame_make(const struct nova_stacks *stacks, const struct nova_flame_request *request,
                      struct nova_flame *flame);
 void nova_flame_free(struct nova_flame *flame);
 

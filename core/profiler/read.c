@@ -8,7 +8,7 @@
 #define LIMIT_BYTES ((size_t)1 << 30)
 #define LOOK_BYTES  4096u
 
-const char *profile_excerpt(const char *line, size_t length, char *text, size_t room)
+const char *stacks_excerpt(const char *line, size_t length, char *text, size_t room)
 {
 	size_t count = length < room - 1 ? length : room - 1;
 
@@ -21,12 +21,12 @@ const char *profile_excerpt(const char *line, size_t length, char *text, size_t 
 	return text;
 }
 
-int profile_check_room(const struct nova_profile *profile, size_t limit, const char *name,
-                       struct nova_error *error)
+int stacks_check_room(const struct nova_stacks *stacks, size_t limit, const char *name,
+                      struct nova_error *error)
 {
 	char most[32];
 
-	if (nova_profile_bytes(profile) <= limit)
+	if (nova_stacks_bytes(stacks) <= limit)
 		return 0;
 	nova_value_format((double)limit, NOVA_UNIT_BYTE, most);
 	return nova_error_set(error, NOVA_E_FULL,
@@ -35,7 +35,7 @@ int profile_check_room(const struct nova_profile *profile, size_t limit, const c
 	                      name, most);
 }
 
-typedef int read_function(struct source *source, size_t limit, struct nova_profile **profile,
+typedef int read_function(struct source *source, size_t limit, struct nova_stacks **stacks,
                           struct nova_error *error);
 
 static bool is_binary(const char *data, size_t length)
@@ -79,14 +79,14 @@ static read_function *reader_of(const struct source *source)
 	                                      : folded_read;
 }
 
-int nova_profile_read(const char *path, const struct nova_profile_limits *limits,
-                      struct nova_profile **profile, struct nova_error *error)
+int nova_stacks_read(const char *path, const struct nova_stacks_limits *limits,
+                     struct nova_stacks **stacks, struct nova_error *error)
 {
 	size_t limit = limits && limits->bytes ? limits->bytes : LIMIT_BYTES;
 	struct source source;
 	int code = source_open(&source, path, error);
 
-	*profile = NULL;
+	*stacks = NULL;
 	if (code)
 		return code;
 	while (!code && source.end < LOOK_BYTES && !source.ended)
@@ -94,13 +94,13 @@ int nova_profile_read(const char *path, const struct nova_profile_limits *limits
 	if (!code && source.end == 0)
 		code = nova_error_set(error, NOVA_E_INVALID, "%s is empty", source.name);
 	if (!code)
-		code = reader_of(&source)(&source, limit, profile, error);
-	if (!code && (*profile)->count_count == 0)
+		code = reader_of(&source)(&source, limit, stacks, error);
+	if (!code && (*stacks)->count_count == 0)
 		code = nova_error_set(error, NOVA_E_INVALID, "%s: no sample is in it", source.name);
 	source_close(&source);
 	if (code) {
-		nova_profile_free(*profile);
-		*profile = NULL;
+		nova_stacks_free(*stacks);
+		*stacks = NULL;
 	}
 	return code;
 }

@@ -93,6 +93,9 @@ int nova_report_comparison(const json_t *comparison, const char *format, FILE *o
 int nova_report_history(const json_t *history, const char *format, FILE *out,
                         struct nova_error *error);
 int nova_report_rank(const json_t *rank, const char *format, FILE *out, struct nova_error *error);
+/* The same of novacore.hotspots/1 (docs/hotspots.md); a row per function, library or process. */
+int nova_report_hotspots(const json_t *document, const char *format, FILE *out,
+                         struct nova_error *error);
 
 /* NO_COLOR, TERM and the terminal behind `out` decide. */
 void nova_report_options_detect(FILE *out, struct nova_report_options *options);

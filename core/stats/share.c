@@ -2,8 +2,9 @@
 /*
  * The interval of a share: Clopper & Pearson, Biometrika 26 (1934), p. 404. Its ends are the
  * probabilities under which so many hits, or more, and so many, or fewer, are just likely enough.
+ * And what stands on the same distribution: whether two counts have one rate.
  */
-#include "core/stats/stats.h"
+#include "core/stats/numbers.h"
 
 #include <math.h>
 
@@ -71,4 +72,35 @@ bool nova_stats_share(size_t hits, size_t count, double level, double *low, doub
 	if (hits < count)
 		*high = solve(count, hits, side);
 	return true;
+}
+
+bool nova_stats_share_wilson(double share, double count, double level, double *low, double *high)
+{
+	double z, middle, half, scale;
+
+	*low = 0;
+	*high = 1;
+	if (!(count > 0) || !(share >= 0) || !(share <= 1) || !(level > 0) || !(level < 1))
+		return false;
+	z = nova_normal_quantile((1 + level) / 2);
+	scale = 1 + z * z / count;
+	middle = (share + z * z / (2 * count)) / scale;
+	half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / scale;
+	if (share > 0)
+		*low = fmax(middle - half, 0);
+	if (share < 1)
+		*high = fmin(middle + half, 1);
+	return true;
+}
+
+double nova_stats_same_rate(size_t a, double a_exposure, size_t b, double b_exposure)
+{
+	size_t sum = a + b;
+	double p = a_exposure / (a_exposure + b_exposure), below, above;
+
+	if (sum == 0)
+		return 1;
+	below = at_most(sum, a, p);
+	above = a ? 1 - at_most(sum, a - 1, p) : 1;
+	return fmin(2 * fmin(below, above), 1);
 }

@@ -68,6 +68,18 @@ void nova_stats_summarise(const double *sorted, size_t count, double level,
  * False, and [0, 1], if count is 0, hits > count or level is not in (0, 1). O(√count).
  */
 bool nova_stats_share(size_t hits, size_t count, double level, double *low, double *high);
+/*
+ * The interval by scores (Wilson, J. Am. Stat. Assoc. 22 (1927), p. 209): it covers `level` on the
+ * average, not at least, and is shorter. `share` in [0, 1] need not be a whole number of hits.
+ * False, and [0, 1], as above. O(1).
+ */
+bool nova_stats_share_wilson(double share, double count, double level, double *low, double *high);
+/*
+ * P-value, two-sided, of two counts in which there is no difference but that of their exposures
+ * (> 0): given their sum, the first is binomial (Przyborowski & Wilenski, Biometrika 31 (1940),
+ * p. 313). Exact, so on the safe side; twice the smaller tail, at most 1. O(√(a + b)).
+ */
+double nova_stats_same_rate(size_t a, double a_exposure, size_t b, double b_exposure);
 
 /* --- two samples --------------------------------------------------------------------------------
  */

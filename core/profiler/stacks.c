@@ -31,7 +31,7 @@ struct text_entry {
 	size_t length;
 };
 
-struct nova_profile_index {
+struct nova_stacks_index {
 	struct table texts, frames, origins, nodes, counts;
 	struct text_entry *entries;
 	uint32_t entry_count;
@@ -51,7 +51,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint64_t profile_hash(const void *bytes, size_t length)
+uint64_t stacks_hash(const void *bytes, size_t length)
 {
 	const uint64_t k0 = UINT64_C(0x9e3779b97f4a7c15), k1 = UINT64_C(0xd6e8feb86659fd93);
 	const unsigned char *at = bytes;
@@ -88,9 +88,8 @@ static void put(struct table *table, uint64_t hash, uint32_t number)
 }
 
 /* Makes room for one more; `rehash` gives the hash of a number that is there. */
-static void make_room(struct table *table,
-                      uint64_t (*rehash)(const struct nova_profile *, uint32_t),
-                      const struct nova_profile *profile)
+static void make_room(struct table *table, uint64_t (*rehash)(const struct nova_stacks *, uint32_t),
+                      const struct nova_stacks *stacks)
 {
 	struct table old = *table;
 
@@ -100,7 +99,7 @@ static void make_room(struct table *table,
 	table->slots = nova_alloc(table->room * sizeof(*table->slots));
 	for (size_t i = 0; i < old.room; i++)
 		if (old.slots[i].number)
-			put(table, rehash(profile, old.slots[i].number - 1),
+			put(table, rehash(stacks, old.slots[i].number - 1),
 			    old.slots[i].number - 1);
 	free(old.slots);
 }
@@ -119,14 +118,14 @@ static const char NOTHING[] = "";
 /* --- texts ---------------------------------------------------------------------------------------
  */
 
-static uint64_t text_hash(const struct nova_profile *profile, uint32_t number)
+static uint64_t text_hash(const struct nova_stacks *stacks, uint32_t number)
 {
-	const struct text_entry *entry = &profile->index->entries[number];
+	const struct text_entry *entry = &stacks->index->entries[number];
 
-	return profile_hash(entry->text, entry->length);
+	return stacks_hash(entry->text, entry->length);
 }
 
-static char *keep(struct nova_profile_index *index, const char *text, size_t length)
+static char *keep(struct nova_stacks_index *index, const char *text, size_t length)
 {
 	struct block *block = index->blocks;
 	char *copy;
@@ -147,14 +146,14 @@ static char *keep(struct nova_profile_index *index, const char *text, size_t len
 	return copy;
 }
 
-const char *nova_profile_text(struct nova_profile *profile, const char *text, size_t length)
+const char *nova_stacks_text(struct nova_stacks *stacks, const char *text, size_t length)
 {
-	struct nova_profile_index *index = profile->index;
+	struct nova_stacks_index *index = stacks->index;
 	uint64_t hash;
 
 	if (length == 0)
 		return NOTHING;
-	hash = profile_hash(text, length);
+	hash = stacks_hash(text, length);
 	if (index->texts.room)
 		for (size_t at = (size_t)hash & (index->texts.room - 1);
 		     index->texts.slots[at].number; at = (at + 1) & (index->texts.room - 1)) {
@@ -165,7 +164,7 @@ const char *nova_profile_text(struct nova_profile *profile, const char *text, si
 			    memcmp(entry->text, text, length) == 0)
 				return entry->text;
 		}
-	make_room(&index->texts, text_hash, profile);
+	make_room(&index->texts, text_hash, stacks);
 	index->entries = room_for(index->entries, index->entry_count, &index->entry_room,
 	                          sizeof(*index->entries));
 	index->entries[index->entry_count] = (struct text_entry){keep(index, text, length), length};
@@ -174,18 +173,18 @@ const char *nova_profile_text(struct nova_profile *profile, const char *text, si
 	return index->entries[index->entry_count++].text;
 }
 
-static const char *keep_text(struct nova_profile *profile, const char *text)
+static const char *keep_text(struct nova_stacks *stacks, const char *text)
 {
-	return nova_profile_text(profile, text, text ? strlen(text) : 0);
+	return nova_stacks_text(stacks, text, text ? strlen(text) : 0);
 }
 
 /* --- frames and origins --------------------------------------------------------------------------
  */
 
 /* Equal texts are the same pointer, so the bytes of what holds them tell equal ones. */
-static uint64_t frame_hash(const struct nova_profile *profile, uint32_t number)
+static uint64_t frame_hash(const struct nova_stacks *stacks, uint32_t number)
 {
-	const struct nova_frame *frame = &profile->frames[number];
+	const struct nova_frame *frame = &stacks->frames[number];
 
 	return mix((uint64_t)(uintptr_t)frame->name ^ UINT64_C(0xd6e8feb86659fd93),
 	           (uint64_t)(uintptr_t)frame->library ^ UINT64_C(0x9e3779b97f4a7c15)) ^
@@ -193,59 +192,59 @@ static uint64_t frame_hash(const struct nova_profile *profile, uint32_t number)
 	           UINT64_C(0xd6e8feb86659fd93) + frame->flags);
 }
 
-static uint32_t find_frame(struct nova_profile *profile, struct nova_frame frame)
+static uint32_t find_frame(struct nova_stacks *stacks, struct nova_frame frame)
 {
-	struct nova_profile_index *index = profile->index;
+	struct nova_stacks_index *index = stacks->index;
 	struct table *table = &index->frames;
 	uint64_t hash;
 
-	make_room(table, frame_hash, profile);
-	profile->frames = room_for(profile->frames, profile->frame_count, &index->frame_room,
-	                           sizeof(*profile->frames));
+	make_room(table, frame_hash, stacks);
+	stacks->frames = room_for(stacks->frames, stacks->frame_count, &index->frame_room,
+	                          sizeof(*stacks->frames));
 	/* The new one lies ready behind the others while it is looked for. */
-	profile->frames[profile->frame_count] = frame;
-	hash = frame_hash(profile, profile->frame_count);
+	stacks->frames[stacks->frame_count] = frame;
+	hash = frame_hash(stacks, stacks->frame_count);
 	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
 	     at = (at + 1) & (table->room - 1)) {
-		const struct nova_frame *there = &profile->frames[table->slots[at].number - 1];
+		const struct nova_frame *there = &stacks->frames[table->slots[at].number - 1];
 
 		if (table->slots[at].mark == (uint32_t)(hash >> 32) && there->name == frame.name &&
 		    there->library == frame.library && there->file == frame.file &&
 		    there->flags == frame.flags)
 			return table->slots[at].number - 1;
 	}
-	put(table, hash, profile->frame_count);
+	put(table, hash, stacks->frame_count);
 	table->used++;
-	return profile->frame_count++;
+	return stacks->frame_count++;
 }
 
-uint32_t profile_frame(struct nova_profile *profile, const char *name, size_t name_length,
-                       const char *library, size_t library_length, uint32_t flags)
+uint32_t stacks_frame(struct nova_stacks *stacks, const char *name, size_t name_length,
+                      const char *library, size_t library_length, uint32_t flags)
 {
-	return find_frame(
-	        profile, (struct nova_frame){
-	                         .name = name_length ? nova_profile_text(profile, name, name_length)
-	                                             : nova_profile_text(profile, "[unknown]", 9),
-	                         .library = nova_profile_text(profile, library, library_length),
-	                         .file = NOTHING,
-	                         .flags = flags});
+	return find_frame(stacks,
+	                  (struct nova_frame){
+	                          .name = name_length ? nova_stacks_text(stacks, name, name_length)
+	                                              : nova_stacks_text(stacks, "[unknown]", 9),
+	                          .library = nova_stacks_text(stacks, library, library_length),
+	                          .file = NOTHING,
+	                          .flags = flags});
 }
 
-uint32_t nova_profile_frame(struct nova_profile *profile, const struct nova_frame *wanted)
+uint32_t nova_stacks_frame(struct nova_stacks *stacks, const struct nova_frame *wanted)
 {
 	bool named = wanted->name && wanted->name[0];
 
 	return find_frame(
-	        profile,
-	        (struct nova_frame){.name = keep_text(profile, named ? wanted->name : "[unknown]"),
-	                            .library = keep_text(profile, wanted->library),
-	                            .file = keep_text(profile, wanted->file),
+	        stacks,
+	        (struct nova_frame){.name = keep_text(stacks, named ? wanted->name : "[unknown]"),
+	                            .library = keep_text(stacks, wanted->library),
+	                            .file = keep_text(stacks, wanted->file),
 	                            .flags = wanted->flags});
 }
 
-static uint64_t origin_hash(const struct nova_profile *profile, uint32_t number)
+static uint64_t origin_hash(const struct nova_stacks *stacks, uint32_t number)
 {
-	const struct nova_origin *origin = &profile->origins[number];
+	const struct nova_origin *origin = &stacks->origins[number];
 
 	return mix((uint64_t)(uintptr_t)origin->process ^ UINT64_C(0xd6e8feb86659fd93),
 	           (uint64_t)(uintptr_t)origin->thread ^ UINT64_C(0x9e3779b97f4a7c15)) ^
@@ -253,23 +252,23 @@ static uint64_t origin_hash(const struct nova_profile *profile, uint32_t number)
 	       mix(hash_pair((uint32_t)origin->cpu, (uint32_t)origin->vcpu), 3);
 }
 
-uint32_t nova_profile_origin(struct nova_profile *profile, const struct nova_origin *wanted)
+uint32_t nova_stacks_origin(struct nova_stacks *stacks, const struct nova_origin *wanted)
 {
-	struct nova_profile_index *index = profile->index;
+	struct nova_stacks_index *index = stacks->index;
 	struct table *table = &index->origins;
 	struct nova_origin origin = *wanted;
 	uint64_t hash;
 
-	origin.process = keep_text(profile, wanted->process);
-	origin.thread = keep_text(profile, wanted->thread);
-	make_room(table, origin_hash, profile);
-	profile->origins = room_for(profile->origins, profile->origin_count, &index->origin_room,
-	                            sizeof(*profile->origins));
-	profile->origins[profile->origin_count] = origin;
-	hash = origin_hash(profile, profile->origin_count);
+	origin.process = keep_text(stacks, wanted->process);
+	origin.thread = keep_text(stacks, wanted->thread);
+	make_room(table, origin_hash, stacks);
+	stacks->origins = room_for(stacks->origins, stacks->origin_count, &index->origin_room,
+	                           sizeof(*stacks->origins));
+	stacks->origins[stacks->origin_count] = origin;
+	hash = origin_hash(stacks, stacks->origin_count);
 	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
 	     at = (at + 1) & (table->room - 1)) {
-		const struct nova_origin *there = &profile->origins[table->slots[at].number - 1];
+		const struct nova_origin *there = &stacks->origins[table->slots[at].number - 1];
 
 		if (table->slots[at].mark == (uint32_t)(hash >> 32) &&
 		    there->process == origin.process && there->thread == origin.thread &&
@@ -277,121 +276,129 @@ uint32_t nova_profile_origin(struct nova_profile *profile, const struct nova_ori
 		    there->cpu == origin.cpu && there->vcpu == origin.vcpu)
 			return table->slots[at].number - 1;
 	}
-	put(table, hash, profile->origin_count);
+	put(table, hash, stacks->origin_count);
 	table->used++;
-	return profile->origin_count++;
+	return stacks->origin_count++;
 }
 
 /* --- nodes and counts ----------------------------------------------------------------------------
  */
 
-static uint64_t node_hash(const struct nova_profile *profile, uint32_t number)
+static uint64_t node_hash(const struct nova_stacks *stacks, uint32_t number)
 {
-	return hash_pair(profile->nodes[number].parent, profile->nodes[number].frame);
+	return hash_pair(stacks->nodes[number].parent, stacks->nodes[number].frame);
 }
 
-uint32_t nova_profile_call(struct nova_profile *profile, uint32_t parent, uint32_t frame)
+uint32_t nova_stacks_call(struct nova_stacks *stacks, uint32_t parent, uint32_t frame)
 {
-	struct nova_profile_index *index = profile->index;
+	struct nova_stacks_index *index = stacks->index;
 	struct table *table = &index->nodes;
 	uint64_t hash = hash_pair(parent, frame);
 
-	make_room(table, node_hash, profile);
+	make_room(table, node_hash, stacks);
 	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
 	     at = (at + 1) & (table->room - 1)) {
-		const struct nova_stack_node *there = &profile->nodes[table->slots[at].number - 1];
+		const struct nova_stack_node *there = &stacks->nodes[table->slots[at].number - 1];
 
 		if (there->parent == parent && there->frame == frame)
 			return table->slots[at].number - 1;
 	}
-	profile->nodes = room_for(profile->nodes, profile->node_count, &index->node_room,
-	                          sizeof(*profile->nodes));
-	profile->nodes[profile->node_count] = (struct nova_stack_node){parent, frame};
-	put(table, hash, profile->node_count);
+	stacks->nodes = room_for(stacks->nodes, stacks->node_count, &index->node_room,
+	                         sizeof(*stacks->nodes));
+	stacks->nodes[stacks->node_count] = (struct nova_stack_node){parent, frame};
+	put(table, hash, stacks->node_count);
 	table->used++;
-	return profile->node_count++;
+	return stacks->node_count++;
 }
 
-static uint64_t count_hash(const struct nova_profile *profile, uint32_t number)
+static uint64_t count_hash(const struct nova_stacks *stacks, uint32_t number)
 {
-	return hash_pair(profile->counts[number].node, profile->counts[number].origin);
+	return hash_pair(stacks->counts[number].node, stacks->counts[number].origin);
 }
 
-static uint32_t count_of(struct nova_profile *profile, uint32_t node, uint32_t origin)
+static uint32_t count_of(struct nova_stacks *stacks, uint32_t node, uint32_t origin)
 {
-	struct nova_profile_index *index = profile->index;
+	struct nova_stacks_index *index = stacks->index;
 	struct table *table = &index->counts;
 	uint64_t hash = hash_pair(node, origin);
 	uint32_t room = index->count_room;
 
-	make_room(table, count_hash, profile);
+	make_room(table, count_hash, stacks);
 	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
 	     at = (at + 1) & (table->room - 1)) {
-		const struct nova_stack_count *there =
-		        &profile->counts[table->slots[at].number - 1];
+		const struct nova_stack_count *there = &stacks->counts[table->slots[at].number - 1];
 
 		if (there->node == node && there->origin == origin)
 			return table->slots[at].number - 1;
 	}
-	profile->counts = room_for(profile->counts, profile->count_count, &index->count_room,
-	                           sizeof(*profile->counts));
+	stacks->counts = room_for(stacks->counts, stacks->count_count, &index->count_room,
+	                          sizeof(*stacks->counts));
 	if (index->count_room != room)
-		profile->values = nova_realloc(profile->values, (size_t)index->count_room *
-		                                                        profile->type_count *
-		                                                        sizeof(*profile->values));
-	profile->counts[profile->count_count] = (struct nova_stack_count){node, origin};
-	memset(profile->values + (size_t)profile->count_count * profile->type_count, 0,
-	       profile->type_count * sizeof(*profile->values));
-	put(table, hash, profile->count_count);
+		stacks->values = nova_realloc(stacks->values, (size_t)index->count_room *
+		                                                      stacks->type_count *
+		                                                      sizeof(*stacks->values));
+	stacks->counts[stacks->count_count] = (struct nova_stack_count){node, origin};
+	memset(stacks->values + (size_t)stacks->count_count * stacks->type_count, 0,
+	       stacks->type_count * sizeof(*stacks->values));
+	put(table, hash, stacks->count_count);
 	table->used++;
-	return profile->count_count++;
+	return stacks->count_count++;
 }
 
-void nova_profile_add(struct nova_profile *profile, uint32_t node, uint32_t origin,
-                      const uint64_t *values)
+void nova_stacks_add(struct nova_stacks *stacks, uint32_t node, uint32_t origin,
+                     const uint64_t *values)
 {
-	size_t number = count_of(profile, node, origin); /* which may move the values */
-	uint64_t *kept = profile->values + number * profile->type_count;
+	size_t number = count_of(stacks, node, origin); /* which may move the values */
+	uint64_t *kept = stacks->values + number * stacks->type_count;
 
-	for (uint32_t i = 0; i < profile->type_count; i++)
+	for (uint32_t i = 0; i < stacks->type_count; i++)
 		kept[i] = kept[i] > UINT64_MAX - values[i] ? UINT64_MAX : kept[i] + values[i];
 }
 
-uint64_t nova_profile_total(const struct nova_profile *profile, uint32_t type)
+uint64_t nova_stacks_total(const struct nova_stacks *stacks, uint32_t type)
 {
 	uint64_t total = 0;
 
-	for (uint32_t i = 0; i < profile->count_count; i++) {
-		uint64_t value = profile->values[(size_t)i * profile->type_count + type];
+	for (uint32_t i = 0; i < stacks->count_count; i++) {
+		uint64_t value = stacks->values[(size_t)i * stacks->type_count + type];
 
 		total = total > UINT64_MAX - value ? UINT64_MAX : total + value;
 	}
 	return total;
 }
 
+uint32_t stacks_type_like(const struct nova_stacks *stacks, const struct nova_value_type *type)
+{
+	for (uint32_t i = 0; i < stacks->type_count; i++)
+		if (strcmp(stacks->types[i].type, type->type) == 0 &&
+		    strcmp(stacks->types[i].unit, type->unit) == 0)
+			return i;
+	return UINT32_MAX;
+}
+
 /* --- the whole -----------------------------------------------------------------------------------
  */
 
-struct nova_profile *nova_profile_new(const struct nova_value_type *types, uint32_t count)
+struct nova_stacks *nova_stacks_new(const struct nova_value_type *types, uint32_t count)
 {
-	struct nova_profile *profile = nova_alloc(sizeof(*profile));
+	struct nova_stacks *stacks = nova_alloc(sizeof(*stacks));
 	const struct nova_origin nowhere = {.pid = -1, .tid = -1, .cpu = -1, .vcpu = -1};
 
-	profile->index = nova_alloc(sizeof(*profile->index));
-	for (uint32_t i = 0; i < count && i < NOVA_PROFILE_VALUES; i++) {
-		profile->types[i].type = keep_text(profile, types[i].type);
-		profile->types[i].unit = keep_text(profile, types[i].unit);
-		profile->type_count++;
+	stacks->index = nova_alloc(sizeof(*stacks->index));
+	for (uint32_t i = 0; i < count && i < NOVA_STACKS_VALUES; i++) {
+		stacks->types[i].type = keep_text(stacks, types[i].type);
+		stacks->types[i].unit = keep_text(stacks, types[i].unit);
+		stacks->type_count++;
 	}
-	nova_profile_origin(profile, &nowhere);
+	nova_stacks_origin(stacks, &nowhere);
 	/* the root, which nobody looks for */
-	profile->nodes = room_for(NULL, 0, &profile->index->node_room, sizeof(*profile->nodes));
-	profile->nodes[0] = (struct nova_stack_node){0, UINT32_MAX};
-	profile->node_count = 1;
-	return profile;
+	stacks->nodes = room_for(NULL, 0, &stacks->index->node_room, sizeof(*stacks->nodes));
+	stacks->nodes[0] = (struct nova_stack_node){0, UINT32_MAX};
+	stacks->node_count = 1;
+	return stacks;
 }
 
-void nova_profile_note(struct nova_profile *profile, const char *format, ...)
+void nova_stacks_note(struct nova_stacks *stacks, const char *format, ...)
 {
 	char *text = NULL;
 	va_list arguments;
@@ -402,9 +409,9 @@ void nova_profile_note(struct nova_profile *profile, const char *format, ...)
 	va_end(arguments);
 	if (length < 0)
 		return;
-	profile->notes = room_for(profile->notes, profile->note_count, &profile->index->note_room,
-	                          sizeof(*profile->notes));
-	profile->notes[profile->note_count++] = nova_profile_text(profile, text, (size_t)length);
+	stacks->notes = room_for(stacks->notes, stacks->note_count, &stacks->index->note_room,
+	                         sizeof(*stacks->notes));
+	stacks->notes[stacks->note_count++] = nova_stacks_text(stacks, text, (size_t)length);
 	free(text);
 }
 
@@ -413,47 +420,47 @@ static size_t table_bytes(const struct table *table)
 	return table->room * sizeof(*table->slots);
 }
 
-size_t nova_profile_bytes(const struct nova_profile *profile)
+size_t nova_stacks_bytes(const struct nova_stacks *stacks)
 {
-	const struct nova_profile_index *index = profile->index;
+	const struct nova_stacks_index *index = stacks->index;
 
-	return sizeof(*profile) + sizeof(*index) + table_bytes(&index->texts) +
+	return sizeof(*stacks) + sizeof(*index) + table_bytes(&index->texts) +
 	       table_bytes(&index->frames) + table_bytes(&index->origins) +
 	       table_bytes(&index->nodes) + table_bytes(&index->counts) + index->block_bytes +
-	       index->frame_room * sizeof(*profile->frames) +
-	       index->origin_room * sizeof(*profile->origins) +
-	       index->node_room * sizeof(*profile->nodes) +
+	       index->frame_room * sizeof(*stacks->frames) +
+	       index->origin_room * sizeof(*stacks->origins) +
+	       index->node_room * sizeof(*stacks->nodes) +
 	       index->count_room *
-	               (sizeof(*profile->counts) + profile->type_count * sizeof(*profile->values)) +
+	               (sizeof(*stacks->counts) + stacks->type_count * sizeof(*stacks->values)) +
 	       index->entry_room * sizeof(*index->entries) +
-	       index->note_room * sizeof(*profile->notes);
+	       index->note_room * sizeof(*stacks->notes);
 }
 
-void nova_profile_free(struct nova_profile *profile)
+void nova_stacks_free(struct nova_stacks *stacks)
 {
-	if (!profile)
+	if (!stacks)
 		return;
-	free(profile->frames);
-	free(profile->origins);
-	free(profile->nodes);
-	free(profile->counts);
-	free(profile->values);
-	free(profile->notes);
-	free(profile->index->texts.slots);
-	free(profile->index->frames.slots);
-	free(profile->index->origins.slots);
-	free(profile->index->nodes.slots);
-	free(profile->index->counts.slots);
-	free(profile->index->entries);
-	for (struct block *block = profile->index->blocks, *next; block; block = next) {
+	free(stacks->frames);
+	free(stacks->origins);
+	free(stacks->nodes);
+	free(stacks->counts);
+	free(stacks->values);
+	free(stacks->notes);
+	free(stacks->index->texts.slots);
+	free(stacks->index->frames.slots);
+	free(stacks->index->origins.slots);
+	free(stacks->index->nodes.slots);
+	free(stacks->index->counts.slots);
+	free(stacks->index->entries);
+	for (struct block *block = stacks->index->blocks, *next; block; block = next) {
 		next = block->next;
 		free(block);
 	}
-	free(profile->index);
-	free(profile);
+	free(stacks->index);
+	free(stacks);
 }
 
-void nova_profile_cleanup(struct nova_profile **profile)
+void nova_stacks_cleanup(struct nova_stacks **stacks)
 {
-	nova_profile_free(*profile);
+	nova_stacks_free(*stacks);
 }
