@@ -117,10 +117,10 @@ static int parse(struct command *command, int argc, char **argv)
 	int option, code = -1;
 
 	optind = 0;
+	opterr = 0;
 	while (code < 0 && (option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		code = nova_common_option(option, argv, options, help);
-		if (code < 0 && option < NOVA_OPTION_HELP)
-			code = take(command, option);
+		code = option <= OPTION_OUTPUT ? take(command, option)
+		                               : nova_common_option(option, argv, options, help);
 	}
 	if (code >= 0)
 		return code;

@@ -50,7 +50,7 @@ int source_line(struct source *source, char **line, size_t *length, struct nova_
 void source_close(struct source *source);
 
 /* --- readers -----------------------------------------------------------------------------------
- * Each reads all of the source. `limit`: of the stacks's bytes.
+ * Each reads all of the source. `limit`: of the bytes that the stacks take.
  */
 
 int folded_read(struct source *source, size_t limit, struct nova_stacks **stacks,

@@ -342,8 +342,8 @@ int pprof_read(struct source *source, size_t limit, struct nova_stacks **stacks,
 		                      source->name, limit >> 20);
 	if (!from)
 		return bad(&reader, "its bytes are no message of that kind: it is cut off, or "
-		                    "something else (novacore reads pprof, perf script, folded "
-		                    "stacks and its own recordings)");
+		                    "something else (novacore reads pprof, perf script and folded "
+		                    "stacks)");
 	reader.from = from;
 	code = read_message(&reader, limit);
 	pprof__profile__free_unpacked(from, &allocator);
