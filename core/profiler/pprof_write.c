@@ -17,6 +17,8 @@ struct writer {
 	FILE *file;
 	bool failed;
 	int64_t string_count;
+	struct nova_stacks *chains; /* see find_locations */
+	uint32_t *locations;
 	uint8_t *piece;
 	size_t piece_room;
 	unsigned char out[1 << 16];
@@ -139,26 +141,77 @@ static uint64_t mapping_of(struct writer *writer, json_t *known, const char *lib
 	return mapping.id;
 }
 
-/* Frame i is function and location i + 1. */
-static void put_frames(struct writer *writer)
+/* Frame i is function i + 1. */
+static void put_functions(struct writer *writer)
 {
-	NOVA_AUTOJSON json_t *mappings = json_object();
-
 	for (uint32_t i = 0; i < writer->stacks->frame_count; i++) {
 		const struct nova_frame *frame = &writer->stacks->frames[i];
 		Pprof__Profile part = PPROF__PROFILE__INIT;
 		Pprof__Function function = PPROF__FUNCTION__INIT, *functions = &function;
-		Pprof__Location location = PPROF__LOCATION__INIT, *locations = &location;
-		Pprof__Line line = PPROF__LINE__INIT, *lines = &line;
 
-		function.id = location.id = line.function_id = i + 1;
+		function.id = i + 1;
 		function.name = function.system_name = put_string(writer, frame->name);
 		function.filename = frame->file[0] ? put_string(writer, frame->file) : 0;
-		location.mapping_id = mapping_of(writer, mappings, frame->library);
-		location.n_line = 1;
-		location.line = &lines;
-		part.n_function = part.n_location = 1;
+		part.n_function = 1;
 		part.function = &functions;
+		put(writer, &part);
+	}
+}
+
+static bool is_inlined(const struct nova_stacks *stacks, uint32_t node)
+{
+	return (stacks->frames[stacks->nodes[node].frame].flags & NOVA_FRAME_INLINED) &&
+	       stacks->nodes[node].parent;
+}
+
+/*
+ * A location is a function together with those that are inlined in it on the way: `chains` has them
+ * as calls, so that equal ones are one node, whose number is the location's; `locations` says which
+ * one each node of the stacks belongs to.
+ */
+static void find_locations(struct writer *writer)
+{
+	const struct nova_stacks *stacks = writer->stacks;
+
+	writer->chains = nova_stacks_new(stacks->types, 1);
+	writer->locations = nova_alloc(stacks->node_count * sizeof(*writer->locations));
+	for (uint32_t i = 1; i < stacks->node_count; i++)
+		writer->locations[i] = nova_stacks_call(
+		        writer->chains,
+		        is_inlined(stacks, i) ? writer->locations[stacks->nodes[i].parent] : 0,
+		        stacks->nodes[i].frame);
+}
+
+static void put_locations(struct writer *writer)
+{
+	const struct nova_stacks *stacks = writer->stacks, *chains = writer->chains;
+	NOVA_AUTOJSON json_t *mappings = json_object();
+	NOVA_AUTOFREE Pprof__Line *lines = NULL;
+	NOVA_AUTOFREE Pprof__Line **pointers = NULL;
+	size_t room = 0;
+
+	for (uint32_t i = 1; i < chains->node_count; i++) {
+		Pprof__Profile part = PPROF__PROFILE__INIT;
+		Pprof__Location location = PPROF__LOCATION__INIT, *locations = &location;
+		uint32_t outermost = 0;
+
+		for (uint32_t node = i; node; node = chains->nodes[node].parent) {
+			if (location.n_line == room) {
+				room = room ? room * 2 : 16;
+				lines = nova_realloc(lines, room * sizeof(*lines));
+				pointers = nova_realloc(pointers, room * sizeof(Pprof__Line *));
+			}
+			pprof__line__init(&lines[location.n_line]);
+			outermost = chains->nodes[node].frame;
+			lines[location.n_line++].function_id = outermost + 1;
+		}
+		for (size_t line = 0; line < location.n_line; line++)
+			pointers[line] = &lines[line];
+		location.id = i;
+		location.mapping_id =
+		        mapping_of(writer, mappings, stacks->frames[outermost].library);
+		location.line = pointers;
+		part.n_location = 1;
 		part.location = &locations;
 		put(writer, &part);
 	}
@@ -227,7 +280,9 @@ static void put_samples(struct writer *writer)
 				room = room ? room * 2 : 256;
 				path = nova_realloc(path, room * sizeof(*path));
 			}
-			path[sample.n_location_id++] = stacks->nodes[node].frame + 1;
+			path[sample.n_location_id++] = writer->locations[node];
+			while (is_inlined(stacks, node))
+				node = stacks->nodes[node].parent;
 		}
 		for (uint32_t j = 0; j < stacks->type_count; j++) {
 			uint64_t value = stacks->values[(size_t)i * stacks->type_count + j];
@@ -263,11 +318,15 @@ int nova_stacks_write_pprof(const struct nova_stacks *stacks, FILE *file, struct
 	}
 	put_types(writer);
 	put_notes(writer);
-	put_frames(writer);
+	put_functions(writer);
+	find_locations(writer);
+	put_locations(writer);
 	put_samples(writer);
 	zip(writer, NULL, 0, Z_FINISH);
 	deflateEnd(&writer->zip);
 	failed = writer->failed || ferror(file);
+	nova_stacks_free(writer->chains);
+	free(writer->locations);
 	free(writer->piece);
 	free(writer);
 	return failed ? nova_error_errno(error, "cannot write the pprof file") : 0;
