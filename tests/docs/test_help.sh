@@ -87,6 +87,7 @@ expect 0 novacore results import before.json --quiet
 expect 0 novacore baseline set last
 echo 'run = { samples = 7; };' >novacore.conf
 { echo time,p50,p99,value && for i in {1..40}; do echo "$i,$i,7,$((i % 3))"; done; } >requests.csv
+printf 'main;work %s\n' 20 | tee before.pb.gz after.pb.gz web.folded >/dev/null # what they are is seen from how they begin
 mkdir -p "$NOVACORE_HOME/config" # a target that examples speak of
 {
   echo 'target = { lab = { plugin = "kvm"; uri = "qemu+ssh://lab/system"; };'
@@ -100,7 +101,7 @@ while read -r line; do
   # needs a plugin of one's own, boots VMs, builds, needs a hypervisor, or an interrupted run
   novacore\ guest\ build* | novacore\ guest\ info* | qemu-* | novacore\ run\ --resume* | novacore\ ab\ --resume* | *--plugin\ kvm | *\ mine*) ;;
   novacore\ plugin\ check* | novacore\ plugin\ keygen* | novacore\ plugin\ sign* | novacore\ plugin\ verify*) ;;
-  *jq*) ;;
+  *jq* | *perf\ script*) ;;
   novacore\ compare\ *--confirm*) ;; # repeats runs of one's own: tests/judge has some
   novacore\ selftest*) ;; # measures this host: tests/selftest
   novacore\ ab\ --plugin\ kvm*) ;; # boots VMs: tests/run
