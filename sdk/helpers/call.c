@@ -107,6 +107,7 @@ static void free_call(struct nova_call *call)
 	if (call->calls->settings.release)
 		call->calls->settings.release(call);
 	free(inside->what);
+	free(inside->claim);
 	free(inside->stopped_what);
 	free(inside);
 	free(call);
@@ -256,6 +257,25 @@ void nova_helper_end(struct nova_call *call, int status)
 	inside->result = status;
 	if (call == call->calls->renewal)
 		call->calls->renewal_result = status;
+}
+
+int nova_call_claim(struct nova_call *call, const char *name)
+{
+	struct nova_call *other = call->calls->first;
+
+	while (other && (other == call || other->inside->ended || !other->inside->claim ||
+	                 strcmp(other->inside->claim, name) != 0))
+		other = other->inside->next;
+	if (!other) {
+		free(call->inside->claim);
+		if (copy(&call->inside->claim, name))
+			return 1;
+	}
+	if (other)
+		nova_call_fail(call, NOVA_E_EXISTS, "'%s' is being made already", name);
+	else
+		nova_call_fail(call, NOVA_E_MEMORY, "out of memory");
+	return 0;
 }
 
 void nova_call_done(struct nova_call *call)

@@ -27,6 +27,7 @@ struct nova_call_inside {
 	int stopped;       /* 0, or the status that it ends with unless it ends well in the grace */
 	int told;          /* that it was stopped */
 	char *what;
+	char *claim;        /* the name of what it makes */
 	char *stopped_what; /* what it was about then */
 
 	struct nova_http_flight *flight;

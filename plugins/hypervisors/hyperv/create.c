@@ -396,6 +396,8 @@ static void ask_name(struct call *call)
 		               call->name);
 		return;
 	}
+	if (!nova_call_claim(&call->base, call->name))
+		return;
 	wql = wql_begin(call, "select * from Msvm_ComputerSystem where ElementName='");
 	call->seen[0] = '\0';
 	cim_add_wql(wql, call->name);

@@ -409,6 +409,8 @@ int proxmox_vm_create(void *self, nova_op op, const char *name, const struct nov
 		return nova_call_return(&call->base);
 	if (image && !call->image)
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
+	else if (!nova_call_claim(&call->base, name))
+		return nova_call_return(&call->base);
 	else if (shape->boot == NOVA_BOOT_TEMPLATE)
 		call_send(call, find_template, "GET", NULL, "/nodes/%s/qemu", call->node);
 	else
@@ -422,7 +424,7 @@ static void clone_source(struct call *call, json_t *data)
 	(void)data;
 	call->from_vmid = call->vmid;
 	call->full = 1; /* linked clones are of templates only */
-	if (call_set_name(call, call->image))
+	if (call_set_name(call, call->image) && nova_call_claim(&call->base, call->name))
 		call_send(call, look_for_name, "GET", NULL, "/nodes/%s/qemu", call->node);
 }
 

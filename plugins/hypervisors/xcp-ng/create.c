@@ -319,12 +319,7 @@ static void take_template(struct call *call, json_t *result)
 /* XenAPI lets two VMs have one name; which of them is meant would never be known again. */
 static int is_taken(struct call *call, const json_t *refs)
 {
-	const struct call *other = call->self->calls_list;
-
-	while (other && (other == call || !other->creating || strcmp(other->name, call->name) != 0))
-		other = other->next;
-	call->creating = 1;
-	if (!json_array_size(refs) && !other)
+	if (!json_array_size(refs))
 		return 0;
 	nova_call_fail(&call->base, NOVA_E_EXISTS,
 	               "a VM at %s has the name '%s' already; delete it first", call->self->base,
@@ -413,7 +408,8 @@ static const char *impossible(const struct xcpng *self, const struct nova_shape 
 static void begin(struct call *call, json_t *unused)
 {
 	(void)unused;
-	call_rpc(call, find_template, "VM.get_by_name_label", "[s]", call->name);
+	if (nova_call_claim(&call->base, call->name))
+		call_rpc(call, find_template, "VM.get_by_name_label", "[s]", call->name);
 }
 
 static void take_net(struct call *call, json_t *result)
@@ -491,7 +487,8 @@ static void clone_source(struct call *call, json_t *unused)
 	if (!call_set_name(call, call->text))
 		return;
 	call->uuid[0] = '\0';
-	call_rpc(call, clone_vm, "VM.get_by_name_label", "[s]", call->name);
+	if (nova_call_claim(&call->base, call->name))
+		call_rpc(call, clone_vm, "VM.get_by_name_label", "[s]", call->name);
 }
 
 int xcpng_vm_clone(void *self, nova_op op, const char *name, const struct nova_ref *from,

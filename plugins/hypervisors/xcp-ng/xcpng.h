@@ -104,7 +104,6 @@ struct call {
 	json_t *list, *more; /* owned: what is still to be done */
 	size_t index;
 	char other[REF_ROOM], disk[REF_ROOM];
-	int creating;
 	int64_t vcpus, memory, disk_bytes, file_bytes;
 	uint32_t boot;
 	const char *format; /* of a file to be sent */

@@ -482,6 +482,22 @@ static int follow_leader(struct call *call, const char *after)
 	return nova_calls_set_base(call->base.calls, base);
 }
 
+/* Two that make the same, and one that makes something else. */
+static void claim(struct call *call)
+{
+	struct nova_call *others[2];
+
+	for (int i = 0; i < 2; i++) {
+		others[i] = &begin(call->driver, 0, "")->base;
+		assert_int_equal(nova_call_claim(others[i], i ? "a VM" : "another VM"), 1);
+	}
+	assert_int_equal(nova_call_claim(&call->base, "a VM"), 0);
+	for (int i = 0; i < 2; i++) {
+		nova_call_done(others[i]);
+		nova_call_return(others[i]);
+	}
+}
+
 static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 {
 	struct call *call = begin(self, op, "tasks/odd/0");
@@ -540,6 +556,12 @@ static int odd(void *self, nova_op op, const struct nova_ref *vm, int64_t which)
 	case 21:
 		assert_int_equal(follow_leader(call, which == 20 ? "/led/by//" : ""), NOVA_DONE);
 		nova_call_send(&call->base, finished, "GET", NULL, "/echo?leader");
+		break;
+	case 22: claim(call); break;
+	case 23:
+		assert_int_equal(nova_call_claim(&call->base, "a VM"), 1);
+		assert_int_equal(nova_call_claim(&call->base, "a VM"), 1);
+		nova_call_done(&call->base);
 		break;
 	default:
 		nova_call_poll_now(&call->base, 1); /* it does not poll */
@@ -750,6 +772,16 @@ static void ends_exactly_once(void **state)
 	expect(host, CALL(host, vm_list, "/status/200"), NOVA_DONE, "");
 	assert_int_equal(driver->freed, 5);
 	assert_int_equal(server_count(server, "GET /echo?after"), 0);
+	close_lab(host);
+}
+
+static void two_calls_make_nothing_of_one_name(void **state)
+{
+	struct nova_testhost *host = open_lab(NULL);
+
+	(void)state;
+	odd_one(host, 22, NOVA_E_EXISTS, "'a VM' is being made already");
+	odd_one(host, 23, NOVA_DONE, ""); /* whoever made it has ended */
 	close_lab(host);
 }
 
@@ -1074,6 +1106,7 @@ int main(void)
 	        cmocka_unit_test(pauses_and_hooks),
 	        cmocka_unit_test(goes_where_the_leader_is),
 	        cmocka_unit_test(ends_exactly_once),
+	        cmocka_unit_test(two_calls_make_nothing_of_one_name),
 	        cmocka_unit_test(keeps_secrets_out_of_errors_and_logs),
 	        cmocka_unit_test(waits_for_a_task),
 	        cmocka_unit_test(says_how_a_task_failed),

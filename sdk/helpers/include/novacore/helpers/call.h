@@ -190,6 +190,13 @@ void nova_call_on_loss(struct nova_call *call,
 /* Goes on with `step` later, without a reply. */
 void nova_call_pause(struct nova_call *call, nova_step step, int64_t for_ns);
 
+/*
+ * For a peer that lets two objects have one name: 1 if no other call of this instance makes one of
+ * that name; until this one ends, none will. 0: it has ended with NOVA_E_EXISTS. To be asked before
+ * the peer is asked whether the name is free.
+ */
+int nova_call_claim(struct nova_call *call, const char *name);
+
 /* Ends it well. */
 void nova_call_done(struct nova_call *call);
 /* Ends it with a code and a sentence. A second end of a call does nothing. */
