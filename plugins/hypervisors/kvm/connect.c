@@ -221,6 +221,10 @@ int kvm_connect(void *instance, nova_op op)
 		status = kvm_transport(self, op);
 	if (status != NOVA_DONE)
 		return status;
+	/* libvirt cannot be interrupted once it opens, which takes seconds where it is embedded */
+	if (self->host->now_ns() >= self->host->deadline_ns(op))
+		return self->host->error(op, NOVA_E_TIMEOUT,
+		                         "the deadline had passed before libvirt was opened");
 	if (self->alias)
 		status = make_alias(self, op);
 	if (status == NOVA_DONE && self->daemon)
