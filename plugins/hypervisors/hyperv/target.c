@@ -217,14 +217,12 @@ static const struct {
 
 static void name_missing(struct nova_text *text, uint32_t missing)
 {
-	const char *separator = "the account sees neither on this host: ";
+	const char *separator = "the account lacks access to ";
 
-	if (!(missing & (missing - 1)))
-		separator = "the account does not see on this host: ";
 	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
 		if (missing & rights[i].bit) {
 			nova_text_printf(text, "%s%s", separator, rights[i].why);
-			separator = ", nor ";
+			separator = ", and to ";
 		}
 	}
 }
