@@ -27,6 +27,12 @@ read -r _ port control <"$work/ports"
 printf '%s\n' "$secret" >"$work/token"
 chmod 600 "$work/token"
 
+# A shell's command that does what `tell` does.
+told() {
+	printf 'python3 -c "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open(\x27%s\x27, b\x27%s\x27)"' \
+		"http://127.0.0.1:$control/$1" "$2"
+}
+
 tell() {
 	python3 -c 'import sys, urllib.request as u
 opener = u.build_opener(u.ProxyHandler({}))

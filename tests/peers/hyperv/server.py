@@ -5,7 +5,7 @@
     server.py --cert cert.pem --key key.pem
 
 Prints "listening PORT CONTROL-PORT" when ready and ends with its standard input. The control port (plain
-HTTP, for the test only) takes POST /fault, /clear, /settings, /vm, /forget, /die and GET /calls, /jobs,
+HTTP, for the test only) takes POST /fault, /clear, /settings, /vm, /forget, /expire, /die and GET /calls, /jobs,
 /vms, /files, /switches, /ports. What it proves, and what not: README.md.
 """
 import argparse
@@ -33,6 +33,7 @@ services = [wsman.Service(one, settings) for one in hosts]
 seen = {'total': 0, 'connections': 0, 'unauthorized': 0, 'rejected': [], 'calls': []}
 faults = []
 lock = threading.RLock()
+logins = 0  # what was let in under an older number is nobody's again
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -66,6 +67,7 @@ class Wsman(http.server.BaseHTTPRequestHandler):
         self.negotiation = authority.Negotiation()
         with lock:
             seen['connections'] += 1
+            self.login = logins
 
     def log_message(self, *arguments):
         pass
@@ -102,6 +104,8 @@ class Wsman(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         length = int(self.headers.get('Content-Length') or 0)
         body = self.rfile.read(length)
+        if self.login != logins:
+            self.negotiation, self.login = authority.Negotiation(), logins
         asked = self.negotiation.take(self.headers.get('Authorization'))
         if asked:
             with lock:
@@ -194,6 +198,7 @@ class Control(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def do_POST(self):
+        global logins
         text = self.rfile.read(int(self.headers.get('Content-Length') or 0))
         body = json.loads(text) if text else {}
         out = {}
@@ -212,6 +217,8 @@ class Control(http.server.BaseHTTPRequestHandler):
                 for host in hosts:
                     host.vms.pop(body.get('guid'), None)
                     host.files.pop(body.get('path', '').lower(), None)
+            elif self.path == '/expire':
+                logins += 1
             elif self.path == '/die':
                 os._exit(0)
         self.answer(out)

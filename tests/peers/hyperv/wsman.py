@@ -3,6 +3,7 @@
 import re
 import uuid
 import xml.etree.ElementTree as xml
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
 import wql
@@ -68,7 +69,8 @@ class Message:
                 raise Fault('s:MustUnderstand', f'{one.tag} is not understood')
         if not re.match(r'uuid:[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}\Z', self.id):
             raise bad(f'MessageID {self.id!r}')
-        if self.one(header, f'{{{A}}}To').text != to:
+        # the name may be another on the way (port forwarding, a relay), and WinRM does not look at it
+        if urlsplit(self.one(header, f'{{{A}}}To').text)[2:] != urlsplit(to)[2:]:
             raise Fault('a:DestinationUnreachable', f"To is {self.one(header, f'{{{A}}}To').text!r}, not {to}", 2150858754)
         if self.one(header, f'{{{A}}}ReplyTo').findtext(f'{{{A}}}Address') != ANYBODY:
             raise bad('ReplyTo')

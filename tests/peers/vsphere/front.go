@@ -52,12 +52,13 @@ type front struct {
 	expired   map[string]bool // cookies that are good no more
 	known     map[string]bool
 	cancelled map[string]bool // tasks
+	making    map[string]bool // names of VMs
 	guests    *guests
 }
 
 func newFront(backend string) *front {
 	f := &front{backend: backend, expired: map[string]bool{}, known: map[string]bool{},
-		cancelled: map[string]bool{}, guests: newGuests()}
+		cancelled: map[string]bool{}, making: map[string]bool{}, guests: newGuests()}
 	f.seen.Calls = map[string]int{}
 	f.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // of our own, on loopback
@@ -227,6 +228,11 @@ func (f *front) perform(r *http.Request, method *simulator.Method, body []byte, 
 		simulator.Map.Get(method.This) != nil {
 		return f.slowTask(r, method, body, set, fault)
 	}
+	name, free := f.reserve(method)
+	if !free {
+		return f.slowTask(r, method, body, set, fault)
+	}
+	defer f.release(name)
 	a := f.forward(r, body)
 	if a.status == 200 {
 		f.tools(method, set)

@@ -41,6 +41,8 @@ func faultNamed(name string) types.BaseMethodFault {
 		return new(types.TaskInProgress)
 	case "NoDiskSpace":
 		return &types.NoDiskSpace{Datastore: "LocalDS_0"}
+	case "DuplicateName":
+		return &types.DuplicateName{Name: "taken"}
 	case "InsufficientMemoryResourcesFault":
 		return new(types.InsufficientMemoryResourcesFault)
 	case "RequestCanceled":
@@ -53,7 +55,12 @@ func faultNamed(name string) types.BaseMethodFault {
 func (f *front) slowTask(r *http.Request, method *simulator.Method, body []byte, set settings,
 	fault *fault) answer {
 	var task *simulator.Task
+	name, free := f.reserve(method)
 	run := func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		if !free {
+			return nil, faultNamed("DuplicateName")
+		}
+		defer f.release(name)
 		for until := time.Now().Add(time.Duration(set.TaskMs) * time.Millisecond); ; {
 			f.Lock()
 			stopped := f.cancelled[task.Self.Value]
@@ -80,10 +87,37 @@ func (f *front) slowTask(r *http.Request, method *simulator.Method, body []byte,
 		f.tools(method, set)
 		return inner.Info.Result, nil
 	}
-	name := strings.TrimSuffix(method.Name, "_Task") + "Task"
-	task = simulator.CreateTask(simulator.Map.Get(method.This), name, run)
+	kind := strings.TrimSuffix(method.Name, "_Task") + "Task"
+	task = simulator.CreateTask(simulator.Map.Get(method.This), kind, run)
 	go task.Run()
 	return result(method.Name, fmt.Sprintf(`<returnval type="Task">%s</returnval>`, task.Self.Value))
+}
+
+// The name that a VM is to have, and whether it is free; it is taken from now on. vcsim lets several VMs
+// of a folder have one name, which vSphere does not.
+func (f *front) reserve(method *simulator.Method) (string, bool) {
+	var name string
+	switch request := method.Body.(type) {
+	case *types.CreateVM_Task:
+		name = request.Config.Name
+	case *types.CloneVM_Task:
+		name = request.Name
+	default:
+		return "", true
+	}
+	f.Lock()
+	defer f.Unlock()
+	if f.making[name] || len(vms(name)) > 0 {
+		return name, false
+	}
+	f.making[name] = true
+	return name, true
+}
+
+func (f *front) release(name string) {
+	f.Lock()
+	defer f.Unlock()
+	delete(f.making, name)
 }
 
 func (f *front) cancel(request *types.CancelTask) answer {
