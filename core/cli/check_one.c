@@ -192,6 +192,28 @@ const struct own_check own_checks[] = {
          "its settings parse, and novacore knows all of their keys", check_settings},
         {NULL, 0, NULL, NULL, NULL}};
 
+/* --- sessions --------------------------------------------------------------------------------- */
+
+#define EXPIRE_NS (60 * NOVA_SECOND_NS)
+
+/* The user's own command, by a shell; the first line of its stderr is why it cannot. */
+static int expire_sessions(void *context, char *why, uint32_t room)
+{
+	const char *command = nova_json_text(context, "expire"), *said;
+	struct nova_child_result result = {0};
+	struct nova_error error = {0};
+	const struct nova_child child = {.argv = (const char *const[]){"sh", "-c", command, NULL},
+	                                 .deadline_ns = nova_now_ns() + EXPIRE_NS};
+	int code = nova_child_run(&child, &result, &error);
+
+	said = code ? error.text : nova_text_get(&result.errors);
+	said = *said ? said : "the command for it failed, and says no reason";
+	snprintf(why, room, "%.*s", (int)strcspn(said, "\n"), said);
+	code = code ? code : result.status ? NOVA_E_FAILED : NOVA_DONE;
+	nova_child_result_free(&result);
+	return code;
+}
+
 /* --- the process ------------------------------------------------------------------------------ */
 
 static json_t *read_request(void)
@@ -270,6 +292,10 @@ static enum nova_verdict perform(json_t *json, char *why, uint32_t room, uint32_
 	        .kernel = json_string_value(json_object_get(json, "kernel")),
 	        .initrd = json_string_value(json_object_get(json, "initrd")),
 	        .cmdline = json_string_value(json_object_get(json, "cmdline")),
+	        .quick = json_is_true(json_object_get(json, "quick")),
+	        .vms = (uint32_t)json_integer_value(json_object_get(json, "vms")),
+	        .expire =
+	                json_string_value(json_object_get(json, "expire")) ? expire_sessions : NULL,
 	        .contract_failed = json_is_true(json_object_get(json, "contract_failed"))};
 	return nova_validator_run(*check, &request, why, room);
 }

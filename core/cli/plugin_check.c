@@ -3,7 +3,7 @@
  * `novacore plugin check`: a plugin against the contract. This side reads the file, starts a
  * process for each check (check_one.c), and judges what is left of it; it never loads anything.
  */
-#include "core/cli/check.h"
+#include "core/cli/checking.h"
 #include "core/cli/plugin_actions.h"
 #include "core/cli/profiles.h"
 
@@ -27,10 +27,12 @@
 #define SELF          "/proc/self/exe"      /* this very program, also while it is being replaced */
 #define OUTPUT_LIMIT  (64ll << 20)
 #define OP_TIMEOUT_NS (60 * NOVA_SECOND_NS)
+#define VMS_MAX       10000
 
 static const char help[] =
         "usage: novacore plugin check FILE|NAME [--set NAME=VALUE]… [--only CHECK]…\n"
         "                             [--format table|json]\n"
+        "       novacore plugin check --conformance TARGET [--set NAME=VALUE]…\n"
         "       novacore plugin check --list [FILE|NAME] [--format table|json]\n"
         "\n"
         "Puts a plugin through the contract: what its file, its descriptor and its functions must "
@@ -45,8 +47,24 @@ static const char help[] =
         "VMs that\n"
         "it makes there are called novacore-check-…, are small, and are deleted.\n"
         "\n"
+        "With --conformance, a driver is put through everything that can happen to it at a target "
+        "of\n"
+        "yours: every op, broken off, at the wrong time, two at once; a peer that dies, answers "
+        "garbage\n"
+        "or somebody else's certificate (by a relay of its own on this host); foreign VMs; 200 VMs."
+        "\n"
+        "Each case has passed, failed, or is not supported, with the reason.\n"
+        "\n"
         "  --set NAME=VALUE      a parameter of the plugin, such as uri=…; may be given several "
         "times\n"
+        "  --conformance TARGET  a configured target, or PLUGIN=URI; a short NAME of --set is its\n"
+        "                        own\n"
+        "  --vms NUMBER          how many VMs the case many-vms makes (default: 200)\n"
+        "  --quick               what breaks an op off does so at one moment of it, not at "
+        "three\n"
+        "  --expire-session COMMAND\n"
+        "                        a shell's command that ends all sessions at the target\n"
+        "  --config FILE         with --conformance: a configuration file over the others\n"
         "  --only CHECK          only this check; several with commas\n"
         "  --list                the checks that there are, and what each proves\n"
         "  --op-timeout DURATION what one call of an op may take (default: 60s)\n"
@@ -71,42 +89,12 @@ static const char help[] =
         "  novacore plugin check ./mydriver.so --set uri=https://lab:8006 --set "
         "token=file:lab.token\n"
         "  novacore plugin check sim --set clock=virtual\n"
+        "  novacore plugin check --conformance lab --vms 20\n"
         "\n"
         "As a test of your own project:\n"
         "  add_test(NAME contract COMMAND novacore plugin check $<TARGET_FILE:hello>)\n";
 
 /* --- what is checked -------------------------------------------------------------------------- */
-
-/* One line of the result. */
-struct row {
-	const char *name, *needs, *proves;
-	uint32_t flags, ops;       /* ops 0: nothing that takes real time */
-	bool sized;                /* needs the check `sizes`, like all of the validator */
-	int aspect;                /* of the file, or −1 */
-	enum nova_verdict verdict; /* 0: not yet */
-	bool lost;                 /* it cost its process */
-	char *why;
-	double seconds;
-};
-
-struct arguments {
-	const char *file, *image, *kernel, *initrd, *cmdline;
-	const char **settings;
-	size_t setting_count;
-	char *only; /* ",a,b," or NULL */
-	bool json, list, quiet;
-	int64_t op_timeout_ns, time_limit_ns, memory_bytes;
-};
-
-struct checking {
-	const struct arguments *arguments;
-	struct nova_inspection file;
-	struct row *rows;
-	size_t count;
-	json_t *parameters;
-	char prefix[64], directory[64];
-	int64_t begun_ns;
-};
 
 static volatile int interrupted;
 
@@ -145,8 +133,10 @@ static void list_rows(struct checking *checking, uint32_t kind)
 			                               .needs = own->needs,
 			                               .proves = own->proves,
 			                               .aspect = -1});
+	bool conformance = checking->arguments->target || checking->arguments->list;
 	for (const struct nova_validator_check *const *at = nova_validator_checks(); *at; at++)
-		if ((*at)->kinds & kinds)
+		if (((*at)->kinds & kinds) &&
+		    (conformance || !((*at)->flags & NOVA_CHECK_CONFORMANCE)))
 			add_row(checking,
 			        (struct row){.name = (*at)->name,
 			                     .needs = (*at)->needs ? (*at)->needs : "sizes",
@@ -300,12 +290,14 @@ static char *make_request(const struct checking *checking, const struct row *row
 	const struct arguments *arguments = checking->arguments;
 	const struct row *contract = find_row(checking, "contract", strlen("contract"));
 	NOVA_AUTOJSON json_t *request = json_pack(
-	        "{ss ss ss sO sI ss ss? ss? ss? ss? sb}", "path", checking->file.path, "sha256",
-	        checking->file.sha256, "check", row->name, "parameters", checking->parameters,
-	        "op_timeout_ms", (json_int_t)(arguments->op_timeout_ns / 1000000), "prefix",
-	        checking->prefix, "image", arguments->image, "kernel", arguments->kernel, "initrd",
-	        arguments->initrd, "cmdline", arguments->cmdline, "contract_failed",
-	        contract && contract->verdict == NOVA_VERDICT_FAILED);
+	        "{ss ss ss sO sI ss ss? ss? ss? ss? sb ss? sI sb}", "path", checking->file.path,
+	        "sha256", checking->file.sha256, "check", row->name, "parameters",
+	        checking->parameters, "op_timeout_ms",
+	        (json_int_t)(arguments->op_timeout_ns / 1000000), "prefix", checking->prefix,
+	        "image", arguments->image, "kernel", arguments->kernel, "initrd", arguments->initrd,
+	        "cmdline", arguments->cmdline, "contract_failed",
+	        contract && contract->verdict == NOVA_VERDICT_FAILED, "expire", arguments->expire,
+	        "vms", (json_int_t)arguments->vms, "quick", arguments->quick);
 
 	return json_dumps(request, JSON_COMPACT);
 }
@@ -387,6 +379,7 @@ static void run_process(struct checking *checking, struct row *row)
 	if (watched)
 		pthread_join(watcher, NULL);
 	row->seconds = (double)(nova_now_ns() - begin_ns) / 1e9;
+	row->blocked = code;
 	if (interrupted && code)
 		set_verdict(row, NOVA_VERDICT_NOT_TRIED, nova_strdup("interrupted"));
 	else
@@ -396,88 +389,6 @@ static void run_process(struct checking *checking, struct row *row)
 	sem_destroy(&process.over);
 	free(process.stage);
 	free(process.why);
-}
-
-/* --- printing --------------------------------------------------------------------------------- */
-
-static void print_head(const struct checking *checking)
-{
-	const struct nova_inspection *file = &checking->file;
-	const struct nova_manifest *manifest = file->manifest;
-
-	if (checking->arguments->json || checking->arguments->quiet)
-		return;
-	printf("%s/%s%s%s, ABI %u.%u", nova_kind_name(file->kind), file->name, manifest ? " " : "",
-	       manifest ? manifest->version : "", file->note.major, file->note.minor);
-	if (file->note.draft)
-		printf(" draft %u", file->note.draft);
-	printf("\n%s\nSHA-256 %s\n\n", file->path, *file->sha256 ? file->sha256 : "unknown");
-}
-
-static void print_row(const struct checking *checking, const struct row *row)
-{
-	static const char *const words[] = {"", "passed", "FAILED", "not tried"};
-	bool passed = row->verdict == NOVA_VERDICT_PASSED;
-
-	if (checking->arguments->json || (checking->arguments->quiet && passed))
-		return;
-	printf("%-19s %-9s  ", row->name, words[row->verdict]);
-	if (passed)
-		printf("%s%s%s%s\n", row->proves, *row->why ? " (" : "", row->why,
-		       *row->why ? ")" : "");
-	else
-		printf("%s\n", row->why);
-	fflush(stdout);
-}
-
-static size_t count_verdicts(const struct checking *checking, enum nova_verdict verdict)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < checking->count; i++)
-		count += checking->rows[i].verdict == verdict;
-	return count;
-}
-
-static void print_summary(const struct checking *checking)
-{
-	printf("\n%s/%s: %zu passed, %zu failed, %zu not tried, in %.1f s\n",
-	       nova_kind_name(checking->file.kind), checking->file.name,
-	       count_verdicts(checking, NOVA_VERDICT_PASSED),
-	       count_verdicts(checking, NOVA_VERDICT_FAILED),
-	       count_verdicts(checking, NOVA_VERDICT_NOT_TRIED),
-	       (double)(nova_now_ns() - checking->begun_ns) / 1e9);
-}
-
-static void print_result(const struct checking *checking, int code)
-{
-	const struct nova_inspection *file = &checking->file;
-	NOVA_AUTOJSON json_t *checks = json_array();
-
-	for (size_t i = 0; i < checking->count; i++) {
-		const struct row *row = &checking->rows[i];
-		if (!row->verdict)
-			continue;
-		json_array_append_new(
-		        checks, json_pack("{ss ss ss s:o sf}", "name", row->name, "proves",
-		                          row->proves, "result", verdict_words[row->verdict], "why",
-		                          *row->why ? json_string(row->why) : json_null(),
-		                          "seconds", row->seconds));
-	}
-	NOVA_AUTOJSON json_t *all =
-	        json_pack("{ss s:{ss? ss ss? ss ss} s:{sI sI sI} sO s:{sI sI sI} sI}", "schema",
-	                  "novacore.check/1", "plugin", "kind",
-	                  file->kind ? nova_kind_name(file->kind) : NULL, "name", file->name,
-	                  "version", file->manifest ? file->manifest->version : NULL, "path",
-	                  file->path, "sha256", file->sha256, "abi", "major",
-	                  (json_int_t)file->note.major, "minor", (json_int_t)file->note.minor,
-	                  "draft", (json_int_t)file->note.draft, "checks", checks, "counts",
-	                  "passed", (json_int_t)count_verdicts(checking, NOVA_VERDICT_PASSED),
-	                  "failed", (json_int_t)count_verdicts(checking, NOVA_VERDICT_FAILED),
-	                  "not_tried", (json_int_t)count_verdicts(checking, NOVA_VERDICT_NOT_TRIED),
-	                  "exit_code", (json_int_t)code);
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
@@ -514,6 +425,7 @@ static void perform(struct checking *checking, struct row *row)
 		obstacle = nova_strdup("interrupted");
 	else
 		obstacle = find_obstacle(checking, row);
+	row->blocked = obstacle;
 	if (obstacle)
 		set_verdict(row, NOVA_VERDICT_NOT_TRIED, obstacle);
 	else
@@ -573,20 +485,20 @@ static int check_all(struct checking *checking)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	checking->begun_ns = nova_now_ns();
-	print_head(checking);
+	check_print_head(checking);
 	for (size_t i = 0; i < checking->count; i++) {
 		struct row *row = &checking->rows[i];
 		if (!is_wanted(checking->arguments, row->name))
 			continue;
 		perform(checking, row);
-		print_row(checking, row);
+		check_print_row(checking, row);
 	}
 	nova_directory_remove(checking->directory, NULL);
 	int code = exit_code(checking);
 	if (checking->arguments->json)
-		print_result(checking, code);
+		check_print_result(checking, code);
 	else
-		print_summary(checking);
+		check_print_summary(checking);
 	return code;
 }
 
@@ -662,41 +574,6 @@ static int read_parameters(struct checking *checking, struct nova_error *error)
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-/* The first of what a row needs, or NULL. Owned by the caller. */
-static char *first_need(const struct row *row)
-{
-	const char *needs = row->needs ? row->needs + strspn(row->needs, "?!") : NULL;
-
-	return needs ? nova_format("%.*s", (int)strcspn(needs, " "), needs)
-	             : nova_strdup(row->sized ? "sizes" : NULL);
-}
-
-static int list_checks(const struct checking *checking)
-{
-	GRID_AUTO struct grid grid = {.columns = 3};
-	NOVA_AUTOJSON json_t *list = json_array();
-
-	grid_add(&grid, "CHECK");
-	grid_add(&grid, "NEEDS");
-	grid_add(&grid, "PROVES THAT");
-	for (size_t i = 0; i < checking->count; i++) {
-		const struct row *row = &checking->rows[i];
-		NOVA_AUTOFREE char *need = first_need(row);
-		grid_add(&grid, row->name);
-		grid_add(&grid, need);
-		grid_add(&grid, row->proves);
-		json_array_append_new(list, json_pack("{ss ss? ss}", "name", row->name, "needs",
-		                                      need, "proves", row->proves));
-	}
-	if (checking->arguments->json) {
-		json_dumpf(list, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else {
-		grid_print(&grid, stdout);
-	}
-	return 0;
-}
-
 /* The file itself, or that of an installed plugin. */
 static int find_file(const char *given, struct nova_inspection *file, struct nova_error *error)
 {
@@ -748,13 +625,25 @@ static int check_only(const struct checking *checking, struct nova_error *error)
 static int act(struct checking *checking, struct nova_error *error)
 {
 	const struct arguments *arguments = checking->arguments;
+	bool configured = arguments->target && !arguments->file;
 
-	if (arguments->file && find_file(arguments->file, &checking->file, error))
+	if (configured ? conformance_find(checking, error)
+	               : arguments->file && find_file(arguments->file, &checking->file, error))
 		return nova_complain(error);
+	if (arguments->target && checking->file.kind &&
+	    checking->file.kind != NOVA_KIND_HYPERVISOR) {
+		nova_error_set(error, NOVA_E_INVALID,
+		               "--conformance %s: that is a %s, and only drivers (hypervisor) have "
+		               "targets",
+		               arguments->target, nova_kind_name(checking->file.kind));
+		return nova_complain(error);
+	}
 	list_rows(checking, checking->file.kind);
+	if (arguments->target)
+		conformance_arrange(checking);
 	if (arguments->list)
-		return list_checks(checking);
-	if (check_only(checking, error) || read_parameters(checking, error))
+		return check_print_list(checking);
+	if (check_only(checking, error) || (!configured && read_parameters(checking, error)))
 		return nova_complain(error);
 	return check_all(checking);
 }
@@ -771,6 +660,17 @@ static int take_quantity(const char *option, enum nova_quantity quantity, double
 		                      value < least ? "small" : "large");
 	*out = (int64_t)value;
 	return 0;
+}
+
+static int take_vms(int64_t *vms, struct nova_error *error)
+{
+	char *end;
+
+	*vms = strtoll(optarg, &end, 10);
+	if (end != optarg && !*end && *vms >= 1 && *vms <= VMS_MAX)
+		return 0;
+	return nova_error_set(error, NOVA_E_INVALID, "--vms %s: want a number from 1 to %d", optarg,
+	                      VMS_MAX);
 }
 
 static int take_option(int option, struct arguments *arguments, struct nova_error *error)
@@ -800,6 +700,11 @@ static int take_option(int option, struct arguments *arguments, struct nova_erro
 			                      "--format %s: there are table and json", optarg);
 		return 0;
 	case 'j': arguments->json = true; return 0;
+	case 'T': arguments->target = optarg; return 0;
+	case 'C': arguments->config = optarg; return 0;
+	case 'E': arguments->expire = optarg; return 0;
+	case 'V': return take_vms(&arguments->vms, error);
+	case 'q': arguments->quick = true; return 0;
 	case 'l': arguments->list = true; return 0;
 	case 'i': arguments->image = optarg; return 0;
 	case 'k': arguments->kernel = optarg; return 0;
@@ -808,11 +713,30 @@ static int take_option(int option, struct arguments *arguments, struct nova_erro
 	}
 }
 
+/* "./mine.so=https://lab" is a driver that is not installed, with its uri. */
+static void split_target(struct arguments *arguments)
+{
+	char *equals = arguments->target ? strchr(arguments->target, '=') : NULL;
+
+	if (!equals || !memchr(arguments->target, '/', (size_t)(equals - arguments->target)))
+		return;
+	arguments->own_file =
+	        nova_format("%.*s", (int)(equals - arguments->target), arguments->target);
+	arguments->own_uri = nova_format("uri=%s", equals + 1);
+	arguments->file = arguments->own_file;
+	arguments->settings[arguments->setting_count++] = arguments->own_uri;
+}
+
 /* −1: go on. */
 static int parse(int argc, char **argv, struct arguments *arguments, struct nova_error *error)
 {
 	static const struct option options[] = {{"set", required_argument, NULL, 's'},
 	                                        {"only", required_argument, NULL, 'o'},
+	                                        {"conformance", required_argument, NULL, 'T'},
+	                                        {"config", required_argument, NULL, 'C'},
+	                                        {"expire-session", required_argument, NULL, 'E'},
+	                                        {"vms", required_argument, NULL, 'V'},
+	                                        {"quick", no_argument, NULL, 'q'},
 	                                        {"list", no_argument, NULL, 'l'},
 	                                        {"op-timeout", required_argument, NULL, 't'},
 	                                        {"time-limit", required_argument, NULL, 'b'},
@@ -844,7 +768,22 @@ static int parse(int argc, char **argv, struct arguments *arguments, struct nova
 		nova_error_set(error, NOVA_E_INVALID,
 		               "plugin check takes one file at a time: what is `%s`?",
 		               argv[optind + 1]);
-	else if (!arguments->file && !arguments->list)
+	else if (arguments->file && arguments->target)
+		nova_error_set(error, NOVA_E_INVALID,
+		               "--conformance %s says which plugin it is: what is `%s`?",
+		               arguments->target, arguments->file);
+	else if (!arguments->target &&
+	         (arguments->config || arguments->expire || arguments->vms || arguments->quick))
+		nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "--config, --expire-session, --quick and --vms go with --conformance "
+		        "TARGET");
+	else if (arguments->expire && !*arguments->expire)
+		nova_error_set(error, NOVA_E_INVALID,
+		               "--expire-session takes a command for sh, not nothing");
+	else
+		split_target(arguments);
+	if (!error->code && !arguments->file && !arguments->list && !arguments->target)
 		nova_error_set(error, NOVA_E_INVALID,
 		               "plugin check needs the plugin's file, or the name of an installed "
 		               "one; see novacore plugin check --help");
@@ -868,6 +807,8 @@ int nova_plugin_check(int argc, char **argv)
 		free(checking.rows[i].why);
 	free(checking.rows);
 	free(arguments.only);
+	free(arguments.own_file);
+	free(arguments.own_uri);
 	if (checking.parameters)
 		json_decref(checking.parameters);
 	nova_inspection_free(&checking.file);

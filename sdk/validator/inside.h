@@ -64,8 +64,8 @@ void tour(struct validator *v);
 /* name NULL at the end */
 extern const struct nova_validator_check first_checks[], common_checks[], work_checks[],
         contract_checks[], value_checks[], watch_checks[], connect_checks[], driver_checks[],
-        vm_checks[], time_checks[], last_checks[], benchmark_checks[], optimizer_checks[],
-        profile_checks[];
+        vm_checks[], time_checks[], conformance_checks[], network_checks[], last_checks[],
+        benchmark_checks[], optimizer_checks[], profile_checks[];
 void tour_driver(struct validator *v);
 void tour_benchmark(struct validator *v);
 void tour_optimizer(struct validator *v);

@@ -132,9 +132,13 @@ int connect_target(struct target *target, struct validator *v, struct nova_testh
 	status = CALL(target, describe);
 	if (!expect_done(target, "describe", status))
 		return 0;
-	for (int i = 0; i < CAPABILITIES; i++)
+	for (int i = 0; i < CAPABILITIES; i++) {
+		const char *why =
+		        nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, capability_names[i]);
 		target->can[i] = nova_testhost_can(host, capability_names[i]) &&
 		                 !missing_op(target->ops, (enum capability)i);
+		snprintf(target->why[i], sizeof(target->why[i]), "%s", why ? why : "");
+	}
 	choose_shape(target);
 	return 1;
 }
@@ -164,8 +168,9 @@ void close_target(struct target *target)
 int demand(struct target *target, enum capability capability)
 {
 	if (!target->can[capability])
-		untried(target->v, "the target lacks the capability `%s`",
-		        capability_names[capability]);
+		untried(target->v, "the target lacks the capability `%s`%s%s",
+		        capability_names[capability], target->why[capability][0] ? ": " : "",
+		        target->why[capability]);
 	return target->can[capability];
 }
 

@@ -39,9 +39,10 @@ struct target {
 	struct validator *v;
 	struct nova_testhost *host;
 	const struct nova_hypervisor *ops;
-	int can[CAPABILITIES]; /* said, and there are the ops */
-	int quiet;             /* complaints are left to the check `contract` */
-	char sector[512];      /* path of a boot sector, "" without */
+	int can[CAPABILITIES];       /* said, and there are the ops */
+	char why[CAPABILITIES][160]; /* not, as the driver says it, or "" */
+	int quiet;                   /* complaints are left to the check `contract` */
+	char sector[512];            /* path of a boot sector, "" without */
 	struct nova_shape shape;
 };
 
@@ -83,5 +84,13 @@ int expect_event(struct target *target, const struct made *vm, size_t from, uint
                  const char *what);
 /* Fails unless the VM is in the state. */
 void expect_state(struct target *target, struct made *vm, int64_t wanted);
+
+/* For a thread of its own (time.c): cancels the op in a while. */
+struct canceller {
+	struct nova_testhost *host;
+	nova_op op;
+	int64_t after_ms;
+};
+void *cancel_later(void *canceller);
 
 #endif

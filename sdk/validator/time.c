@@ -79,13 +79,7 @@ static void check_connect_deadline(struct validator *v)
 
 /* --- cancellation ------------------------------------------------------------------------- */
 
-struct canceller {
-	struct nova_testhost *host;
-	nova_op op;
-	int64_t after_ms;
-};
-
-static void *cancel_later(void *context)
+void *cancel_later(void *context)
 {
 	struct canceller *canceller = context;
 

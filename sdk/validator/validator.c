@@ -19,9 +19,10 @@ const struct nova_validator_check *const *nova_validator_checks(void)
 {
 	static const struct nova_validator_check *all[128];
 	static const struct nova_validator_check *const tables[] = {
-	        first_checks,     common_checks,  connect_checks, work_checks, contract_checks,
-	        value_checks,     driver_checks,  vm_checks,      time_checks, benchmark_checks,
-	        optimizer_checks, profile_checks, watch_checks,   last_checks};
+	        first_checks,     common_checks,      connect_checks, work_checks,
+	        contract_checks,  value_checks,       driver_checks,  vm_checks,
+	        time_checks,      conformance_checks, network_checks, benchmark_checks,
+	        optimizer_checks, profile_checks,     watch_checks,   last_checks};
 	size_t count = 0;
 
 	for (size_t i = 0; i < COUNT(tables); i++)

@@ -21,6 +21,8 @@ enum nova_verdict { NOVA_VERDICT_PASSED = 1, NOVA_VERDICT_FAILED, NOVA_VERDICT_N
 #define NOVA_CHECK_ENDS 1u
 /* It looks for objects that other checks have left on the target, and deletes them. */
 #define NOVA_CHECK_SWEEPS 2u
+/* It is only made where conformance is asked for: it takes long, or makes many VMs. */
+#define NOVA_CHECK_CONFORMANCE 4u
 
 struct validator;
 
@@ -44,6 +46,17 @@ struct nova_validator_check {
 /* All, NULL-terminated. */
 const struct nova_validator_check *const *nova_validator_checks(void);
 
+/*
+ * Conformance: what a driver must stand, as topics of checks with a target. Every one of them
+ * passes, fails, or is not supported by the driver or the target, with a reason.
+ */
+struct nova_conformance_topic {
+	const char *name;
+	const char *checks; /* with blanks between */
+};
+/* In the order in which they are run; `name` NULL at the end. */
+const struct nova_conformance_topic *nova_conformance_topics(void);
+
 struct nova_validator_request {
 	/*
 	 * Loads the plugin: called once, at the moment that the check chooses. NULL: it could not
@@ -65,6 +78,13 @@ struct nova_validator_request {
 	const char *prefix;
 	/* What VMs are made of, if anything is given. */
 	const char *image, *kernel, *initrd, *cmdline;
+	/* How many VMs `many-vms` makes; 0: 200. */
+	uint32_t vms;
+	/* 1: what is to happen in the middle of an op does so at one moment of it, not at three. */
+	uint32_t quick;
+	/* Ends all sessions at the target: NOVA_DONE, or the reason in `why`. NULL: nobody knows
+	 * how. */
+	int (*expire)(void *context, char *why, uint32_t room);
 	/* 1: breaches that the check `contract` reports are not reported again. */
 	uint32_t contract_failed;
 };
