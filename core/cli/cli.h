@@ -99,6 +99,7 @@ int nova_command_ack(int argc, char **argv);
 int nova_command_hotspots(int argc, char **argv);
 int nova_command_selftest(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
+int nova_command_target(int argc, char **argv);
 int nova_command_doctor(int argc, char **argv);
 int nova_command_complete(int argc, char **argv);
 

@@ -279,6 +279,37 @@ static char *prefix_of_checked(const struct completion *completion)
 	              : NULL;
 }
 
+/* "target.lab." or "hypervisor.sim." of a target as it is named; NULL: none is. */
+static char *prefix_of_named(const char *target)
+{
+	const char *equals = target ? strchr(target, '=') : NULL;
+
+	if (!target)
+		return NULL;
+	return equals ? nova_format("hypervisor.%.*s.", (int)(equals - target), target)
+	              : nova_format("target.%s.", target);
+}
+
+/* Whose parameters the short names of --set are, of `target` and of `plugin check`; else NULL. */
+static char *prefix_of_parameters(const struct completion *completion)
+{
+	bool target = !strcmp(completion->command, "target");
+	const char *driver = NULL, *named = NULL;
+
+	for (size_t i = 0; i + 2 < completion->count; i++) {
+		const char *word = completion->words[i], *next = completion->words[i + 1];
+
+		if (!strcmp(word, target ? "--plugin" : "--conformance"))
+			*(target ? &driver : &named) = next;
+		else if (target && completion->action && !strcmp(word, completion->action) &&
+		         next[0] != '-')
+			named = next;
+	}
+	if (driver)
+		return nova_format("hypervisor.%s.", driver);
+	return named || target ? prefix_of_named(named) : prefix_of_checked(completion);
+}
+
 /* The parameters of one plugin, by their own names. */
 static void offer_parameters(const struct completion *completion, const char *prefix)
 {
@@ -301,8 +332,9 @@ static void offer_settings(const struct completion *completion)
 {
 	const char *equals = strchr(completion->word, '=');
 	struct completion value = *completion;
-	bool checks = completion->action && !strcmp(completion->command, "plugin");
-	NOVA_AUTOFREE char *prefix = checks ? prefix_of_checked(completion) : nova_strdup("");
+	bool checks = completion->action && (!strcmp(completion->command, "plugin") ||
+	                                     !strcmp(completion->command, "target"));
+	NOVA_AUTOFREE char *prefix = checks ? prefix_of_parameters(completion) : nova_strdup("");
 
 	if (!prefix)
 		return;
@@ -522,7 +554,8 @@ static const struct {
               {"fail-on", offer_fail_on},      {"worker-wrapper", offer_wrappers},
               {"only", offer_checks},          {"metric", offer_metrics},
               {"name", offer_baselines},       {"where", offer_wheres},
-              {"side", offer_sides},           {"remove", offer_acknowledged}};
+              {"side", offer_sides},           {"remove", offer_acknowledged},
+              {"conformance", offer_targets}};
 
 #define MANY SIZE_MAX
 
@@ -549,6 +582,7 @@ static const struct {
         {"config", "keys", offer_keys, 0, MANY},
         {"config", "check", offer_files, 0, 0},
         {"guest", "info", offer_guests, 0, 0},
+        {"target", "test", offer_targets, 0, 0},
         {"baseline", "set", offer_runs, 0, MANY},
         {"baseline", "show", offer_baselines, 0, 0},
         {"baseline", "delete", offer_baselines, 0, 0},

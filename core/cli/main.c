@@ -35,6 +35,7 @@ static const struct {
         {"profile", nova_command_profile, "list, show, create and optimize environment profiles"},
         {"config", nova_command_config,
          "show the settings and where each comes from; check a file"},
+        {"target", nova_command_target, "add, list and try hypervisors that runs can use"},
         {"guest", nova_command_guest, "build, list and clean the appliance (our guest image)"},
         {"worker", nova_command_worker, NULL},
         {"check-one", nova_command_check_one, NULL},

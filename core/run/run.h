@@ -154,6 +154,23 @@ struct nova_sweep_request {
 int nova_run_sweep(const struct nova_sweep_request *request, uint32_t *found, uint32_t *left,
                    struct nova_error *error);
 
+/* --- preflight ----------------------------------------------------------------------------------
+ */
+
+struct nova_preflight_request {
+	const struct nova_config *config;
+	const struct nova_registry *registry;
+	const char *name, *plugin; /* the target's, and its driver's */
+	const char *uri;           /* instead of the configured one, or NULL */
+	struct nova_run_watch watch;
+};
+/*
+ * Connects to a target in a worker and has it described; creates nothing. {"facts": {NAME: TEXT},
+ * "capabilities": {NAME: null|WHY}}, the caller's; or the reason why it cannot be used.
+ */
+int nova_preflight(const struct nova_preflight_request *request, json_t **said,
+                   struct nova_error *error);
+
 /* True if a process holds the run: it is being executed now. */
 bool nova_run_alive(const char *id);
 

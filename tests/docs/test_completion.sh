@@ -135,6 +135,9 @@ only 'novacore plugin check sim --set clo' clock=
 only 'novacore plugin check --only vm-list /some/where/sim.so --set clock=' virtual real
 nothing 'novacore plugin check nosuch --set clo'
 nothing 'novacore plugin check --set clo'
+only 'novacore plugin check --conformance sim= --set clo' clock=
+only 'novacore target add lab --plugin sim --set clo' clock=
+only 'novacore target test sim= --set clock=' virtual real
 only "novacore plugin sign $scratch/some/l" "$scratch/some/lab.conf"
 only "novacore plugin sign x.so --key $scratch/some/l" "$scratch/some/lab.conf"
 only "novacore plugin verify --key=$scratch/some/l" "$scratch/some/lab.conf"

@@ -103,6 +103,7 @@ while read -r line; do
   novacore\ plugin\ check* | novacore\ plugin\ keygen* | novacore\ plugin\ sign* | novacore\ plugin\ verify*) ;;
   *jq* | *perf\ script*) ;;
   novacore\ compare\ *--confirm*) ;; # repeats runs of one's own: tests/judge has some
+  novacore\ target\ test\ lab*) ;; # connects there: tests/target
   novacore\ selftest*) ;; # measures this host: tests/selftest
   novacore\ ab\ --plugin\ kvm*) ;; # boots VMs: tests/run
   novacore\ baseline\ *) ;; # no simulated run can be one: tests/judge
