@@ -22,7 +22,8 @@
 #define AGAIN_NS     500000000LL /* until a server that was not there is asked again */
 #define PATIENCE_NS  (60 * SECOND_NS)
 #define CHUNK_BYTES  32768u
-#define ROUNDS       32 /* chunks in one go, so that other calls get their turn */
+#define FIND_NS      250000000LL /* until a VM without an address is asked for it again */
+#define ROUNDS       32          /* chunks in one go, so that other calls get their turn */
 #define PID_BYTES    64u
 #define PID_MARK     "novacore-pid "
 #define DIGEST_BYTES 32u
@@ -48,6 +49,7 @@ struct nova_ssh_program {
 	struct nova_ssh *ssh;
 	struct nova_call *call;
 	char *vm, *address;
+	void (*find)(struct nova_call *call);
 	struct nova_text command, input;
 	size_t input_done;
 	int input_ended;
@@ -111,6 +113,60 @@ int nova_ssh_open(const struct nova_ssh_settings *settings, struct nova_ssh **ou
 	return NOVA_DONE;
 }
 
+/* --- its parameters --------------------------------------------------------------------------- */
+
+const struct nova_parameter nova_ssh_parameters[3] = {
+        {.struct_size = sizeof(struct nova_parameter),
+         .type = NOVA_PARAM_PATH,
+         .name = "ssh_key",
+         .doc = "private key that opens the VMs' SSH server, for programs in them"},
+        {.struct_size = sizeof(struct nova_parameter),
+         .type = NOVA_PARAM_TEXT,
+         .name = "ssh_user",
+         .doc = "who enters the VMs",
+         .fallback = "root"},
+        {.struct_size = sizeof(struct nova_parameter),
+         .type = NOVA_PARAM_INTEGER,
+         .name = "ssh_port",
+         .doc = "port of the VMs' SSH server",
+         .fallback = "22",
+         .minimum = "1",
+         .maximum = "65535"},
+};
+
+int nova_ssh_configure(const struct nova_host *host, nova_op instance, struct nova_ssh **ssh)
+{
+	const char *key = host->param_text(instance, "ssh_key", 0);
+	const char *user = host->param_text(instance, "ssh_user", 0);
+	const char *why = NULL;
+	int64_t port = 22;
+	int code;
+
+	*ssh = NULL;
+	if (!key || !key[0])
+		return NOVA_DONE;
+	host->param_i64(instance, "ssh_port", 0, &port);
+	code = nova_ssh_open(&(struct nova_ssh_settings){.host = host,
+	                                                 .user = user && user[0] ? user : NULL,
+	                                                 .key_file = key,
+	                                                 .port = (uint32_t)port},
+	                     ssh, &why);
+	return code == NOVA_DONE ? NOVA_DONE
+	                         : host->errorf(instance, code, "ssh_key %s: %s", key, why);
+}
+
+int nova_ssh_public_key(const struct nova_ssh *ssh, char *line, size_t room)
+{
+	char *base64 = NULL;
+	int length = -1;
+
+	if (ssh_pki_export_pubkey_base64(ssh->key, &base64) == SSH_OK)
+		length = snprintf(line, room, "%s %s", ssh_key_type_to_char(ssh_key_type(ssh->key)),
+		                  base64);
+	ssh_string_free_char(base64);
+	return length > 0 && (size_t)length < room;
+}
+
 void nova_ssh_close(struct nova_ssh *ssh)
 {
 	if (!ssh)
@@ -128,6 +184,8 @@ void nova_ssh_close(struct nova_ssh *ssh)
 
 void nova_ssh_forget(struct nova_ssh *ssh, const char *vm)
 {
+	if (!ssh)
+		return;
 	for (struct known **at = &ssh->known; *at; at = &(*at)->next) {
 		struct known *known = *at;
 
@@ -691,4 +749,52 @@ void nova_ssh_run(struct nova_ssh_program *program, struct nova_call *call, cons
 	call->inside->aside = program;
 	call->inside->on_stop = stop_it;
 	advance(call, NULL);
+}
+
+/* --- with an address that must be asked for --------------------------------------------------- */
+
+void nova_ssh_consider(char best[NOVA_SSH_ADDRESS_ROOM], const char *address)
+{
+	int old = strchr(address, '.') && !strchr(address, ':');
+
+	if (!is_address(address) || strlen(address) >= NOVA_SSH_ADDRESS_ROOM)
+		return;
+	if (strncasecmp(address, "fe80:", 5) == 0 || strncmp(address, "169.254.", 8) == 0)
+		return;
+	if (!best[0] || (old && strchr(best, ':')))
+		snprintf(best, NOVA_SSH_ADDRESS_ROOM, "%s", address);
+}
+
+struct nova_ssh_program *nova_ssh_exec(struct nova_ssh *ssh, struct nova_call *call, const char *vm,
+                                       const struct nova_exec *exec, int64_t pid,
+                                       void (*find)(struct nova_call *call))
+{
+	struct nova_ssh_program *program =
+	        exec ? nova_ssh_program(ssh, vm, exec) : nova_ssh_killer(ssh, vm, pid);
+
+	if (!program) {
+		nova_call_fail(call, NOVA_E_INVALID,
+		               "no program to run, or a variable that no shell could set");
+		return NULL;
+	}
+	program->find = find;
+	call->inside->aside = program;
+	find(call);
+	return program;
+}
+
+static void find_again(struct nova_call *call, const struct nova_reply *reply)
+{
+	const struct nova_ssh_program *program = call->inside->aside;
+
+	(void)reply;
+	program->find(call);
+}
+
+void nova_ssh_at(struct nova_call *call, const char *address)
+{
+	if (address && address[0])
+		nova_ssh_run(call->inside->aside, call, address);
+	else
+		nova_call_pause(call, find_again, FIND_NS);
 }

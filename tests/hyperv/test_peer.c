@@ -16,69 +16,43 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lab.h"
 #include "peer.h"
-#include <novacore/testhost.h>
 
 #define SECRET   "Correct-Horse-7!"
 #define USER     "user=LAB\\bench"
 #define PASSWORD "password=" SECRET
 #define TEMPLATE "template=C:\\templates\\debian12.vhdx"
-#define LONG_MS  20000
-
-const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
 
 /* --- helpers ---------------------------------------------------------------------------------- */
 
-static void set_port(char uri[80], int index)
+static const char *ca_file(void)
 {
+	static char text[600];
+
+	snprintf(text, sizeof(text), "ca_file=%s", peer_file("cert.pem"));
+	return text;
+}
+
+static const char *uri_of(int host)
+{
+	static char uri[80];
 	json_t *ports = peer_ask("/ports");
 
-	snprintf(uri, 80, "uri=https://127.0.0.1:%d",
-	         (int)json_integer_value(json_array_get(ports, (size_t)index)));
+	snprintf(uri, sizeof(uri), "https://127.0.0.1:%d",
+	         (int)json_integer_value(json_array_get(ports, (size_t)host)));
 	json_decref(ports);
-}
-
-/* Parameters beside uri, NULL-terminated; not connected yet. */
-static struct nova_testhost *open_with(int index, const char *first, ...)
-{
-	const char *parameters[20];
-	char uri[80];
-	size_t count = 0;
-	struct nova_testhost *host;
-	va_list more;
-
-	set_port(uri, index);
-	parameters[count++] = uri;
-	va_start(more, first);
-	for (const char *one = first; one; one = va_arg(more, const char *))
-		parameters[count++] = one;
-	va_end(more);
-	parameters[count] = NULL;
-	host = nova_testhost_new(nova_plugin_entry_v1(NULL), parameters);
-	if (!host)
-		fail_msg("%s", nova_testhost_refusal());
-	return host;
-}
-
-static void expect(struct nova_testhost *host, int got, int wanted)
-{
-	if (got != wanted)
-		fail_msg("status %d instead of %d: %s", got, wanted, nova_testhost_error(host));
+	return uri;
 }
 
 /* A connected target that polls fast; `more` and `even` may be NULL. */
 static struct nova_testhost *open_host(int index, const char *more, const char *even)
 {
-	char ca_file[600];
-	struct nova_testhost *host;
-
-	snprintf(ca_file, sizeof(ca_file), "ca_file=%s", peer_file("cert.pem"));
-	host = open_with(index, USER, PASSWORD, ca_file, TEMPLATE, "poll_first=10ms",
-	                 "poll_longest=40ms", "poll_ready=20ms", more ? more : "switch=lan", even,
-	                 NULL);
-	expect(host, nova_testhost_start(host), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
-	return host;
+	return lab_connect(uri_of(index),
+	                   (const char *const[]){USER, PASSWORD, ca_file(), TEMPLATE,
+	                                         "poll_first=10ms", "poll_longest=40ms",
+	                                         "poll_ready=20ms", more ? more : "switch=lan",
+	                                         even, NULL});
 }
 
 static struct nova_testhost *open_lab(void)
@@ -92,18 +66,7 @@ static void close_lab(struct nova_testhost *host)
 {
 	peer_tell("/clear", "{}");
 	peer_tell("/settings", "{'default':1}");
-	for (uint32_t i = 0; i < nova_testhost_complaints(host); i++)
-		print_error("contract: %s\n", nova_testhost_complaint(host, i));
-	assert_int_equal(nova_testhost_complaints(host), 0);
-	nova_testhost_free(host);
-}
-
-static void assert_said(struct nova_testhost *host, const char *part)
-{
-	if (!strstr(nova_testhost_error(host), part))
-		fail_msg("'%s' is not in the error '%s'", part, nova_testhost_error(host));
-	if (strstr(nova_testhost_error(host), SECRET))
-		fail_msg("the secret is in the error");
+	lab_close(host);
 }
 
 static const struct nova_shape from_template = {
@@ -113,62 +76,22 @@ static const struct nova_shape from_template = {
         .memory_bytes = 1024ull * 1024 * 1024,
 };
 
-struct vm {
-	char name[64], id[64];
-	struct nova_ref ref;
-};
-
-static void use_id(struct vm *vm, const char *id)
+static void create_vm(struct nova_testhost *host, struct lab_vm *vm, const char *name)
 {
-	snprintf(vm->id, sizeof(vm->id), "%s", id);
-	vm->ref = (struct nova_ref){
-	        .struct_size = sizeof(vm->ref), .vm = 1, .name = vm->name, .id = vm->id};
+	lab_create(host, vm, name, &from_template);
 }
 
-static void create_shape(struct nova_testhost *host, struct vm *vm, const char *name,
-                         const struct nova_shape *shape)
-{
-	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, name, shape), NOVA_DONE);
-	assert_non_null(nova_testhost_fact(host, NOVA_FIELD_ID, ""));
-	use_id(vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
-}
-
-static void create_vm(struct nova_testhost *host, struct vm *vm, const char *name)
-{
-	create_shape(host, vm, name, &from_template);
-}
-
-static void power_vm(struct nova_testhost *host, const struct vm *vm, uint32_t action)
-{
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm->ref, action), NOVA_DONE);
-}
-
-static void delete_vm(struct nova_testhost *host, const struct vm *vm)
-{
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm->ref), NOVA_DONE);
-}
-
-static void snapshot_vm(struct nova_testhost *host, const struct vm *vm, const char *name,
+static void snapshot_vm(struct nova_testhost *host, const struct lab_vm *vm, const char *name,
                         uint32_t action, int wanted)
 {
-	expect(host, nova_testhost_call(host, LONG_MS, snapshot, &vm->ref, name, action), wanted);
-}
-
-static int64_t state_of(struct nova_testhost *host, const struct vm *vm)
-{
-	int64_t state = 0;
-
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm->ref, NOVA_QUERY_STATE),
-	       NOVA_DONE);
-	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_STATE, 0, &state), NOVA_DONE);
-	return state;
+	lab_expect(host, nova_testhost_call(host, LONG_MS, snapshot, &vm->ref, name, action),
+	           wanted);
 }
 
 /* The peer's VM; the caller owns it. */
 static json_t *peer_vm(const char *guid)
 {
-	char path[80];
+	char path[112];
 
 	snprintf(path, sizeof(path), "/vms?%s", guid);
 	return peer_first(path);
@@ -246,7 +169,7 @@ static void connects_and_says_what_is_possible(void **state)
 	                                     "direct", "knobs", "post-copy", "twin"};
 
 	(void)state;
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "product"),
 	                    "Microsoft Windows Server 2022 Datacenter");
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "version"), "10.0.20348");
@@ -268,12 +191,10 @@ static void connects_and_says_what_is_possible(void **state)
 
 static struct nova_testhost *open_as(const char *user, const char *password, const char *more)
 {
-	char ca_file[600];
-	struct nova_testhost *host;
+	struct nova_testhost *host =
+	        lab_open(uri_of(0), (const char *const[]){user, password, ca_file(), more, NULL});
 
-	snprintf(ca_file, sizeof(ca_file), "ca_file=%s", peer_file("cert.pem"));
-	host = open_with(0, user, password, ca_file, more, NULL);
-	expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
 	return host;
 }
 
@@ -282,18 +203,18 @@ static void names_the_rights_that_an_account_lacks(void **state)
 	struct nova_testhost *host = open_as("user=LAB\\reader", "password=Reader-Only-8!", NULL);
 
 	(void)state;
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_PERMISSION);
-	assert_said(host, "Hyper-V Administrators");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_PERMISSION);
+	lab_said(host, "Hyper-V Administrators");
 	close_lab(host);
 
 	host = open_as("user=blind@lab", "password=Blind-Folded-9!", NULL);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_PERMISSION);
-	assert_said(host, "401"); /* a domain that is none of the host's */
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_PERMISSION);
+	lab_said(host, "401"); /* a domain that is none of the host's */
 	close_lab(host);
 
 	host = open_as("user=LAB\\blind", "password=Blind-Folded-9!", NULL);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_START), 1);
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_CREATE), 0);
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_CREATE),
@@ -308,29 +229,30 @@ static void says_what_the_host_lacks(void **state)
 	(void)state;
 	peer_tell("/settings", "{'diskPath':'\\\\\\\\nas\\\\disks','migrates':false}");
 	host = open_as(USER, PASSWORD, "template=C:\\templates\\nonesuch.vhdx");
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_CREATE),
 	                       "hypervisor.hyperv.directory"));
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_TEMPLATE),
 	                       "no file C:\\templates\\nonesuch.vhdx"));
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_MIGRATE),
 	                       "Enable-VMMigration"));
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &from_template),
-	       NOVA_E_UNSUPPORTED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &from_template),
+	           NOVA_E_UNSUPPORTED);
 	close_lab(host);
 }
 
 static int connect_with(const char *trust, const char *password, char error[512])
 {
-	struct nova_testhost *host = open_with(0, USER, password, trust, NULL);
+	struct nova_testhost *host =
+	        lab_open(uri_of(0), (const char *const[]){USER, password, trust, NULL});
 	int status;
 
-	expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
 	status = nova_testhost_call(host, LONG_MS, connect);
 	snprintf(error, 512, "%s", nova_testhost_error(host));
 	if (status == NOVA_DONE && strncmp(trust, "insecure", 8) == 0) {
-		expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 		assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "tls"), "insecure");
 	}
 	close_lab(host);
@@ -423,7 +345,7 @@ static void assert_polled(const struct nova_event *event)
 static void leads_a_vm_through_its_life(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	int64_t started = 0, latency = 0;
 	size_t before;
 	const struct nova_event *running;
@@ -434,62 +356,62 @@ static void leads_a_vm_through_its_life(void **state)
 	assert_true(latency > 1000); /* no server answers in less */
 	assert_int_equal(peer_number(vm.id, "cpus"), 2);
 	assert_int_equal(peer_number(vm.id, "memory"), 1024);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
 
 	peer_tell("/settings", "{'guestMs':100}");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_STARTED_NS, 0, &started), NOVA_DONE);
 	running = nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_RUNNING, 0);
 	assert_polled(running);
 	assert_true(running->t_ns > started);
 	assert_true(running->t_ns - running->resolution_ns >= started);
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_RUNNING);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_RUNNING);
 
-	power_vm(host, &vm, NOVA_POWER_PAUSE);
+	lab_power(host, &vm, NOVA_POWER_PAUSE);
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_PAUSED, 0));
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_PAUSED);
-	power_vm(host, &vm, NOVA_POWER_RESUME);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_PAUSED);
+	lab_power(host, &vm, NOVA_POWER_RESUME);
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_RESUMED, 0));
 	before = nova_testhost_event_count(host);
-	power_vm(host, &vm, NOVA_POWER_RESET);
+	lab_power(host, &vm, NOVA_POWER_RESET);
 	assert_non_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
 	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_RUNNING, 0));
 	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_READY, LONG_MS));
 
-	power_vm(host, &vm, NOVA_POWER_SHUTDOWN);
+	lab_power(host, &vm, NOVA_POWER_SHUTDOWN);
 	assert_non_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_SHUTDOWN, 0));
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_STOPPED, 0));
 	assert_int_equal(peer_number(vm.id, "state"), 3);
-	power_vm(host, &vm, NOVA_POWER_SHUTDOWN); /* off already */
-	power_vm(host, &vm, NOVA_POWER_OFF);
+	lab_power(host, &vm, NOVA_POWER_SHUTDOWN); /* off already */
+	lab_power(host, &vm, NOVA_POWER_OFF);
 
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	assert_peer_gone(vm.id);
-	delete_vm(host, &vm); /* not there already */
+	lab_delete(host, &vm); /* not there already */
 	close_lab(host);
 }
 
 static void refuses_orders_in_the_wrong_state(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	static const uint32_t off[] = {NOVA_POWER_PAUSE, NOVA_POWER_RESUME, NOVA_POWER_RESET};
 	static const uint32_t running[] = {NOVA_POWER_START, NOVA_POWER_RESUME};
 
 	(void)state;
 	create_vm(host, &vm, "novacore-order");
 	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
-		expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, off[i]),
-		       NOVA_E_BUSY);
-	power_vm(host, &vm, NOVA_POWER_START);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, off[i]),
+		           NOVA_E_BUSY);
+	lab_power(host, &vm, NOVA_POWER_START);
 	for (size_t i = 0; i < sizeof(running) / sizeof(running[0]); i++)
-		expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, running[i]),
-		       NOVA_E_BUSY);
-	assert_said(host, "VM novacore-order is running");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, 12345),
-	       NOVA_E_UNSUPPORTED);
-	delete_vm(host, &vm);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, running[i]),
+		           NOVA_E_BUSY);
+	lab_said(host, "VM novacore-order is running");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, 12345),
+	           NOVA_E_UNSUPPORTED);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -513,7 +435,7 @@ static void makes_each_kind_of_disk(void **state)
 	struct nova_shape linked = {.struct_size = sizeof(linked),
 	                            .boot = NOVA_BOOT_DISK,
 	                            .image = "C:\\templates\\debian12.vhdx"};
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	close_lab(open_lab());
@@ -521,24 +443,24 @@ static void makes_each_kind_of_disk(void **state)
 		struct nova_testhost *host = open_host(0, "directory=D:\\bench", "generation=1");
 
 		peer_tell("/settings", jobs[i]);
-		create_shape(host, &vm, "novacore-gen1", &linked);
+		lab_create(host, &vm, "novacore-gen1", &linked);
 		assert_true(peer_lists("/files", "D:\\bench\\novacore-gen1.vhdx"));
 		assert_setting(vm.id, "VirtualSystemSubType", "Microsoft:Hyper-V:SubType:1");
-		power_vm(host, &vm, NOVA_POWER_START);
-		delete_vm(host, &vm);
+		lab_power(host, &vm, NOVA_POWER_START);
+		lab_delete(host, &vm);
 		assert_false(peer_lists("/files", "D:\\bench\\novacore-gen1.vhdx"));
 		close_lab(host);
 
 		host = open_host(0, "full_clone=true", NULL);
 		peer_tell("/settings", jobs[i]);
-		create_shape(host, &vm, "novacore-empty", &empty);
+		lab_create(host, &vm, "novacore-empty", &empty);
 		assert_setting(vm.id, "VirtualSystemSubType", "Microsoft:Hyper-V:SubType:2");
-		delete_vm(host, &vm);
+		lab_delete(host, &vm);
 		linked.disk_bytes = 8ull << 30; /* a copy can grow */
-		create_shape(host, &vm, "novacore-copy", &linked);
+		lab_create(host, &vm, "novacore-copy", &linked);
 		assert_int_equal(last_job("ConvertVirtualHardDisk"), 7);
 		assert_int_equal(last_job("ResizeVirtualHardDisk"), 7);
-		delete_vm(host, &vm);
+		lab_delete(host, &vm);
 		linked.disk_bytes = 0;
 		close_lab(host);
 	}
@@ -564,22 +486,23 @@ static void says_why_a_shape_is_impossible(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-		expect(host,
-		       nova_testhost_call(host, LONG_MS, vm_create, "novacore-shape", &shapes[i]),
-		       NOVA_E_UNSUPPORTED);
+		lab_expect(
+		        host,
+		        nova_testhost_call(host, LONG_MS, vm_create, "novacore-shape", &shapes[i]),
+		        NOVA_E_UNSUPPORTED);
 		assert_true(strlen(nova_testhost_error(host)) > 20);
 	}
 	networked.networks = networks;
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-shape", &networked),
-	       NOVA_E_NOT_FOUND);
-	assert_said(host, "no virtual switch 'no-such-switch'");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-shape", &networked),
+	           NOVA_E_NOT_FOUND);
+	lab_said(host, "no virtual switch 'no-such-switch'");
 	/* what was begun is the host's to sweep, by the name alone */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	missing.image = "C:\\templates\\gone.vhdx";
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-shape", &missing),
-	       NOVA_E_NOT_FOUND);
-	assert_said(host, "The system cannot find the file specified");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-shape", &missing),
+	           NOVA_E_NOT_FOUND);
+	lab_said(host, "The system cannot find the file specified");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	assert_false(peer_lists("/files", "C:\\VMs\\Disks\\novacore-shape.vhdx"));
 	close_lab(host);
 }
@@ -591,7 +514,7 @@ static void deletes_a_running_vm_with_its_disks_and_no_others(void **state)
 	        "C:\\VMs\\Disks\\novacore-del_old.vhdx", "C:\\VMs\\Disks\\novacore-del.iso",
 	        "D:\\bench\\novacore-del.vhdx"};
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	char wish[160];
 
 	(void)state;
@@ -605,9 +528,9 @@ static void deletes_a_running_vm_with_its_disks_and_no_others(void **state)
 		peer_tell("/file", wish);
 	}
 	create_vm(host, &vm, "novacore-del");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	snapshot_vm(host, &vm, "one", NOVA_SNAPSHOT_CREATE, NOVA_DONE);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_STOPPED, 0));
 	assert_peer_gone(vm.id);
 	assert_false(peer_lists("/files", "C:\\VMs\\Disks\\novacore-del.vhdx"));
@@ -621,15 +544,15 @@ static void deletes_a_running_vm_with_its_disks_and_no_others(void **state)
 static void deletes_what_an_earlier_attempt_left(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-half");
 	peer_tell("/fault", "{'match':'CIM_DataFile.Delete','drop':'before'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm.ref), NOVA_E_UNKNOWN);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm.ref), NOVA_E_UNKNOWN);
 	assert_peer_gone(vm.id);
 	assert_true(peer_lists("/files", "C:\\VMs\\Disks\\novacore-half.vhdx"));
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	assert_false(peer_lists("/files", "C:\\VMs\\Disks\\novacore-half.vhdx"));
 	close_lab(host);
 }
@@ -637,14 +560,14 @@ static void deletes_what_an_earlier_attempt_left(void **state)
 static void takes_and_restores_checkpoints(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	size_t before;
 	json_t *there;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-snap");
 	snapshot_vm(host, &vm, "off <&'\" state", NOVA_SNAPSHOT_CREATE, NOVA_DONE);
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	assert_non_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
 	snapshot_vm(host, &vm, "on", NOVA_SNAPSHOT_CREATE, NOVA_DONE);
 	snapshot_vm(host, &vm, "on", NOVA_SNAPSHOT_CREATE, NOVA_E_EXISTS);
@@ -654,47 +577,47 @@ static void takes_and_restores_checkpoints(void **state)
 
 	before = nova_testhost_event_count(host);
 	snapshot_vm(host, &vm, "on", NOVA_SNAPSHOT_RESTORE, NOVA_DONE);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_RUNNING);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_RUNNING);
 	assert_non_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
 	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_RUNNING, 0));
 	assert_polled(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_READY, LONG_MS));
 	snapshot_vm(host, &vm, "off <&'\" state", NOVA_SNAPSHOT_RESTORE, NOVA_DONE);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
 	snapshot_vm(host, &vm, "on", NOVA_SNAPSHOT_RESTORE, NOVA_DONE);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_RUNNING);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_RUNNING);
 
 	snapshot_vm(host, &vm, "on", NOVA_SNAPSHOT_DELETE, NOVA_DONE);
 	snapshot_vm(host, &vm, "on", NOVA_SNAPSHOT_DELETE, NOVA_E_NOT_FOUND);
 	snapshot_vm(host, &vm, "on", NOVA_SNAPSHOT_RESTORE, NOVA_E_NOT_FOUND);
 	snapshot_vm(host, &vm, "", NOVA_SNAPSHOT_CREATE, NOVA_E_INVALID);
 	snapshot_vm(host, &vm, "a\nb", NOVA_SNAPSHOT_CREATE, NOVA_E_INVALID);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void copies_a_vm_that_is_off(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm, copy;
+	struct lab_vm vm, copy;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-source");
-	power_vm(host, &vm, NOVA_POWER_START);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, vm_clone, "novacore-clone", &vm.ref,
-	                          &from_template),
-	       NOVA_E_BUSY);
-	power_vm(host, &vm, NOVA_POWER_OFF);
-	snprintf(copy.name, sizeof(copy.name), "novacore-clone");
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, vm_clone, copy.name, &vm.ref, &from_template),
-	       NOVA_DONE);
-	use_id(&copy, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	lab_power(host, &vm, NOVA_POWER_START);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-clone", &vm.ref,
+	                              &from_template),
+	           NOVA_E_BUSY);
+	lab_power(host, &vm, NOVA_POWER_OFF);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-clone", &vm.ref,
+	                              &from_template),
+	           NOVA_DONE);
+	lab_use(host, &copy, "novacore-clone");
 	assert_string_not_equal(copy.id, vm.id);
 	assert_true(peer_lists("/files", "C:\\VMs\\Disks\\novacore-clone.vhdx"));
-	delete_vm(host, &vm);
-	power_vm(host, &copy, NOVA_POWER_START); /* its disk is its own */
-	delete_vm(host, &copy);
+	lab_delete(host, &vm);
+	lab_power(host, &copy, NOVA_POWER_START); /* its disk is its own */
+	lab_delete(host, &copy);
 	close_lab(host);
 }
 
@@ -702,17 +625,18 @@ static void gives_statistics_and_addresses(void **state)
 {
 	static const char *const forms[] = {"{'cimXml':false}", "{'cimXml':true}"};
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	int64_t value = 0;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-stats");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	assert_non_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
 	for (size_t i = 0; i < 2; i++) {
 		peer_tell("/settings", forms[i]);
-		expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
-		       NOVA_DONE);
+		lab_expect(host,
+		           nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
+		           NOVA_DONE);
 		assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_MEMORY_BYTES, 0, &value),
 		                 NOVA_DONE);
 		assert_int_equal(value, 1024ll << 20);
@@ -722,16 +646,16 @@ static void gives_statistics_and_addresses(void **state)
 		assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_CPU_NS, 0, &value), NOVA_DONE);
 		assert_true(value > 0);
 	}
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_ADDRESS),
-	       NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_ADDRESS),
+	           NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_ADDRESS), 2);
-	power_vm(host, &vm, NOVA_POWER_OFF);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
-	       NOVA_DONE);
+	lab_power(host, &vm, NOVA_POWER_OFF);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
+	           NOVA_DONE);
 	/* what a VM that is off does not use is not invented */
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_RESIDENT_BYTES), 0);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_CPU_NS), 0);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -740,25 +664,26 @@ static void makes_private_networks(void **state)
 	struct nova_testhost *host = open_lab();
 	static const char *const networks[] = {"lan", "novacore-net", NULL};
 	struct nova_shape shape = from_template;
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, net_create, "novacore-net", NOVA_NET_ISOLATED),
-	       NOVA_DONE);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, net_create, "novacore-net", NOVA_NET_ISOLATED),
-	       NOVA_E_EXISTS);
-	expect(host, nova_testhost_call(host, LONG_MS, net_create, "novacore-nat", NOVA_NET_NAT),
-	       NOVA_E_UNSUPPORTED);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, net_create, "novacore-net", NOVA_NET_ISOLATED),
+	           NOVA_DONE);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, net_create, "novacore-net", NOVA_NET_ISOLATED),
+	           NOVA_E_EXISTS);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, net_create, "novacore-nat", NOVA_NET_NAT),
+	           NOVA_E_UNSUPPORTED);
 	shape.networks = networks;
-	create_shape(host, &vm, "novacore-two-cards", &shape);
-	delete_vm(host, &vm);
-	expect(host, nova_testhost_call(host, LONG_MS, net_delete, "lan"), NOVA_E_REFUSED);
+	lab_create(host, &vm, "novacore-two-cards", &shape);
+	lab_delete(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, net_delete, "lan"), NOVA_E_REFUSED);
 	assert_true(peer_lists("/switches", "lan"));
-	expect(host, nova_testhost_call(host, LONG_MS, net_delete, "novacore-net"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, net_delete, "novacore-net"), NOVA_DONE);
 	assert_false(peer_lists("/switches", "novacore-net"));
-	expect(host, nova_testhost_call(host, LONG_MS, net_delete, "novacore-net"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, net_delete, "novacore-net"), NOVA_DONE);
 	close_lab(host);
 }
 
@@ -768,41 +693,44 @@ static void migrates_between_two_hosts(void **state)
 	struct nova_testhost *other = open_host(1, NULL, NULL);
 	struct nova_migrate how = {.struct_size = sizeof(how), .flags = NOVA_MIGRATE_COMPRESS};
 	char ticket[600];
-	struct vm vm;
+	struct lab_vm vm;
 	json_t *there;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-mover");
-	expect(other, nova_testhost_call(other, LONG_MS, migrate_prepare, &vm.ref, &from_template),
-	       NOVA_DONE);
+	lab_expect(other,
+	           nova_testhost_call(other, LONG_MS, migrate_prepare, &vm.ref, &from_template),
+	           NOVA_DONE);
 	snprintf(ticket, sizeof(ticket), "%s", nova_testhost_fact(other, NOVA_FIELD_TICKET, ""));
 	assert_string_equal(ticket, "hv2.lab.example|C:\\VMs\\Disks\\");
 	how.ticket = ticket;
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_BUSY);
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_BUSY);
+	lab_power(host, &vm, NOVA_POWER_START);
 	how.downtime_ns = 1;
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_UNSUPPORTED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how),
+	           NOVA_E_UNSUPPORTED);
 	how.downtime_ns = 0;
 	how.ticket = "hv9.lab.example|C:\\";
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_FAILED);
-	assert_said(host, "could not be reached");
-	expect(other,
-	       nova_testhost_call(other, LONG_MS, migrate_finish, &vm.ref, ticket,
-	                          NOVA_NOT_MIGRATED),
-	       NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_FAILED);
+	lab_said(host, "could not be reached");
+	lab_expect(other,
+	           nova_testhost_call(other, LONG_MS, migrate_finish, &vm.ref, ticket,
+	                              NOVA_NOT_MIGRATED),
+	           NOVA_DONE);
 	how.ticket = ticket;
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_DONE);
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_MIGRATED, 0));
-	expect(other,
-	       nova_testhost_call(other, LONG_MS, migrate_finish, &vm.ref, ticket, NOVA_MIGRATED),
-	       NOVA_DONE);
+	lab_expect(
+	        other,
+	        nova_testhost_call(other, LONG_MS, migrate_finish, &vm.ref, ticket, NOVA_MIGRATED),
+	        NOVA_DONE);
 	assert_string_equal(nova_testhost_fact(other, NOVA_FIELD_ID, ""), vm.id);
 	there = peer_vm(vm.id);
 	assert_string_equal(json_string_value(json_object_get(there, "host")), "HV2");
 	json_decref(there);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATE),
-	       NOVA_E_NOT_FOUND);
-	delete_vm(other, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATE),
+	           NOVA_E_NOT_FOUND);
+	lab_delete(other, &vm);
 	assert_false(peer_lists("/files", "C:\\VMs\\Disks\\novacore-mover.vhdx"));
 	close_lab(other);
 	close_lab(host);
@@ -816,22 +744,23 @@ static void assert_untouched(struct nova_testhost *host, const struct nova_ref *
 	                                   NOVA_POWER_OFF,   NOVA_POWER_RESET,
 	                                   NOVA_POWER_PAUSE, NOVA_POWER_RESUME};
 
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, ref), NOVA_E_REFUSED);
-	assert_said(host, "not ours");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, ref), NOVA_E_REFUSED);
+	lab_said(host, "not ours");
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-		expect(host, nova_testhost_call(host, LONG_MS, vm_power, ref, actions[i]),
-		       NOVA_E_REFUSED);
-	expect(host, nova_testhost_call(host, LONG_MS, snapshot, ref, "mine", NOVA_SNAPSHOT_CREATE),
-	       NOVA_E_REFUSED);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, ref, "mine", NOVA_SNAPSHOT_RESTORE),
-	       NOVA_E_REFUSED);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, ref, actions[i]),
+		           NOVA_E_REFUSED);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, snapshot, ref, "mine", NOVA_SNAPSHOT_CREATE),
+	           NOVA_E_REFUSED);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, snapshot, ref, "mine", NOVA_SNAPSHOT_RESTORE),
+	           NOVA_E_REFUSED);
 }
 
 static void leaves_vms_that_are_not_ours_alone(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	char wish[160];
 	struct nova_ref foreign = {.struct_size = sizeof(foreign), .name = "payroll"};
 
@@ -857,49 +786,51 @@ static void leaves_vms_that_are_not_ours_alone(void **state)
 static void tells_a_vm_from_another_of_its_name(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
-	char first[64];
+	struct lab_vm vm;
+	char first[96];
 	struct nova_ref ref = {.struct_size = sizeof(ref), .name = "novacore-same"};
 
 	(void)state;
 	create_vm(host, &vm, "novacore-same");
 	snprintf(first, sizeof(first), "%s", vm.id);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	create_vm(host, &vm, "novacore-same");
 	ref.id = first;
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &ref, NOVA_POWER_START),
-	       NOVA_E_NOT_FOUND);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &ref, NOVA_POWER_START),
+	           NOVA_E_NOT_FOUND);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	assert_int_equal(peer_number(vm.id, "state"), 3); /* still there, with its disk */
 	assert_true(peer_lists("/files", "C:\\VMs\\Disks\\novacore-same.vhdx"));
 
 	peer_tell("/vm", "{'guid':'0E1A2F0C-1111-2222-3333-44445555ABCD','name':'novacore-same'}");
 	ref.id = NULL;
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_REFUSED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_REFUSED);
 	ref.id = "0E1A2F0C-1111-2222-3333-44445555ABCD"; /* has no disk: the file is the first's */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	assert_true(peer_lists("/files", "C:\\VMs\\Disks\\novacore-same.vhdx"));
 	ref.id = NULL; /* one is left */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	ref.id = "801";
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_INVALID);
 	close_lab(host);
 }
 
 static void refuses_a_name_that_is_taken(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-taken");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-taken", &from_template),
-	       NOVA_E_EXISTS);
-	assert_said(host, "has the name 'novacore-taken' already");
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_create, "novacore-taken", &from_template),
+	           NOVA_E_EXISTS);
+	lab_said(host, "has the name 'novacore-taken' already");
 	/* Windows would give both the same disk */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-TAKEN", &from_template),
-	       NOVA_E_EXISTS);
-	delete_vm(host, &vm);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_create, "novacore-TAKEN", &from_template),
+	           NOVA_E_EXISTS);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -925,18 +856,19 @@ static void takes_odd_names_as_they_are_or_refuses_them(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		expect(host, nova_testhost_call(host, LONG_MS, vm_create, names[i], &from_template),
-		       NOVA_DONE);
-		expect(host, nova_testhost_call(host, LONG_MS, vm_list, names[i]), NOVA_DONE);
+		lab_expect(host,
+		           nova_testhost_call(host, LONG_MS, vm_create, names[i], &from_template),
+		           NOVA_DONE);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, names[i]), NOVA_DONE);
 		assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 1);
 		ref.name = names[i];
-		expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	}
 	for (size_t i = 0; i < sizeof(no_file_names) / sizeof(no_file_names[0]); i++)
-		expect(host,
-		       nova_testhost_call(host, LONG_MS, vm_create, no_file_names[i],
-		                          &from_template),
-		       NOVA_E_INVALID);
+		lab_expect(host,
+		           nova_testhost_call(host, LONG_MS, vm_create, no_file_names[i],
+		                              &from_template),
+		           NOVA_E_INVALID);
 	after = peer_ask("/files");
 	assert_true(json_equal(before, after));
 	json_decref(before);
@@ -957,14 +889,14 @@ static void lists_two_hundred_vms_by_prefix(void **state)
 		         i % 4 ? "novacore-list" : "novacoreXlist", i);
 		peer_tell("/vm", wish);
 	}
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-list-"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-list-"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 150);
 	snprintf(guid, sizeof(guid), "00000000-0000-0000-0000-%012d", 7);
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_VM, "novacore-list-7"), guid);
 	/* _ and % are not the pattern's */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore_list"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore_list"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 0);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "NOVACORE-list-"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "NOVACORE-list-"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 0);
 	for (int i = 0; i < 200; i++) {
 		snprintf(wish, sizeof(wish), "{'guid':'00000000-0000-0000-0000-%012d'}", i);
@@ -978,57 +910,57 @@ static void lists_two_hundred_vms_by_prefix(void **state)
 static void reports_the_text_of_a_failed_job(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-fail");
 	peer_tell("/fault", "{'match':'RequestStateChange','job':'Not enough memory in the system "
 	                    "to start the virtual machine novacore-fail.','code':32778}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_FULL);
-	assert_said(host, "RequestStateChange of VM novacore-fail failed: Not enough memory");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_FULL);
+	lab_said(host, "RequestStateChange of VM novacore-fail failed: Not enough memory");
 	assert_int_equal(nova_testhost_event_count(host), 0);
 	peer_tell("/fault", "{'match':'RequestStateChange','returns':32769}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_PERMISSION);
-	assert_said(host, "it returned 32769: access denied");
-	assert_said(host, "Hyper-V Administrators");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_PERMISSION);
+	lab_said(host, "it returned 32769: access denied");
+	lab_said(host, "Hyper-V Administrators");
 	peer_tell("/fault", "{'match':'RequestStateChange','fault':'w:QuotaLimit','text':'too many "
 	                    "operations'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_BUSY);
-	assert_said(host, "too many operations (QuotaLimit)");
-	delete_vm(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_BUSY);
+	lab_said(host, "too many operations (QuotaLimit)");
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void says_that_a_guest_does_not_shut_down(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
-	char wish[120];
+	struct lab_vm vm;
+	char wish[160];
 
 	(void)state;
 	create_vm(host, &vm, "novacore-deaf");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	peer_tell("/settings", "{'deaf':true}");
-	expect(host, nova_testhost_call(host, 500, vm_power, &vm.ref, NOVA_POWER_SHUTDOWN),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 500, vm_power, &vm.ref, NOVA_POWER_SHUTDOWN),
+	           NOVA_E_TIMEOUT);
 	assert_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_STOPPED, 0));
 	assert_int_equal(peer_number(vm.id, "state"), 2);
 	snprintf(wish, sizeof(wish), "{'guid':'%s','services':false}", vm.id);
 	peer_tell("/vm", wish);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_SHUTDOWN),
-	       NOVA_E_FAILED);
-	assert_said(host, "integration services");
-	delete_vm(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_SHUTDOWN),
+	           NOVA_E_FAILED);
+	lab_said(host, "integration services");
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void survives_lost_questions_but_not_lost_orders(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	int before;
 
 	(void)state;
@@ -1036,15 +968,15 @@ static void survives_lost_questions_but_not_lost_orders(void **state)
 	peer_tell("/fault", "{'match':'Get Msvm_ConcreteJob','drop':'before','times':2}");
 	peer_tell("/fault", "{'match':'Get Msvm_ConcreteJob','status':503,'times':2}");
 	peer_tell("/fault", "{'match':'Enumerate Msvm_ComputerSystem','drop':'after'}");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	before = count_calls("Invoke Msvm_ComputerSystem.RequestStateChange");
 	peer_tell("/fault", "{'match':'RequestStateChange','drop':'after'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
-	       NOVA_E_UNKNOWN);
-	assert_said(host, "RequestStateChange");
-	assert_said(host, "not sent again");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
+	           NOVA_E_UNKNOWN);
+	lab_said(host, "RequestStateChange");
+	lab_said(host, "not sent again");
 	assert_int_equal(count_calls("Invoke Msvm_ComputerSystem.RequestStateChange"), before + 1);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -1052,7 +984,7 @@ static void survives_lost_questions_but_not_lost_orders(void **state)
 static void proves_who_it_is_again_when_asked(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	int before;
 
 	(void)state;
@@ -1060,11 +992,11 @@ static void proves_who_it_is_again_when_asked(void **state)
 	before = count_calls("Invoke Msvm_ComputerSystem.RequestStateChange");
 	peer_tell("/fault", "{'match':'Enumerate Msvm_ComputerSystem','logout':1}");
 	peer_tell("/fault", "{'match':'RequestStateChange','logout':1}");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	assert_int_equal(peer_number(vm.id, "state"), 2);
 	assert_int_equal(count_calls("Invoke Msvm_ComputerSystem.RequestStateChange"), before + 2);
 	assert_int_equal(last_job("RequestStateChange"), 7);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -1100,8 +1032,8 @@ static void refuses_answers_that_are_not_winrms(void **state)
 		if (strstr(cases[i].wish, "302"))
 			assert_true(status < 0);
 		else
-			expect(host, status, cases[i].status);
-		assert_said(host, cases[i].said);
+			lab_expect(host, status, cases[i].status);
+		lab_said(host, cases[i].said);
 		peer_tell("/clear", "{}");
 	}
 	close_lab(host);
@@ -1120,8 +1052,8 @@ static void refuses_pages_without_an_end(void **state)
 	snprintf(wish, sizeof(wish), open_page, "Enumerate", "EnumerateResponse", "",
 	         "EnumerateResponse");
 	peer_tell("/fault", wish);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_E_PROTOCOL);
-	assert_said(host, "neither the last nor has a next");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_E_PROTOCOL);
+	lab_said(host, "neither the last nor has a next");
 	close_lab(host);
 }
 
@@ -1131,40 +1063,40 @@ static void gives_up_what_is_answered_too_slowly(void **state)
 
 	(void)state;
 	peer_tell("/fault", "{'match':'Enumerate','delay_ms':3000}");
-	expect(host, nova_testhost_call(host, 200, vm_list, "novacore-"), NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 200, vm_list, "novacore-"), NOVA_E_TIMEOUT);
 	assert_int_equal(nova_testhost_ended(host), 1);
 	peer_tell("/fault", "{'match':'Enumerate','slow_ms':8000}");
-	expect(host, nova_testhost_call(host, 300, vm_list, "novacore-"), NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 300, vm_list, "novacore-"), NOVA_E_TIMEOUT);
 	assert_int_equal(nova_testhost_ended(host), 1);
 	/* slowly, but in time */
 	peer_tell("/fault", "{'match':'Enumerate','slow_ms':300}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_DONE);
 	close_lab(host);
 }
 
 static void stops_a_slow_job_at_its_deadline(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-slow");
 	peer_tell("/fault", "{'match':'RequestStateChange','hang':1}");
-	expect(host, nova_testhost_call(host, 1500, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 1500, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_TIMEOUT);
 	assert_int_equal(nova_testhost_ended(host), 1);
 	assert_int_equal(last_job("RequestStateChange"), 8);
 	assert_int_equal(peer_number(vm.id, "state"), 3);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 
 	/* a creation that is given up in the middle leaves what can be found by its name */
 	peer_tell("/fault", "{'match':'CreateVirtualHardDisk','hang':1}");
 	vm.ref.id = NULL;
-	expect(host, nova_testhost_call(host, 3000, vm_create, vm.name, &from_template),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 3000, vm_create, vm.name, &from_template),
+	           NOVA_E_TIMEOUT);
 	assert_int_equal(last_job("CreateVirtualHardDisk"), 8);
-	delete_vm(host, &vm);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-slow"), NOVA_DONE);
+	lab_delete(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-slow"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 0);
 	close_lab(host);
 }
@@ -1197,11 +1129,11 @@ static void cancels_and_stops_the_job(void **state)
 	returned = nova_testhost_ops(host)->vm_create(nova_testhost_self(host), canceller.op,
 	                                              ref.name, &from_template);
 	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &canceller), 0);
-	expect(host, nova_testhost_end(host, returned), NOVA_E_CANCELLED);
+	lab_expect(host, nova_testhost_end(host, returned), NOVA_E_CANCELLED);
 	assert_int_equal(nova_testhost_ended(host), 1);
 	pthread_join(thread, NULL);
 	assert_int_equal(last_job("CreateVirtualHardDisk"), 8);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_DONE);
 	close_lab(host);
 }
 
@@ -1209,7 +1141,7 @@ static void cancels_and_stops_the_job(void **state)
 static void waits_for_guests_through_faults(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-patient");
@@ -1217,10 +1149,49 @@ static void waits_for_guests_through_faults(void **state)
 	peer_tell("/fault", "{'match':'HeartbeatComponent','garbage':'<html/>','times':2}");
 	peer_tell("/fault", "{'match':'HeartbeatComponent','drop':'after','times':4}");
 	peer_tell("/fault", "{'match':'HeartbeatComponent','status':500,'times':2}");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	assert_polled(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
+}
+
+/* --- programs in guests ----------------------------------------------------------------------- */
+
+static void runs_programs_in_a_guest_by_ssh(void **state)
+{
+	struct lab_sshd sshd;
+	struct nova_testhost *host;
+	struct lab_vm vm;
+
+	(void)state;
+	if (!lab_sshd_start(&sshd))
+		skip();
+	peer_tell("/settings", "{'address':'127.0.0.1','guestMs':200}"); /* none at first */
+	host = lab_connect(uri_of(0),
+	                   (const char *const[]){USER, PASSWORD, ca_file(), TEMPLATE, "switch=lan",
+	                                         "poll_first=10ms", "poll_longest=40ms", sshd.key,
+	                                         sshd.port, sshd.user, NULL});
+	create_vm(host, &vm, "novacore-exec");
+	lab_sshd_try(host, &vm);
+	close_lab(host);
+	lab_sshd_stop(&sshd);
+}
+
+static void runs_no_programs_without_key_or_addresses(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	struct lab_vm vm;
+
+	(void)state;
+	create_vm(host, &vm, "novacore-keyless");
+	lab_expect(host, lab_run(host, &vm, (const char *const[]){"true", NULL}, LONG_MS),
+	           NOVA_E_UNSUPPORTED);
+	lab_said(host, "ssh_key");
+	lab_delete(host, &vm);
+	close_lab(host);
+	assert_int_equal(
+	        start_with("uri=https://127.0.0.1:5986", USER, PASSWORD, "ssh_key=/no/such/key"),
+	        NOVA_E_NOT_FOUND);
 }
 
 /* --- many ------------------------------------------------------------------------------------- */
@@ -1229,7 +1200,8 @@ static void waits_for_guests_through_faults(void **state)
 
 struct worker {
 	struct nova_testhost *host;
-	struct vm vm;
+	char name[40];
+	struct lab_vm vm;
 	int status;
 	char error[200];
 };
@@ -1237,12 +1209,12 @@ struct worker {
 static int live(struct worker *worker)
 {
 	struct nova_testhost *host = worker->host;
-	struct vm *vm = &worker->vm;
-	int status = nova_testhost_call(host, 60000, vm_create, vm->name, &from_template);
+	struct lab_vm *vm = &worker->vm;
+	int status = nova_testhost_call(host, 60000, vm_create, worker->name, &from_template);
 
 	if (status != NOVA_DONE)
 		return status;
-	use_id(vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	lab_use(host, vm, worker->name);
 	status = nova_testhost_call(host, 60000, vm_power, &vm->ref, NOVA_POWER_START);
 	if (status != NOVA_DONE)
 		return status;
@@ -1281,7 +1253,7 @@ static void leads_twenty_vms_at_once_over_few_connections(void **state)
 	(void)state;
 	for (int i = 0; i < MANY; i++) {
 		workers[i].host = host;
-		snprintf(workers[i].vm.name, sizeof(workers[i].vm.name), "novacore-many-%d", i);
+		snprintf(workers[i].name, sizeof(workers[i].name), "novacore-many-%d", i);
 		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
 	}
 	for (int i = 0; i < MANY; i++)
@@ -1289,10 +1261,8 @@ static void leads_twenty_vms_at_once_over_few_connections(void **state)
 	for (int i = 0; i < MANY; i++) {
 		if (workers[i].status != NOVA_DONE)
 			fail_msg("VM %d: %d %s", i, workers[i].status, workers[i].error);
-		assert_polled(
-		        nova_testhost_wait(host, 0, workers[i].vm.name, NOVA_EVENT_RUNNING, 0));
-		assert_polled(
-		        nova_testhost_wait(host, 0, workers[i].vm.name, NOVA_EVENT_STOPPED, 0));
+		assert_polled(nova_testhost_wait(host, 0, workers[i].name, NOVA_EVENT_RUNNING, 0));
+		assert_polled(nova_testhost_wait(host, 0, workers[i].name, NOVA_EVENT_STOPPED, 0));
 		assert_peer_gone(workers[i].vm.id);
 	}
 	/* NTLM is proved once for each connection, not for each request */
@@ -1307,6 +1277,7 @@ static void leads_twenty_vms_at_once_over_few_connections(void **state)
 static int start_peer(void **state)
 {
 	(void)state;
+	lab_secret = SECRET;
 	peer_start(NULL);
 	return 0;
 }
@@ -1366,6 +1337,8 @@ int main(void)
 	        cmocka_unit_test(stops_a_slow_job_at_its_deadline),
 	        cmocka_unit_test(cancels_and_stops_the_job),
 	        cmocka_unit_test(waits_for_guests_through_faults),
+	        cmocka_unit_test(runs_programs_in_a_guest_by_ssh),
+	        cmocka_unit_test(runs_no_programs_without_key_or_addresses),
 	        cmocka_unit_test(leads_twenty_vms_at_once_over_few_connections),
 	};
 

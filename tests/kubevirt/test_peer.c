@@ -16,45 +16,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lab.h"
 #include "peer.h"
-#include <novacore/testhost.h>
 
-#define SECRET  "kubevirt-bench-token-0123456789"
-#define TOKEN   "token=" SECRET
-#define LONG_MS 20000
-
-const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
+#define SECRET "kubevirt-bench-token-0123456789"
+#define TOKEN  "token=" SECRET
 
 /* --- helpers ---------------------------------------------------------------------------------- */
 
-/* Parameters beside uri and namespace, NULL-terminated; not connected yet. */
-static struct nova_testhost *open_with(const char *first, ...)
-{
-	const char *parameters[20];
-	char uri[80];
-	size_t count = 0;
-	struct nova_testhost *host;
-	va_list more;
-
-	snprintf(uri, sizeof(uri), "uri=%s", peer_uri());
-	parameters[count++] = uri;
-	parameters[count++] = "namespace=bench";
-	va_start(more, first);
-	for (const char *one = first; one; one = va_arg(more, const char *))
-		parameters[count++] = one;
-	va_end(more);
-	parameters[count] = NULL;
-	host = nova_testhost_new(nova_plugin_entry_v1(NULL), parameters);
-	if (!host)
-		fail_msg("%s", nova_testhost_refusal());
-	return host;
-}
-
-static void expect(struct nova_testhost *host, int got, int wanted)
-{
-	if (got != wanted)
-		fail_msg("status %d instead of %d: %s", got, wanted, nova_testhost_error(host));
-}
+#define WITH(...)                                                                                  \
+	(const char *const[])                                                                      \
+	{                                                                                          \
+		"namespace=bench", __VA_ARGS__, NULL                                               \
+	}
 
 static const char *ca_file(void)
 {
@@ -62,13 +36,6 @@ static const char *ca_file(void)
 
 	snprintf(text, sizeof(text), "ca_file=%s", peer_file("cert.pem"));
 	return text;
-}
-
-static struct nova_testhost *connected(struct nova_testhost *host)
-{
-	expect(host, nova_testhost_start(host), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
-	return host;
 }
 
 /* Of the namespace, or NULL; the caller owns it. */
@@ -100,26 +67,15 @@ static struct nova_testhost *open_lab(void)
 	peer_tell("/settings", "{'agentMs':30,'perNode':200,'deaf':false,'migratable':true,"
 	                       "'migrationFails':false,'snapshotFails':false,'noReset':false,"
 	                       "'noMetrics':false,'noSnapshots':false,'pageMost':500}");
-	return connected(open_with(TOKEN, ca_file(), "template=pvc:golden",
-	                           "container_disk=registry/debian:12", "agent=true", "grace=2s",
-	                           "poll_first=10ms", "poll_longest=50ms", NULL));
+	return lab_connect(peer_uri(), WITH(TOKEN, ca_file(), "template=pvc:golden",
+	                                    "container_disk=registry/debian:12", "agent=true",
+	                                    "grace=2s", "poll_first=10ms", "poll_longest=50ms"));
 }
 
 static void close_lab(struct nova_testhost *host)
 {
 	peer_tell("/clear", "{}");
-	for (uint32_t i = 0; i < nova_testhost_complaints(host); i++)
-		print_error("contract: %s\n", nova_testhost_complaint(host, i));
-	assert_int_equal(nova_testhost_complaints(host), 0);
-	nova_testhost_free(host);
-}
-
-static void assert_said(struct nova_testhost *host, const char *part)
-{
-	if (!strstr(nova_testhost_error(host), part))
-		fail_msg("'%s' is not in the error '%s'", part, nova_testhost_error(host));
-	if (strstr(nova_testhost_error(host), SECRET))
-		fail_msg("the secret is in the error");
+	lab_close(host);
 }
 
 static const struct nova_shape from_image = {
@@ -138,54 +94,13 @@ static const struct nova_shape from_template = {
         .place = "fast",
 };
 
-struct vm {
-	char name[64], id[64];
-	struct nova_ref ref;
-};
-
-static void use_id(struct vm *vm, const char *name, const char *id)
+static void create_vm(struct nova_testhost *host, struct lab_vm *vm, const char *name)
 {
-	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	snprintf(vm->id, sizeof(vm->id), "%s", id);
-	vm->ref = (struct nova_ref){
-	        .struct_size = sizeof(vm->ref), .vm = 1, .name = vm->name, .id = vm->id};
+	lab_create(host, vm, name, &from_image);
 }
 
-static void create_as(struct nova_testhost *host, struct vm *vm, const char *name,
-                      const struct nova_shape *shape)
-{
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, name, shape), NOVA_DONE);
-	assert_non_null(nova_testhost_fact(host, NOVA_FIELD_ID, ""));
-	use_id(vm, name, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
-}
-
-static void create_vm(struct nova_testhost *host, struct vm *vm, const char *name)
-{
-	create_as(host, vm, name, &from_image);
-}
-
-static void power_vm(struct nova_testhost *host, const struct vm *vm, uint32_t action)
-{
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm->ref, action), NOVA_DONE);
-}
-
-static void delete_vm(struct nova_testhost *host, const struct vm *vm)
-{
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm->ref), NOVA_DONE);
-}
-
-static int64_t state_of(struct nova_testhost *host, const struct vm *vm)
-{
-	int64_t state = 0;
-
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm->ref, NOVA_QUERY_STATE),
-	       NOVA_DONE);
-	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_STATE, 0, &state), NOVA_DONE);
-	return state;
-}
-
-static const struct nova_event *await(struct nova_testhost *host, size_t from, const struct vm *vm,
-                                      uint32_t kind)
+static const struct nova_event *await(struct nova_testhost *host, size_t from,
+                                      const struct lab_vm *vm, uint32_t kind)
 {
 	const struct nova_event *event = nova_testhost_wait(host, from, vm->name, kind, LONG_MS);
 
@@ -194,7 +109,7 @@ static const struct nova_event *await(struct nova_testhost *host, size_t from, c
 	return event;
 }
 
-static int count_events(struct nova_testhost *host, const struct vm *vm, uint32_t kind)
+static int count_events(struct nova_testhost *host, const struct lab_vm *vm, uint32_t kind)
 {
 	const struct nova_event *event;
 	int count = 0;
@@ -237,7 +152,7 @@ static void connects_and_says_what_is_possible(void **state)
 	                                     "image", "network", "knobs", "twin"};
 
 	(void)state;
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "product"), "KubeVirt");
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "version"), "v1.4.0");
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "kubernetes"),
@@ -267,11 +182,11 @@ static const char *why_not(struct nova_testhost *host, const char *capability)
 static void names_the_rights_that_an_account_lacks(void **state)
 {
 	struct nova_testhost *host =
-	        connected(open_with("token=kubevirt-watch-token-0123456789", ca_file(),
-	                            "container_disk=x", "template=y", NULL));
+	        lab_connect(peer_uri(), WITH("token=kubevirt-watch-token-0123456789", ca_file(),
+	                                     "container_disk=x", "template=y"));
 
 	(void)state;
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_string_equal(why_not(host, NOVA_CAN_START),
 	                    "lacks the right to patch virtualmachines, update "
 	                    "virtualmachines/stop in the namespace bench");
@@ -282,15 +197,15 @@ static void names_the_rights_that_an_account_lacks(void **state)
 	                    "lacks the right to list pods in the namespace bench");
 	assert_non_null(strstr(why_not(host, NOVA_CAN_SNAPSHOT), "create virtualmachinerestores"));
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_ADDRESS), 1);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-no", &from_image),
-	       NOVA_E_PERMISSION);
-	assert_said(host, "cannot create resource \"virtualmachines\"");
-	assert_said(host, "docs/roles/kubevirt.yaml");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-no", &from_image),
+	           NOVA_E_PERMISSION);
+	lab_said(host, "cannot create resource \"virtualmachines\"");
+	lab_said(host, "docs/roles/kubevirt.yaml");
 	close_lab(host);
-	host = open_with("token=kubevirt-nobody-token-0123456789", ca_file(), NULL);
-	expect(host, nova_testhost_start(host), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_PERMISSION);
-	assert_said(host, "may not even get or list virtualmachines");
+	host = lab_open(peer_uri(), WITH("token=kubevirt-nobody-token-0123456789", ca_file()));
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_PERMISSION);
+	lab_said(host, "may not even get or list virtualmachines");
 	close_lab(host);
 }
 
@@ -300,8 +215,8 @@ static void says_what_a_cluster_lacks(void **state)
 
 	(void)state;
 	peer_tell("/settings", "{'noReset':true,'noMetrics':true,'noSnapshots':true}");
-	host = connected(open_with(TOKEN, ca_file(), "template=golden", NULL));
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	host = lab_connect(peer_uri(), WITH(TOKEN, ca_file(), "template=golden"));
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_non_null(strstr(why_not(host, NOVA_CAN_RESET), "too old"));
 	assert_non_null(strstr(why_not(host, NOVA_CAN_STATS), "metrics-server"));
 	assert_non_null(strstr(why_not(host, NOVA_CAN_SNAPSHOT), "snapshot.kubevirt.io"));
@@ -310,23 +225,23 @@ static void says_what_a_cluster_lacks(void **state)
 	host = open_lab(); /* puts the settings back */
 	close_lab(host);
 	peer_tell("/fault", "{'match':'GET /apis/subresources','status':404}");
-	host = open_with(TOKEN, ca_file(), NULL);
-	expect(host, nova_testhost_start(host), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_UNSUPPORTED);
-	assert_said(host, "has no KubeVirt");
+	host = lab_open(peer_uri(), WITH(TOKEN, ca_file()));
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_E_UNSUPPORTED);
+	lab_said(host, "has no KubeVirt");
 	close_lab(host);
 }
 
 static int connect_with(const char *trust, const char *token, char error[600])
 {
-	struct nova_testhost *host = open_with(token, trust, NULL);
+	struct nova_testhost *host = lab_open(peer_uri(), WITH(token, trust));
 	int status;
 
-	expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
 	status = nova_testhost_call(host, LONG_MS, connect);
 	snprintf(error, 600, "%s", nova_testhost_error(host));
 	if (status == NOVA_DONE && strncmp(trust, "insecure", 8) == 0) {
-		expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 		assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "tls"), "insecure");
 	}
 	close_lab(host);
@@ -381,7 +296,7 @@ static void write_file(const char *path, const char *format, ...)
 	fclose(file);
 }
 
-static struct nova_testhost *open_config(const char *config)
+static struct nova_testhost *connect_config(const char *config)
 {
 	char parameter[160];
 	const char *parameters[] = {parameter, "container_disk=x", NULL};
@@ -390,6 +305,8 @@ static struct nova_testhost *open_config(const char *config)
 	snprintf(parameter, sizeof(parameter), "kubeconfig=%s", config);
 	host = nova_testhost_new(nova_plugin_entry_v1(NULL), parameters);
 	assert_non_null(host);
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
 	return host;
 }
 
@@ -402,7 +319,7 @@ static void logs_in_by_client_certificate(void **state)
 {
 	char directory[] = "/tmp/novacore-kubevirt-XXXXXX", path[64], user[1200];
 	struct nova_testhost *host;
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
@@ -410,9 +327,9 @@ static void logs_in_by_client_certificate(void **state)
 	snprintf(user, sizeof(user), "client-certificate: '%s', client-key: '%s'",
 	         peer_file("client.pem"), peer_file("client-key.pem"));
 	write_file(path, CONFIG, peer_uri(), peer_file("cert.pem"), user);
-	host = connected(open_config(path));
+	host = connect_config(path);
 	create_vm(host, &vm, "novacore-t-cert");
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 	unlink(path);
 	rmdir(directory);
@@ -422,7 +339,7 @@ static void reads_a_token_file_again_when_the_token_has_expired(void **state)
 {
 	char directory[] = "/tmp/novacore-kubevirt-XXXXXX", path[64], token[64];
 	struct nova_testhost *host;
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
@@ -431,23 +348,23 @@ static void reads_a_token_file_again_when_the_token_has_expired(void **state)
 	peer_tell("/issue", "{'token':'first-token-0123456789'}");
 	write_file(token, "first-token-0123456789\n");
 	write_file(path, CONFIG, peer_uri(), peer_file("cert.pem"), "tokenFile: token");
-	host = connected(open_config(path));
+	host = connect_config(path);
 	create_vm(host, &vm, "novacore-t-renew");
 	peer_tell("/revoke", "{'token':'first-token-0123456789'}");
 	peer_tell("/issue", "{'token':'second-token-0123456789'}");
 	write_file(token, "second-token-0123456789\n");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	peer_tell("/revoke", "{'token':'second-token-0123456789'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
-	       NOVA_E_PERMISSION);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
+	           NOVA_E_PERMISSION);
 	assert_null(strstr(nova_testhost_error(host), "second-token"));
 	unlink(token);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
-	       NOVA_E_PERMISSION);
-	assert_said(host, "there is no new one");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
+	           NOVA_E_PERMISSION);
+	lab_said(host, "there is no new one");
 	peer_tell("/issue", "{'token':'third-token-0123456789'}");
 	write_file(token, "third-token-0123456789");
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 	unlink(token);
 	unlink(path);
@@ -463,7 +380,7 @@ static int start_with(const char *a, const char *b, const char *c, const char *w
 	assert_non_null(host);
 	status = nova_testhost_start(host);
 	if (words)
-		assert_said(host, words);
+		lab_said(host, words);
 	nova_testhost_free(host);
 	return status;
 }
@@ -511,42 +428,42 @@ static void leads_a_whole_life(void **state)
 	struct nova_testhost *host = open_lab();
 	const struct nova_event *event;
 	int64_t value = 0;
-	struct vm vm;
+	struct lab_vm vm;
 	size_t from;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-life");
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
-	power_vm(host, &vm, NOVA_POWER_START);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
+	lab_power(host, &vm, NOVA_POWER_START);
 	event = await(host, 0, &vm, NOVA_EVENT_RUNNING);
 	assert_int_equal(event->source, NOVA_SOURCE_WATCH);
 	assert_true(event->resolution_ns > 0 && event->resolution_ns < 5000000000ll);
 	await(host, 0, &vm, NOVA_EVENT_READY);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_RUNNING);
-	power_vm(host, &vm, NOVA_POWER_PAUSE);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_RUNNING);
+	lab_power(host, &vm, NOVA_POWER_PAUSE);
 	await(host, 0, &vm, NOVA_EVENT_PAUSED);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_PAUSED);
-	power_vm(host, &vm, NOVA_POWER_RESUME);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_PAUSED);
+	lab_power(host, &vm, NOVA_POWER_RESUME);
 	await(host, 0, &vm, NOVA_EVENT_RESUMED);
 	from = nova_testhost_event_count(host);
-	power_vm(host, &vm, NOVA_POWER_RESET);
+	lab_power(host, &vm, NOVA_POWER_RESET);
 	await(host, from, &vm, NOVA_EVENT_RUNNING);
 	await(host, from, &vm, NOVA_EVENT_READY);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
-	       NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
+	           NOVA_DONE);
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_MEMORY_BYTES, 0, &value), NOVA_DONE);
 	assert_int_equal(value, 1073741824);
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_RESIDENT_BYTES, 0, &value), NOVA_DONE);
 	assert_int_equal(value, 181 * 1048576 + 5300 * 1024);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_ADDRESS),
-	       NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_ADDRESS),
+	           NOVA_DONE);
 	assert_non_null(nova_testhost_fact(host, NOVA_FIELD_ADDRESS, "eth0"));
-	power_vm(host, &vm, NOVA_POWER_SHUTDOWN);
+	lab_power(host, &vm, NOVA_POWER_SHUTDOWN);
 	await(host, 0, &vm, NOVA_EVENT_SHUTDOWN);
 	await(host, 0, &vm, NOVA_EVENT_STOPPED);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
-	power_vm(host, &vm, NOVA_POWER_START); /* a second life */
-	delete_vm(host, &vm);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
+	lab_power(host, &vm, NOVA_POWER_START); /* a second life */
+	lab_delete(host, &vm);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_STOPPED), 2);
 	assert_int_equal(count_objects("virtualmachines"), 0);
 	assert_int_equal(count_objects("virtualmachineinstances"), 0);
@@ -556,11 +473,11 @@ static void leads_a_whole_life(void **state)
 static void makes_what_the_shape_says(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	json_t *object, *spec, *inner;
 
 	(void)state;
-	create_as(host, &vm, "novacore-inst-run-1", &from_template);
+	lab_create(host, &vm, "novacore-inst-run-1", &from_template);
 	object = peer_object("virtualmachines", "novacore-inst-run-1");
 	assert_string_equal(text_at(object, "metadata", "labels", "novacore"), "inst");
 	spec = json_object_get(object, "spec");
@@ -578,7 +495,7 @@ static void makes_what_the_shape_says(void **state)
 	        "inst");
 	assert_string_equal(text_at(inner, "domain", "memory", "guest"), "512Mi");
 	json_decref(object);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -599,20 +516,21 @@ static void refuses_shapes_that_it_cannot_give(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		expect(host,
-		       nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &cases[i]),
-		       NOVA_E_UNSUPPORTED);
+		lab_expect(
+		        host,
+		        nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &cases[i]),
+		        NOVA_E_UNSUPPORTED);
 	odd.image = "volume:x";
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &odd),
-	       NOVA_E_INVALID);
-	assert_said(host, "is not a template");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &odd),
+	           NOVA_E_INVALID);
+	lab_said(host, "is not a template");
 	odd.image = "pvc:missing";
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &odd),
-	       NOVA_E_FAILED);
-	assert_said(host, "the source of the DataVolume does not exist");
-	struct vm vm;
-	use_id(&vm, "novacore-t-odd", nova_testhost_fact(host, NOVA_FIELD_ID, ""));
-	delete_vm(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &odd),
+	           NOVA_E_FAILED);
+	lab_said(host, "the source of the DataVolume does not exist");
+	struct lab_vm vm;
+	lab_use(host, &vm, "novacore-t-odd");
+	lab_delete(host, &vm);
 	assert_int_equal(count_objects("virtualmachines"), 0);
 	close_lab(host);
 }
@@ -621,64 +539,64 @@ static void says_why_a_vm_does_not_start(void **state)
 {
 	struct nova_testhost *host = open_lab();
 	struct nova_shape broken = from_image;
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	peer_tell("/settings", "{'perNode':0}");
 	create_vm(host, &vm, "novacore-t-full");
-	expect(host, nova_testhost_call(host, 40000, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_FULL);
-	assert_said(host, "0/3 nodes are available: 3 Insufficient memory");
-	delete_vm(host, &vm);
+	lab_expect(host, nova_testhost_call(host, 40000, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_FULL);
+	lab_said(host, "0/3 nodes are available: 3 Insufficient memory");
+	lab_delete(host, &vm);
 	peer_tell("/settings", "{'perNode':200}");
 	broken.image = "registry/broken:1";
-	create_as(host, &vm, "novacore-t-pull", &broken);
-	expect(host, nova_testhost_call(host, 40000, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_FAILED);
-	assert_said(host, "ErrImagePull");
-	delete_vm(host, &vm);
+	lab_create(host, &vm, "novacore-t-pull", &broken);
+	lab_expect(host, nova_testhost_call(host, 40000, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_FAILED);
+	lab_said(host, "ErrImagePull");
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void tells_a_crash_from_an_end(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-crash");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	peer_tell("/end", "{'plural':'virtualmachineinstances','name':'novacore-t-crash',"
 	                  "'phase':'Failed'}");
 	await(host, 0, &vm, NOVA_EVENT_CRASHED);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
-	power_vm(host, &vm, NOVA_POWER_START); /* what is left of it is cleared away */
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
+	lab_power(host, &vm, NOVA_POWER_START); /* what is left of it is cleared away */
 	peer_tell("/end", "{'plural':'virtualmachineinstances','name':'novacore-t-crash',"
 	                  "'phase':'Succeeded'}");
 	await(host, 0, &vm, NOVA_EVENT_STOPPED);
-	power_vm(host, &vm, NOVA_POWER_OFF);
+	lab_power(host, &vm, NOVA_POWER_OFF);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_CRASHED), 1);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_STOPPED), 1);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void turns_a_deaf_guest_off_at_once(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	peer_tell("/settings", "{'deaf':true}");
 	create_vm(host, &vm, "novacore-t-deaf");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	/* told to shut down, it does not listen; then the plug is pulled */
-	expect(host, nova_testhost_call(host, 300, vm_power, &vm.ref, NOVA_POWER_SHUTDOWN),
-	       NOVA_E_TIMEOUT);
-	power_vm(host, &vm, NOVA_POWER_OFF);
+	lab_expect(host, nova_testhost_call(host, 300, vm_power, &vm.ref, NOVA_POWER_SHUTDOWN),
+	           NOVA_E_TIMEOUT);
+	lab_power(host, &vm, NOVA_POWER_OFF);
 	peer_tell("/settings", "{'deaf':false}");
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
-	delete_vm(host, &vm);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -687,29 +605,29 @@ static void turns_a_deaf_guest_off_at_once(void **state)
 static void refuses_a_wrong_order(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-order");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &from_image),
-	       NOVA_E_EXISTS);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_PAUSE),
-	       NOVA_E_BUSY);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_RESET),
-	       NOVA_E_BUSY);
-	power_vm(host, &vm, NOVA_POWER_OFF);
-	power_vm(host, &vm, NOVA_POWER_SHUTDOWN);
-	power_vm(host, &vm, NOVA_POWER_START);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_BUSY);
-	assert_said(host, "running");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_RESUME),
-	       NOVA_E_BUSY);
-	assert_said(host, "not paused");
-	delete_vm(host, &vm);
-	delete_vm(host, &vm);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_NOT_FOUND);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &from_image),
+	           NOVA_E_EXISTS);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_PAUSE),
+	           NOVA_E_BUSY);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_RESET),
+	           NOVA_E_BUSY);
+	lab_power(host, &vm, NOVA_POWER_OFF);
+	lab_power(host, &vm, NOVA_POWER_SHUTDOWN);
+	lab_power(host, &vm, NOVA_POWER_START);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_BUSY);
+	lab_said(host, "running");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_RESUME),
+	           NOVA_E_BUSY);
+	lab_said(host, "not paused");
+	lab_delete(host, &vm);
+	lab_delete(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_NOT_FOUND);
 	close_lab(host);
 }
 
@@ -722,18 +640,20 @@ static void refuses_a_wrong_order(void **state)
 static void leaves_vms_alone_that_are_not_ours(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	peer_tell("/object", FOREIGN("production", "'novacore':'x'"));
 	peer_tell("/object", FOREIGN("novacore-unlabelled", ""));
 	for (int i = 0; i < 2; i++) {
-		use_id(&vm, i ? "production" : "novacore-unlabelled", "");
+		lab_know(&vm, i ? "production" : "novacore-unlabelled", "");
 		vm.ref.id = NULL;
-		expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm.ref), NOVA_E_REFUSED);
-		expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-		       NOVA_E_REFUSED);
-		assert_said(host, "not ours");
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm.ref),
+		           NOVA_E_REFUSED);
+		lab_expect(host,
+		           nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+		           NOVA_E_REFUSED);
+		lab_said(host, "not ours");
 	}
 	/* our name, and somebody else's VM by now */
 	create_vm(host, &vm, "novacore-t-mine");
@@ -741,10 +661,10 @@ static void leaves_vms_alone_that_are_not_ours(void **state)
 	for (int i = 0; i < 100 && count_objects("virtualmachines") > 2; i++)
 		usleep(20000);
 	peer_tell("/object", FOREIGN("novacore-t-mine", "'novacore':'other'"));
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_NOT_FOUND);
-	assert_said(host, "another VM's now");
-	delete_vm(host, &vm); /* ours is gone: that is what was wanted */
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_NOT_FOUND);
+	lab_said(host, "another VM's now");
+	lab_delete(host, &vm); /* ours is gone: that is what was wanted */
 	assert_int_equal(count_objects("virtualmachines"), 3);
 	peer_tell("/forget", "{'name':'novacore-t-mine'}");
 	peer_tell("/forget", "{'name':'production'}");
@@ -755,7 +675,7 @@ static void leaves_vms_alone_that_are_not_ours(void **state)
 static void lists_in_pages(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vms[7];
+	struct lab_vm vms[7];
 	const char *name, *id;
 
 	(void)state;
@@ -766,13 +686,13 @@ static void lists_in_pages(void **state)
 		create_vm(host, &vms[i], text);
 	}
 	peer_tell("/settings", "{'pageMost':2}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-pages-"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-pages-"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 5);
 	assert_int_equal(nova_testhost_fact_at(host, NOVA_FIELD_VM, 0, &name, &id), NOVA_DONE);
 	assert_string_equal(id, vms[0].id);
 	peer_tell("/settings", "{'pageMost':500}");
 	for (int i = 0; i < 7; i++)
-		delete_vm(host, &vms[i]);
+		lab_delete(host, &vms[i]);
 	close_lab(host);
 }
 
@@ -781,18 +701,18 @@ static void lists_in_pages(void **state)
 static void goes_on_after_a_broken_watch(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-cut");
 	peer_tell("/cut", "{}");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_RUNNING), 1);
 	peer_tell("/fault", "{'match':'WATCH','times':2,'drop':'before'}");
 	peer_tell("/cut", "{}");
-	power_vm(host, &vm, NOVA_POWER_OFF);
+	lab_power(host, &vm, NOVA_POWER_OFF);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_STOPPED), 1);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -800,11 +720,11 @@ static void reads_the_list_again_after_410(void **state)
 {
 	struct nova_testhost *host = open_lab();
 	const struct nova_event *event;
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-gone");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	/* what happens while it is away is forgotten by the server before it comes back */
 	peer_tell("/fault", "{'match':'WATCH','times':1,'delay_ms':600}");
 	peer_tell("/cut", "{}");
@@ -818,9 +738,9 @@ static void reads_the_list_again_after_410(void **state)
 	/* the same as an answer of HTTP */
 	peer_tell("/fault", "{'match':'WATCH','times':1,'status':410,'code':'Expired'}");
 	peer_tell("/cut", "{}");
-	power_vm(host, &vm, NOVA_POWER_OFF);
-	power_vm(host, &vm, NOVA_POWER_START);
-	delete_vm(host, &vm);
+	lab_power(host, &vm, NOVA_POWER_OFF);
+	lab_power(host, &vm, NOVA_POWER_START);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -833,38 +753,38 @@ static void survives_nonsense_in_a_watch(void **state)
 	        "{'match':'WATCH','line':'{\\'type\\':\\'ERROR\\',\\'object\\':{\\'code\\':500}}'}",
 	};
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-noise");
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		peer_tell("/fault", lines[i]);
 		peer_tell("/cut", "{}");
-		power_vm(host, &vm, NOVA_POWER_START);
-		power_vm(host, &vm, NOVA_POWER_OFF);
+		lab_power(host, &vm, NOVA_POWER_START);
+		lab_power(host, &vm, NOVA_POWER_OFF);
 	}
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_RUNNING), 4);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_STOPPED), 4);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void finds_a_running_vm_again(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-again");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	close_lab(host);
 	host = open_lab(); /* as after a crash of novacore */
 	vm.ref.id = NULL;
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_RUNNING);
-	power_vm(host, &vm, NOVA_POWER_OFF);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_RUNNING);
+	lab_power(host, &vm, NOVA_POWER_OFF);
 	await(host, 0, &vm, NOVA_EVENT_STOPPED);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_RUNNING), 0);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -898,7 +818,7 @@ static void copes_with_bad_answers(void **state)
 	         NOVA_E_PROTOCOL, ""},
 	};
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -909,39 +829,39 @@ static void copes_with_bad_answers(void **state)
 		        nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-bad", &from_image);
 		if (status != cases[i].status)
 			fail_msg("case %zu: %d: %s", i, status, nova_testhost_error(host));
-		assert_said(host, cases[i].words);
-		use_id(&vm, "novacore-t-bad", "");
+		lab_said(host, cases[i].words);
+		lab_know(&vm, "novacore-t-bad", "");
 		vm.ref.id = NULL;
-		delete_vm(host, &vm);
+		lab_delete(host, &vm);
 	}
 	assert_int_equal(count_objects("virtualmachines"), 0);
 	/* questions are asked again */
 	create_vm(host, &vm, "novacore-t-bad");
 	peer_tell("/fault", "{'match':'GET .*virtualmachineinstances/','status':503}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATE),
-	       NOVA_E_UNAVAILABLE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATE),
+	           NOVA_E_UNAVAILABLE);
 	peer_tell("/fault", "{'match':'GET .*virtualmachines/','slow_ms':1}");
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
-	delete_vm(host, &vm);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void ends_at_its_deadline(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-late");
 	peer_tell("/fault", "{'match':'GET .*virtualmachines/','delay_ms':4000}");
-	expect(host, nova_testhost_call(host, 200, vm_query, &vm.ref, NOVA_QUERY_STATE),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 200, vm_query, &vm.ref, NOVA_QUERY_STATE),
+	           NOVA_E_TIMEOUT);
 	peer_tell("/clear", "{}");
 	peer_tell("/settings", "{'startMs':100000}");
-	expect(host, nova_testhost_call(host, 300, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 300, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_TIMEOUT);
 	peer_tell("/settings", "{'startMs':25}");
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
@@ -950,48 +870,55 @@ static void ends_at_its_deadline(void **state)
 static void snapshots_and_restores(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 	size_t from;
 
 	(void)state;
-	create_as(host, &vm, "novacore-t-snap", &from_template);
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_create(host, &vm, "novacore-t-snap", &from_template);
+	lab_power(host, &vm, NOVA_POWER_START);
 	await(host, 0, &vm, NOVA_EVENT_READY);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_CREATE),
-	       NOVA_DONE);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_CREATE),
-	       NOVA_E_EXISTS);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_CREATE),
+	        NOVA_DONE);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_CREATE),
+	        NOVA_E_EXISTS);
 	from = nova_testhost_event_count(host);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_RESTORE),
-	       NOVA_DONE);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_RESTORE),
+	        NOVA_DONE);
 	await(host, from, &vm, NOVA_EVENT_UNREADY);
 	await(host, from, &vm, NOVA_EVENT_RUNNING);
 	await(host, from, &vm, NOVA_EVENT_READY);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_STOPPED), 0); /* it lives on */
 	assert_int_equal(count_objects("virtualmachinerestores"), 0);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "two", NOVA_SNAPSHOT_RESTORE),
-	       NOVA_E_NOT_FOUND);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "A", NOVA_SNAPSHOT_CREATE),
-	       NOVA_E_INVALID);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "two", NOVA_SNAPSHOT_RESTORE),
+	        NOVA_E_NOT_FOUND);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "A", NOVA_SNAPSHOT_CREATE),
+	           NOVA_E_INVALID);
 	peer_tell("/settings", "{'snapshotFails':true}");
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "bad", NOVA_SNAPSHOT_CREATE),
-	       NOVA_E_FAILED);
-	assert_said(host, "not of a class that can snapshot");
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "bad", NOVA_SNAPSHOT_CREATE),
+	        NOVA_E_FAILED);
+	lab_said(host, "not of a class that can snapshot");
 	peer_tell("/settings", "{'snapshotFails':false}");
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_DELETE),
-	       NOVA_DONE);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "one", NOVA_SNAPSHOT_DELETE),
+	        NOVA_DONE);
 	assert_int_equal(count_objects("virtualmachinesnapshots"), 0); /* nor what failed */
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "two", NOVA_SNAPSHOT_CREATE),
-	       NOVA_DONE);
-	delete_vm(host, &vm); /* a snapshot goes with its VM */
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "two", NOVA_SNAPSHOT_CREATE),
+	        NOVA_DONE);
+	lab_delete(host, &vm); /* a snapshot goes with its VM */
 	for (int i = 0; i < 100 && count_objects("virtualmachinesnapshots"); i++)
 		usleep(20000);
 	assert_int_equal(count_objects("virtualmachinesnapshots"), 0);
@@ -1001,35 +928,38 @@ static void snapshots_and_restores(void **state)
 static void restores_to_off_what_was_off(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
-	create_as(host, &vm, "novacore-t-cold", &from_template);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "cold", NOVA_SNAPSHOT_CREATE),
-	       NOVA_DONE);
-	power_vm(host, &vm, NOVA_POWER_START);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "cold", NOVA_SNAPSHOT_RESTORE),
-	       NOVA_DONE);
-	assert_int_equal(state_of(host, &vm), NOVA_STATE_OFF);
+	lab_create(host, &vm, "novacore-t-cold", &from_template);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "cold", NOVA_SNAPSHOT_CREATE),
+	        NOVA_DONE);
+	lab_power(host, &vm, NOVA_POWER_START);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "cold", NOVA_SNAPSHOT_RESTORE),
+	        NOVA_DONE);
+	assert_int_equal(lab_state(host, &vm), NOVA_STATE_OFF);
 	assert_int_equal(count_events(host, &vm, NOVA_EVENT_STOPPED), 1);
-	delete_vm(host, &vm);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void clones_a_vm(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct vm vm, copy;
+	struct lab_vm vm, copy;
 	json_t *object;
 
 	(void)state;
-	create_as(host, &vm, "novacore-t-origin", &from_template);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, vm_clone, "novacore-t-copy", &vm.ref, &from_image),
-	       NOVA_DONE);
-	use_id(&copy, "novacore-t-copy", nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	lab_create(host, &vm, "novacore-t-origin", &from_template);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-t-copy", &vm.ref,
+	                              &from_image),
+	           NOVA_DONE);
+	lab_use(host, &copy, "novacore-t-copy");
 	object = peer_object("virtualmachines", "novacore-t-copy");
 	assert_string_equal(
 	        text_at(json_object_get(
@@ -1040,52 +970,57 @@ static void clones_a_vm(void **state)
 	                "source", "pvc", "name"),
 	        "novacore-t-origin-root");
 	json_decref(object);
-	power_vm(host, &vm, NOVA_POWER_START);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, vm_clone, "novacore-t-more", &vm.ref, &from_image),
-	       NOVA_E_BUSY);
-	delete_vm(host, &copy);
-	delete_vm(host, &vm);
+	lab_power(host, &vm, NOVA_POWER_START);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-t-more", &vm.ref,
+	                              &from_image),
+	           NOVA_E_BUSY);
+	lab_delete(host, &copy);
+	lab_delete(host, &vm);
 	close_lab(host);
 }
 
 static void migrates_within_the_cluster(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	struct nova_testhost *other = connected(open_with(TOKEN, ca_file(), "container_disk=x",
-	                                                  "node=node3", "poll_first=10ms", NULL));
+	struct nova_testhost *other =
+	        lab_connect(peer_uri(), WITH(TOKEN, ca_file(), "container_disk=x", "node=node3",
+	                                     "poll_first=10ms"));
 	struct nova_migrate how = {.struct_size = sizeof(how)};
 	char ticket[256];
 	json_t *object;
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	create_vm(host, &vm, "novacore-t-move");
-	power_vm(host, &vm, NOVA_POWER_START);
-	expect(other, nova_testhost_call(other, LONG_MS, migrate_prepare, &vm.ref, &from_image),
-	       NOVA_DONE);
+	lab_power(host, &vm, NOVA_POWER_START);
+	lab_expect(other, nova_testhost_call(other, LONG_MS, migrate_prepare, &vm.ref, &from_image),
+	           NOVA_DONE);
 	snprintf(ticket, sizeof(ticket), "%s", nova_testhost_fact(other, NOVA_FIELD_TICKET, ""));
 	how.ticket = ticket;
 	how.downtime_ns = 1;
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_UNSUPPORTED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how),
+	           NOVA_E_UNSUPPORTED);
 	how.downtime_ns = 0;
 	peer_tell("/settings", "{'migrationFails':true}");
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_FAILED);
-	assert_said(host, "the target pod disappeared");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_FAILED);
+	lab_said(host, "the target pod disappeared");
 	peer_tell("/settings", "{'migrationFails':false}");
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_DONE);
 	object = peer_object("virtualmachineinstances", vm.name);
 	assert_string_equal(text_at(object, "status", "nodeName", NULL), "node3");
 	json_decref(object);
 	await(host, 0, &vm, NOVA_EVENT_MIGRATED);
-	expect(other,
-	       nova_testhost_call(other, LONG_MS, migrate_finish, &vm.ref, ticket, NOVA_MIGRATED),
-	       NOVA_DONE);
+	lab_expect(
+	        other,
+	        nova_testhost_call(other, LONG_MS, migrate_finish, &vm.ref, ticket, NOVA_MIGRATED),
+	        NOVA_DONE);
 	assert_string_equal(nova_testhost_fact(other, NOVA_FIELD_ID, ""), vm.id);
-	assert_int_equal(state_of(other, &vm), NOVA_STATE_RUNNING);
+	assert_int_equal(lab_state(other, &vm), NOVA_STATE_RUNNING);
 	how.ticket = "https://elsewhere bench -";
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_UNSUPPORTED);
-	delete_vm(other, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how),
+	           NOVA_E_UNSUPPORTED);
+	lab_delete(other, &vm);
 	close_lab(other);
 	close_lab(host);
 }
@@ -1095,18 +1030,87 @@ static void says_why_a_vm_cannot_be_migrated(void **state)
 	struct nova_testhost *host = open_lab();
 	struct nova_migrate how = {.struct_size = sizeof(how)};
 	char ticket[256];
-	struct vm vm;
+	struct lab_vm vm;
 
 	(void)state;
 	peer_tell("/settings", "{'migratable':false}");
 	create_vm(host, &vm, "novacore-t-stuck");
-	power_vm(host, &vm, NOVA_POWER_START);
+	lab_power(host, &vm, NOVA_POWER_START);
 	snprintf(ticket, sizeof(ticket), "%s bench -", peer_uri());
 	how.ticket = ticket;
-	expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how), NOVA_E_UNSUPPORTED);
-	assert_said(host, "PVC root is not shared");
-	delete_vm(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, migrate, &vm.ref, &how),
+	           NOVA_E_UNSUPPORTED);
+	lab_said(host, "PVC root is not shared");
+	lab_delete(host, &vm);
 	close_lab(host);
+}
+
+/* --- programs in guests ----------------------------------------------------------------------- */
+
+/* The VM's user data; the object's. */
+static const char *user_data(const json_t *object)
+{
+	json_t *spec = json_object_get(json_object_get(object, "spec"), "template");
+	json_t *volumes = json_object_get(json_object_get(spec, "spec"), "volumes");
+
+	return text_at(json_array_get(volumes, 1), "cloudInitNoCloud", "userData", NULL);
+}
+
+static void runs_programs_in_a_guest_by_ssh(void **state)
+{
+	struct lab_sshd sshd;
+	struct nova_testhost *host;
+	struct lab_vm vm;
+	char key[200] = "", path[96];
+	json_t *object;
+	FILE *file;
+
+	(void)state;
+	if (!lab_sshd_start(&sshd))
+		skip();
+	peer_tell("/settings", "{'address':'127.0.0.1'}");
+	host = lab_connect(peer_uri(), WITH(TOKEN, ca_file(), "container_disk=x", "grace=2s",
+	                                    sshd.key, sshd.port, sshd.user));
+	create_vm(host, &vm, "novacore-t-exec");
+	object = peer_object("virtualmachines", vm.name);
+	snprintf(path, sizeof(path), "%s/key.pub", sshd.place);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "ssh-ed25519 %199s", key), 1);
+	fclose(file);
+	assert_non_null(strstr(user_data(object), key)); /* the public half, and no other */
+	assert_null(strstr(user_data(object), "PRIVATE"));
+	assert_int_equal(strncmp(user_data(object), "#cloud-config\n{", 15), 0);
+	json_decref(object);
+	lab_sshd_try(host, &vm);
+	peer_tell("/settings", "{'address':''}");
+	close_lab(host);
+	host = lab_connect(peer_uri(), WITH(TOKEN, ca_file(), "container_disk=x", sshd.key,
+	                                    "cloud_init=false"));
+	create_vm(host, &vm, "novacore-t-plain");
+	object = peer_object("virtualmachines", vm.name);
+	assert_string_equal(user_data(object), "");
+	json_decref(object);
+	lab_delete(host, &vm);
+	close_lab(host);
+	lab_sshd_stop(&sshd);
+}
+
+static void runs_no_programs_without_a_key(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	struct lab_vm vm;
+
+	(void)state;
+	create_vm(host, &vm, "novacore-t-keyless");
+	lab_expect(host, lab_run(host, &vm, (const char *const[]){"true", NULL}, LONG_MS),
+	           NOVA_E_UNSUPPORTED);
+	lab_said(host, "ssh_key");
+	lab_delete(host, &vm);
+	close_lab(host);
+	assert_int_equal(start_with("uri=https://127.0.0.1:6443", TOKEN, "ssh_key=/no/such/key",
+	                            "cannot be found"),
+	                 NOVA_E_NOT_FOUND);
 }
 
 /* --- the peer's opinion ----------------------------------------------------------------------- */
@@ -1176,9 +1180,12 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(clones_a_vm),
 	        cmocka_unit_test(migrates_within_the_cluster),
 	        cmocka_unit_test(says_why_a_vm_cannot_be_migrated),
+	        cmocka_unit_test(runs_programs_in_a_guest_by_ssh),
+	        cmocka_unit_test(runs_no_programs_without_a_key),
 	        cmocka_unit_test(sent_nothing_that_is_malformed),
 	};
 
+	lab_secret = SECRET;
 	if (argc > 1) /* those alone whose names match */
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, start, stop);

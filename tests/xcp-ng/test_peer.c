@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -713,86 +712,24 @@ static void makes_and_deletes_networks(void **state)
 
 /* --- programs in guests ----------------------------------------------------------------------- */
 
-static int run(struct nova_testhost *host, const struct lab_vm *vm, const char *const *argv,
-               int64_t timeout_ms)
-{
-	struct nova_exec exec = {.struct_size = sizeof(exec), .argv = argv};
-
-	return nova_testhost_call(host, timeout_ms, exec, &vm->ref, &exec);
-}
-
-/* An SSH server with its files in `place`, for as long as *alive is open; 0: there is none. */
-static int start_sshd(const char *place, int *alive)
-{
-	char text[400];
-	int port = 0;
-	FILE *file;
-
-	snprintf(text, sizeof(text), "%s/alive", place);
-	assert_int_equal(mkfifo(text, 0600), 0);
-	snprintf(text, sizeof(text),
-	         "(" PEER_SOURCE "/../common/sshd.sh %s <%s/alive >%s/port 2>%s/no || "
-	         "echo 0 >%s/port) &",
-	         place, place, place, place, place);
-	assert_int_equal(system(text), 0);
-	snprintf(text, sizeof(text), "%s/alive", place);
-	*alive = open(text, O_WRONLY | O_CLOEXEC);
-	snprintf(text, sizeof(text), "%s/port", place);
-	for (int i = 0; i < 600; i++) {
-		file = fopen(text, "r");
-		if (file && fscanf(file, "%d", &port) == 1) {
-			fclose(file);
-			return port;
-		}
-		if (file)
-			fclose(file);
-		usleep(50000);
-	}
-	return 0;
-}
-
 static void runs_programs_in_a_guest_by_ssh(void **state)
 {
-	char place[] = "/tmp/novacore-sshd-XXXXXX";
-	char key[64], user[64], port[32];
-	int alive, number;
-	int64_t value = -1;
+	struct lab_sshd sshd;
 	struct nova_testhost *host;
 	struct lab_vm vm;
 
 	(void)state;
-	assert_non_null(mkdtemp(place));
-	number = start_sshd(place, &alive);
-	if (!number) {
-		print_message("no SSH server to be had: see tests/peers/common/sshd.sh\n");
+	if (!lab_sshd_start(&sshd))
 		skip();
-	}
-	snprintf(key, sizeof(key), "ssh_key=%s/key", place);
-	snprintf(port, sizeof(port), "ssh_port=%d", number);
-	snprintf(user, sizeof(user), "ssh_user=%s", getpwuid(geteuid())->pw_name);
-	peer_tell("/settings", "{'address':'127.0.0.1'}");
-	host = lab_connect(uri_of(1),
-	                   (const char *const[]){PASSWORD, ca_file(), "template=debian12",
-	                                         "tools=true", key, port, user, NULL});
-	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
-	assert_int_equal(nova_testhost_can(host, NOVA_CAN_EXEC), 1);
+	peer_tell("/settings", "{'address':'127.0.0.1','toolsMs':200}"); /* none at first */
+	host = lab_connect(uri_of(1), (const char *const[]){PASSWORD, ca_file(),
+	                                                    "template=debian12", "tools=true",
+	                                                    sshd.key, sshd.port, sshd.user, NULL});
 	lab_create(host, &vm, "novacore-exec", &from_template);
-	lab_expect(host, run(host, &vm, (const char *const[]){"true", NULL}, LONG_MS), NOVA_E_BUSY);
-	peer_tell("/settings", "{'toolsMs':200}"); /* it has no address at first */
-	lab_power(host, &vm, NOVA_POWER_START);
-	lab_expect(host, run(host, &vm, (const char *const[]){"echo", "a b", "$HOME", NULL}, 60000),
-	           NOVA_DONE);
-	assert_string_equal(nova_testhost_bytes(host, NOVA_FIELD_STDOUT, NULL), "a b $HOME\n");
-	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_EXIT_STATUS, 0, &value), NOVA_DONE);
-	assert_int_equal(value, 0);
-	lab_expect(host, run(host, &vm, (const char *const[]){"sleep", "60", NULL}, 1500),
-	           NOVA_E_TIMEOUT);
-	lab_delete(host, &vm);
+	lab_sshd_try(host, &vm);
 	peer_tell("/settings", "{'address':'192.0.2.7'}");
 	close_lab(host);
-	close(alive);
-	snprintf(key, sizeof(key), "rm -rf %s", place);
-	assert_int_equal(system(key), 0);
+	lab_sshd_stop(&sshd);
 }
 
 /* --- migration -------------------------------------------------------------------------------- */

@@ -105,6 +105,7 @@ static void ask_usual_files(struct call *call, const struct nova_xml_node *unuse
 /* Where its disk was: it may be elsewhere than where new ones are made. */
 static void delete_files(struct call *call, const struct nova_xml_node *unused)
 {
+	nova_ssh_forget(call->self->ssh, call->name);
 	nova_text_free(&call->files);
 	call->next_file = 0;
 	call->attempts = 0;

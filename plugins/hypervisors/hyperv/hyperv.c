@@ -68,25 +68,10 @@ static const struct nova_parameter parameters[] = {
 };
 
 static const struct nova_parameter *const parameter_list[] = {
-        &parameters[0],
-        &parameters[1],
-        &parameters[2],
-        &parameters[3],
-        &parameters[4],
-        &parameters[5],
-        &parameters[6],
-        &parameters[7],
-        &parameters[8],
-        &parameters[9],
-        &parameters[10],
-        &parameters[11],
-        &parameters[12],
-        &parameters[13],
-        &parameters[14],
-        &parameters[15],
-        &parameters[16],
-        &parameters[17],
-        NULL,
+        &parameters[0],  &parameters[1],  &parameters[2],  &parameters[3],      &parameters[4],
+        &parameters[5],  &parameters[6],  &parameters[7],  &parameters[8],      &parameters[9],
+        &parameters[10], &parameters[11], &parameters[12], &parameters[13],     &parameters[14],
+        &parameters[15], &parameters[16], &parameters[17], NOVA_SSH_PARAMETERS, NULL,
 };
 
 /* --- create ----------------------------------------------------------------------------------- */
@@ -236,6 +221,7 @@ static void destroy(void *handle)
 	struct hyperv *self = handle;
 
 	nova_calls_close(self->calls);
+	nova_ssh_close(self->ssh);
 	watch_close(self);
 	free(self->base);
 	free(self);
@@ -253,6 +239,8 @@ static int create(const struct nova_host *host, nova_op instance, void **handle)
 	result = read_parameters(self);
 	if (result == NOVA_DONE)
 		result = open_calls(self);
+	if (result == NOVA_DONE)
+		result = nova_ssh_configure(host, instance, &self->ssh);
 	if (result != NOVA_DONE) {
 		destroy(self);
 		return result;
@@ -296,6 +284,8 @@ static const struct nova_hypervisor ops = {
         .vm_list = hyperv_vm_list,
         .vm_query = hyperv_vm_query,
         .snapshot = hyperv_snapshot,
+        .exec = hyperv_exec,
+        .exec_kill = hyperv_exec_kill,
         .net_create = hyperv_net_create,
         .net_delete = hyperv_net_delete,
         .migrate_prepare = hyperv_migrate_prepare,

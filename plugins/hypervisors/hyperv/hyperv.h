@@ -9,6 +9,7 @@
 #include "cim.h"
 
 #include <novacore/helpers/call.h>
+#include <novacore/helpers/ssh.h>
 #include <novacore/sdk.h>
 
 #define SECOND_NS 1000000000LL
@@ -24,6 +25,11 @@
 #define STATE_SAVED   6
 #define STATE_PAUSED  9
 #define STATE_RESET   11
+
+/* Why there is none. */
+#define NO_EXEC                                                                                    \
+	"WMI runs no programs in guests (PowerShell Direct is no part of it): set "                \
+	"hypervisor.hyperv.ssh_key, for SSH, and heartbeat=true, for their addresses"
 
 /* What the account sees or may there. */
 #define MAY_MANAGE   0x01u /* Msvm_VirtualSystemManagementService */
@@ -42,6 +48,7 @@ struct hyperv {
 	const struct nova_host *host;
 	nova_op instance;
 	struct nova_calls *calls;
+	struct nova_ssh *ssh; /* NULL: no programs in guests */
 
 	char *base; /* https://host:5986 */
 	const char *template, *network;
@@ -122,6 +129,8 @@ struct call {
 	char ticket[512];
 	uint32_t compress;
 	int64_t moved_ns;
+	char address[NOVA_SSH_ADDRESS_ROOM];
+	struct nova_ssh_program *program; /* owned */
 };
 
 /* --- wsman.c ---------------------------------------------------------------------------------- */
@@ -177,6 +186,9 @@ void vm_change_state(struct call *call, int64_t state, call_step then);
 void vm_ask_settings(struct call *call, const char *class_name, item_step each, call_step then);
 /* "Microsoft:GUID", the id of the VM's own settings. */
 const char *vm_settings(const struct call *call, char id[64]);
+/* What the VM's guest says of its network cards; they are its if vm_has_card. */
+void vm_ask_cards(struct call *call, item_step each, call_step then);
+int vm_has_card(const struct call *call, const struct nova_xml_node *instance);
 
 /* Reports READY as soon as the VM's guest answers; `anew`: after it was silent. */
 void watch_ready(const struct call *call, int anew);
@@ -194,6 +206,8 @@ int hyperv_vm_list(void *self, nova_op op, const char *prefix);
 int hyperv_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what);
 int hyperv_snapshot(void *self, nova_op op, const struct nova_ref *vm, const char *name,
                     uint32_t action);
+int hyperv_exec(void *self, nova_op op, const struct nova_ref *vm, const struct nova_exec *exec);
+int hyperv_exec_kill(void *self, nova_op op, const struct nova_ref *vm, int64_t pid);
 int hyperv_net_create(void *self, nova_op op, const char *name, uint32_t kind);
 int hyperv_net_delete(void *self, nova_op op, const char *name);
 int hyperv_migrate_prepare(void *self, nova_op op, const struct nova_ref *vm,

@@ -92,6 +92,7 @@ static void restored(struct call *call, const struct nova_xml_node *unused)
 static void look_again(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
+	nova_ssh_forget(call->self->ssh, call->name); /* it may not have had a host key then */
 	vm_identify(call, restored);
 }
 

@@ -184,8 +184,7 @@ static const struct {
         {NOVA_CAN_NETWORK, MAY_SWITCH, 0, NULL},
         {NOVA_CAN_MIGRATE, MAY_MIGRATE, 0, NULL},
         {NOVA_CAN_COMPRESS, MAY_MIGRATE, 0, NULL},
-        {NOVA_CAN_EXEC, 0, 0,
-         "Hyper-V's WMI runs no programs in guests (PowerShell Direct is not a part of it)"},
+        {NOVA_CAN_EXEC, MAY_MANAGE, 1, NULL},
         {NOVA_CAN_BEAT, 0, 0, "a Hyper-V VM's serial port is a named pipe of the host"},
         {NOVA_CAN_DIRECT, 0, 0,
          "Hyper-V boots no kernel of another host: set vm.standard.boot to template or disk"},
@@ -241,6 +240,8 @@ static const char *reason_of(const struct hyperv *self, size_t i)
 	    !self->directory[0])
 		return "the host's directory for disks is on no drive: set "
 		       "hypervisor.hyperv.directory to one on a drive, C:\\…";
+	if (strcmp(capability, NOVA_CAN_EXEC) == 0 && !self->ssh)
+		return NO_EXEC;
 	if (strcmp(capability, NOVA_CAN_TEMPLATE) == 0 && self->template_why[0])
 		return self->template_why;
 	if ((strcmp(capability, NOVA_CAN_MIGRATE) == 0 ||

@@ -429,6 +429,11 @@ static void ask_memory(struct call *call, const struct nova_xml_node *unused)
 	vm_ask_settings(call, "Msvm_MemorySettingData", keep_memory, ask_summary);
 }
 
+int vm_has_card(const struct call *call, const struct nova_xml_node *instance)
+{
+	return strcasestr(item_text(instance, "InstanceID"), call->guid) != NULL;
+}
+
 /* "Microsoft:GuestNetwork\VM\CARD"; the key is the card. */
 static void put_addresses(struct call *call, const struct nova_xml_node *instance)
 {
@@ -436,7 +441,7 @@ static void put_addresses(struct call *call, const struct nova_xml_node *instanc
 	const char *card = strrchr(id, '\\');
 	const struct nova_xml_node *one = nova_xml_first(instance, NULL, "IPAddresses");
 
-	if (!strcasestr(id, call->guid))
+	if (!vm_has_card(call, instance))
 		return;
 	for (; one; one = nova_xml_next(one, NULL, "IPAddresses")) {
 		const char *address = nova_xml_text(one, NULL, "", "");
@@ -447,14 +452,19 @@ static void put_addresses(struct call *call, const struct nova_xml_node *instanc
 	}
 }
 
-static void ask_addresses(struct call *call, const struct nova_xml_node *unused)
+void vm_ask_cards(struct call *call, item_step each, call_step then)
 {
-	(void)unused;
 	nova_text_printf(wql_begin(call, ""),
 	                 "select * from Msvm_GuestNetworkAdapterConfiguration where InstanceID "
 	                 "like '%%%s%%'",
 	                 call->guid);
-	wql_send(call, CIM_VIRT, put_addresses, listed);
+	wql_send(call, CIM_VIRT, each, then);
+}
+
+static void ask_addresses(struct call *call, const struct nova_xml_node *unused)
+{
+	(void)unused;
+	vm_ask_cards(call, put_addresses, listed);
 }
 
 int hyperv_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what)

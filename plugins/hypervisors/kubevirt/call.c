@@ -69,6 +69,7 @@ void call_release(struct nova_call *base)
 	json_decref(call->object);
 	json_decref(call->body);
 	json_decref(call->spec);
+	nova_ssh_free(call->program);
 	free(call->prefix);
 }
 

@@ -46,6 +46,8 @@ static const struct nova_parameter parameters[] = {
         TEXT("node", "the node to measure; default: all, and Kubernetes chooses"),
         FLAG("spread", "true", "ask Kubernetes to spread our VMs evenly over the nodes"),
         FLAG("agent", "false", "the VMs run the QEMU guest agent: ready events"),
+        FLAG("cloud_init", "true",
+             "with ssh_key: give VMs its public half by cloud-init, for ssh_user"),
         PARAMETER("grace", NOVA_PARAM_DURATION, "120s", "1s", "1h",
                   "how long a guest may take to shut down before KubeVirt turns it off"),
         PARAMETER("poll_first", NOVA_PARAM_DURATION, "100ms", "10ms", "60s",
@@ -56,13 +58,29 @@ static const struct nova_parameter parameters[] = {
 };
 
 static const struct nova_parameter *const parameter_list[] = {
-        &parameters[0],  &parameters[1],  &parameters[2],
-        &parameters[3],  &parameters[4],  &parameters[5],
-        &parameters[6],  &parameters[7],  &parameters[8],
-        &parameters[9],  &parameters[10], &parameters[11],
-        &parameters[12], &parameters[13], &parameters[14],
-        &parameters[15], &parameters[16], &parameters[17],
-        &parameters[18], &parameters[19], NULL,
+        &parameters[0],
+        &parameters[1],
+        &parameters[2],
+        &parameters[3],
+        &parameters[4],
+        &parameters[5],
+        &parameters[6],
+        &parameters[7],
+        &parameters[8],
+        &parameters[9],
+        &parameters[10],
+        &parameters[11],
+        &parameters[12],
+        &parameters[13],
+        &parameters[14],
+        &parameters[15],
+        &parameters[16],
+        &parameters[17],
+        &parameters[18],
+        &parameters[19],
+        &parameters[20],
+        NOVA_SSH_PARAMETERS,
+        NULL,
 };
 
 /* --- create ----------------------------------------------------------------------------------- */
@@ -82,6 +100,7 @@ static int read_parameters(struct kubevirt *self)
 	self->node = param_text(self, "node");
 	self->spread = param_number(self, "spread", 1) != 0;
 	self->agent = param_number(self, "agent", 0) != 0;
+	self->cloud_init = param_number(self, "cloud_init", 1) != 0;
 	self->grace_s = (param_number(self, "grace", 120 * SECOND_NS) + SECOND_NS - 1) / SECOND_NS;
 	self->poll_first_ns = param_number(self, "poll_first", SECOND_NS / 10);
 	self->poll_longest_ns = param_number(self, "poll_longest", SECOND_NS);
@@ -98,6 +117,7 @@ static void destroy(void *handle)
 	struct kubevirt *self = handle;
 
 	nova_calls_close(self->calls);
+	nova_ssh_close(self->ssh);
 	watch_free(self);
 	kubeconfig_free(&self->config);
 	free(self->base);
@@ -117,6 +137,8 @@ static int create(const struct nova_host *host, nova_op instance, void **handle)
 	result = read_parameters(self);
 	if (result == NOVA_DONE)
 		result = login_open(self);
+	if (result == NOVA_DONE)
+		result = nova_ssh_configure(host, instance, &self->ssh);
 	if (result != NOVA_DONE) {
 		destroy(self);
 		return result;
@@ -160,6 +182,8 @@ static const struct nova_hypervisor ops = {
         .vm_list = kubevirt_vm_list,
         .vm_query = kubevirt_vm_query,
         .snapshot = kubevirt_snapshot,
+        .exec = kubevirt_exec,
+        .exec_kill = kubevirt_exec_kill,
         .migrate_prepare = kubevirt_migrate_prepare,
         .migrate = kubevirt_migrate,
         .migrate_finish = kubevirt_migrate_finish,

@@ -10,6 +10,7 @@
 #include "notice.h"
 
 #include <novacore/helpers/call.h>
+#include <novacore/helpers/ssh.h>
 #include <novacore/sdk.h>
 
 #define SECOND_NS 1000000000LL
@@ -18,6 +19,10 @@
  */
 #define OUR_PREFIX "novacore-"
 #define OUR_LABEL  "novacore"
+
+/* Why there is none. */
+#define NO_EXEC                                                                                    \
+	"KubeVirt's API runs no programs in a guest: set hypervisor.kubevirt.ssh_key, for SSH"
 
 /* Groups of the API. */
 #define KUBEVIRT     "/apis/kubevirt.io/v1/namespaces"
@@ -88,12 +93,13 @@ struct kubevirt {
 	const struct nova_host *host;
 	nova_op instance;
 	struct nova_calls *calls;
+	struct nova_ssh *ssh; /* NULL: no programs in guests */
 
 	struct kubeconfig config;
 	char *base;                                                   /* https://host:6443 */
 	char *namespace;                                              /* where VMs are made */
 	const char *template, *container_disk, *storage_class, *node; /* the host's; NULL: none */
-	int agent, spread, may_run;
+	int agent, spread, cloud_init, may_run;
 	int64_t grace_s;
 	int64_t poll_first_ns, poll_longest_ns;
 
@@ -145,6 +151,7 @@ struct call {
 	int failure;
 	uint32_t vcpus; /* of a clone */
 	uint64_t memory_bytes;
+	struct nova_ssh_program *program; /* owned */
 };
 
 /* --- call.c ----------------------------------------------------------------------------------- */
@@ -234,6 +241,8 @@ int kubevirt_vm_list(void *self, nova_op op, const char *prefix);
 int kubevirt_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what);
 int kubevirt_snapshot(void *self, nova_op op, const struct nova_ref *vm, const char *name,
                       uint32_t action);
+int kubevirt_exec(void *self, nova_op op, const struct nova_ref *vm, const struct nova_exec *exec);
+int kubevirt_exec_kill(void *self, nova_op op, const struct nova_ref *vm, int64_t pid);
 int kubevirt_migrate_prepare(void *self, nova_op op, const struct nova_ref *vm,
                              const struct nova_shape *shape);
 int kubevirt_migrate(void *self, nova_op op, const struct nova_ref *vm,

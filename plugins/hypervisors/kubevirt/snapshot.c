@@ -253,6 +253,7 @@ static void use_snapshot(struct call *call, json_t *data)
 		        strcmp(nova_json_text(data, "metadata.annotations[\"" RAN "\"]", ""),
 		               "true") == 0;
 		vm_stamp_start(call);
+		nova_ssh_forget(call->self->ssh, call->name); /* it may not have had a host key */
 		watch_hold(call);
 		vm_off(call, send_restore);
 	}

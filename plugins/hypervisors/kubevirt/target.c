@@ -216,7 +216,7 @@ static const struct capability {
         {NOVA_CAN_TEMPLATE, 0, 0, NULL},
         {NOVA_CAN_PLACE, 0, 0, NULL},
         {NOVA_CAN_MIGRATE, MAY_HAVE | MAY_MIG_CREATE | MAY_MIG_GET | MAY_MIG_DELETE, 0, NULL},
-        {NOVA_CAN_EXEC, 0, 0, "KubeVirt's API runs no programs in a guest"},
+        {NOVA_CAN_EXEC, MAY_HAVE, 0, NULL},
         {NOVA_CAN_BEAT, 0, 0, "KubeVirt has no serial port that sends to the network"},
         {NOVA_CAN_DIRECT, 0, 0,
          "KubeVirt boots only kernels that are in a container image: set vm.standard.boot to disk "
@@ -271,6 +271,8 @@ static const char *obstacle(const struct kubevirt *self, const struct capability
 	if (strcmp(name, NOVA_CAN_SNAPSHOT) == 0 && !self->template)
 		return "snapshots hold volumes, and a container disk is none: set "
 		       "hypervisor.kubevirt.template";
+	if (strcmp(name, NOVA_CAN_EXEC) == 0 && !self->ssh)
+		return NO_EXEC;
 	if (strcmp(name, NOVA_CAN_READY) == 0 && !self->agent)
 		return "needs the guest agent in the VMs: set hypervisor.kubevirt.agent=true";
 	if (strcmp(name, NOVA_CAN_MIGRATE) == 0 && self->node)

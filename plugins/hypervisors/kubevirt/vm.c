@@ -25,6 +25,7 @@ static void not_there(struct call *call, const char *why)
 {
 	if (call->missing_is_done) {
 		watch_forget(call->self, call->name);
+		nova_ssh_forget(call->self->ssh, call->name);
 		nova_call_done(&call->base);
 	} else {
 		nova_call_fail(&call->base, NOVA_E_NOT_FOUND, "there is no VM '%s' in %s%s",
@@ -365,6 +366,9 @@ void vm_on(struct call *call, call_step then)
 {
 	call->then = then;
 	call->trouble_ns = 0;
+	/* with a container disk it is new at each start, and so is its host key */
+	if (!nova_json_count(call->object, "spec.dataVolumeTemplates"))
+		nova_ssh_forget(call->self->ssh, call->name);
 	/* not Always: a VM that stops by itself is a result, and must not be started again */
 	vm_set_strategy(call, await_on, "Once");
 }

@@ -7,46 +7,25 @@
 
 #include <string.h>
 
-/* As long as a guest that has just started has no address. */
-#define AGAIN_NS (SECOND_NS / 4)
-
-static void find_address(struct call *call, json_t *unused);
-
-/* IPv4 first: a link-local address of IPv6 leads nowhere from here. */
-static const char *choose_address(const json_t *networks)
+static void take_metrics(struct call *call, json_t *result)
 {
-	const char *chosen = NULL;
+	char best[NOVA_SSH_ADDRESS_ROOM] = "";
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)networks, key, value)
+	json_object_foreach(json_object_get(result, "networks"), key, value)
 	{
-		const char *address = json_string_value(value);
-
-		if (!address || !address[0] || strncasecmp(address, "fe80:", 5) == 0)
-			continue;
-		if (!strchr(address, ':'))
-			return address;
-		chosen = address;
+		if (json_is_string(value))
+			nova_ssh_consider(best, json_string_value(value));
 	}
-	return chosen;
-}
-
-static void take_metrics(struct call *call, json_t *result)
-{
-	const char *address = choose_address(json_object_get(result, "networks"));
-
-	if (address)
-		nova_ssh_run(call->program, &call->base, address);
-	else
-		call_pause(call, find_address, AGAIN_NS);
+	nova_ssh_at(&call->base, best);
 }
 
 static int metrics_gone(struct nova_call *base, const struct nova_refusal *refusal)
 {
 	if (refusal->code != NOVA_E_NOT_FOUND)
 		return 0;
-	call_pause((struct call *)base, find_address, AGAIN_NS);
+	nova_ssh_at(base, NULL);
 	return 1;
 }
 
@@ -60,15 +39,14 @@ static void ask_address(struct call *call, json_t *record)
 		call_rpc(call, take_metrics, "VM_guest_metrics.get_record", "[s]", metrics);
 		nova_call_on_refusal(&call->base, metrics_gone);
 	} else {
-		call_pause(call, find_address, AGAIN_NS);
+		nova_ssh_at(&call->base, NULL);
 	}
 }
 
 /* Looked at again each time: it may have stopped meanwhile. */
-static void find_address(struct call *call, json_t *unused)
+static void find_address(struct nova_call *base)
 {
-	(void)unused;
-	vm_identify(call, ask_address);
+	vm_identify((struct call *)base, ask_address);
 }
 
 static int run(struct xcpng *self, nova_op op, const struct nova_ref *vm,
@@ -83,13 +61,7 @@ static int run(struct xcpng *self, nova_op op, const struct nova_ref *vm,
 	call = call_new(self, op, vm);
 	if (!call)
 		return NOVA_E_INVALID;
-	call->program = exec ? nova_ssh_program(self->ssh, vm->name, exec)
-	                     : nova_ssh_killer(self->ssh, vm->name, pid);
-	if (call->program)
-		find_address(call, NULL);
-	else
-		nova_call_fail(&call->base, NOVA_E_INVALID,
-		               "no program to run, or a variable that no shell could set");
+	call->program = nova_ssh_exec(self->ssh, &call->base, vm->name, exec, pid, find_address);
 	return nova_call_return(&call->base);
 }
 

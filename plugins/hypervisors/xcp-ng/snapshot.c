@@ -34,8 +34,7 @@ static void resume(struct call *call, json_t *state)
 static void reverted(struct call *call, json_t *unused)
 {
 	(void)unused;
-	if (call->self->ssh) /* it may not have had a host key then */
-		nova_ssh_forget(call->self->ssh, call->name);
+	nova_ssh_forget(call->self->ssh, call->name); /* it may not have had a host key then */
 	call_rpc(call, resume, "VM.get_power_state", "[s]", call->ref);
 }
 

@@ -433,8 +433,7 @@ static int stop_failed(struct nova_call *base, int code, const char *words)
 static void deleted(struct call *call, json_t *unused)
 {
 	(void)unused;
-	if (call->self->ssh)
-		nova_ssh_forget(call->self->ssh, call->name);
+	nova_ssh_forget(call->self->ssh, call->name);
 	nova_call_done(&call->base);
 }
 

@@ -47,11 +47,7 @@ static const struct nova_parameter *const parameters[] = {
                   "pool, by name or UUID; default: no card"),
         PARAMETER("tools", NOVA_PARAM_BOOLEAN, 0, "false", NULL, NULL,
                   "the VMs run Xen's guest tools: addresses, ready events"),
-        PARAMETER("ssh_key", NOVA_PARAM_PATH, 0, NULL, NULL, NULL,
-                  "private key that opens the VMs' SSH server, for programs in them; with tools"),
-        PARAMETER("ssh_user", NOVA_PARAM_TEXT, 0, "root", NULL, NULL, "who enters the VMs"),
-        PARAMETER("ssh_port", NOVA_PARAM_INTEGER, 0, "22", "1", "65535",
-                  "port of the VMs' SSH server"),
+        NOVA_SSH_PARAMETERS,
         PARAMETER("poll_first", NOVA_PARAM_DURATION, 0, "100ms", "10ms", "60s",
                   "first interval at which a task is asked for where nothing is pushed; each "
                   "further one is half longer"),
@@ -137,25 +133,6 @@ static int read_parameters(struct xcpng *self)
 	return read_uri(self);
 }
 
-static int open_ssh(struct xcpng *self)
-{
-	const char *key = text_of(self, "ssh_key");
-	const char *why = NULL;
-	int result;
-
-	if (!key)
-		return NOVA_DONE;
-	result = nova_ssh_open(
-	        &(struct nova_ssh_settings){.host = self->host,
-	                                    .user = text_of(self, "ssh_user"),
-	                                    .key_file = key,
-	                                    .port = (uint32_t)number_of(self, "ssh_port", 22)},
-	        &self->ssh, &why);
-	return result == NOVA_DONE
-	               ? NOVA_DONE
-	               : self->host->errorf(self->instance, result, "ssh_key %s: %s", key, why);
-}
-
 static void destroy(void *handle)
 {
 	struct xcpng *self = handle;
@@ -183,7 +160,7 @@ static int create(const struct nova_host *host, nova_op instance, void **handle)
 	if (result == NOVA_DONE)
 		result = rpc_open(self);
 	if (result == NOVA_DONE)
-		result = open_ssh(self);
+		result = nova_ssh_configure(host, instance, &self->ssh);
 	if (result != NOVA_DONE) {
 		destroy(self);
 		return result;

@@ -261,7 +261,8 @@ class Host:
             for card in (one for one in vm.resources if one['ResourceSubType'] == CARD):
                 yield {'InstanceID': f"Microsoft:GuestNetwork\\{vm.guid}\\{card['InstanceID'].split(chr(92))[1]}",
                        'DHCPEnabled': True,
-                       'IPAddresses': [f'192.0.2.{number % 250 + 1}', 'fe80::1'] if vm.beats() else []}
+                       'IPAddresses': ['fe80::1', self.settings['address'] or f'192.0.2.{number % 250 + 1}']
+                       if vm.beats() else []}
 
     def all_Msvm_VirtualEthernetSwitch(self):
         for key, name in self.switches.items():

@@ -24,7 +24,7 @@ import wsman
 from host import VM, File, Host
 
 SETTINGS = {'jobMs': 20, 'guestMs': 0, 'shutdownMs': 30, 'jobs': 'some', 'page': 40, 'cimXml': False, 'deaf': False,
-            'migrates': True, 'diskPath': 'C:\\VMs\\Disks'}
+            'migrates': True, 'diskPath': 'C:\\VMs\\Disks', 'address': ''}
 settings = dict(SETTINGS)
 hosts = [Host('HV1', settings, []), Host('HV2', settings, [])]
 for one in hosts:

@@ -314,7 +314,7 @@ class Virt {
 		if (!await this.lives(path, this.settings.startMs)) {
 			return;
 		}
-		const address = `10.244.${this.addresses >> 8}.${this.addresses++ & 255}`;
+		const address = this.settings.address || `10.244.${this.addresses >> 8}.${this.addresses++ & 255}`;
 		await this.status(path, { phase: 'Running', conditions: [condition('Ready', 'True'),
 			condition('LiveMigratable', this.settings.migratable ? 'True' : 'False', 'DisksNotLiveMigratable',
 				this.settings.migratable ? undefined : 'cannot migrate VMI: PVC root is not shared')],
@@ -530,6 +530,6 @@ class Virt {
 }
 
 const settings = { scheduleMs: 15, startMs: 25, agentMs: 0, shutdownMs: 30, deaf: false, cloneMs: 40, snapshotMs: 30,
-	migrateMs: 60, perNode: 200, migratable: true, migrationFails: false, snapshotFails: false, noReset: false };
+	migrateMs: 60, perNode: 200, migratable: true, migrationFails: false, snapshotFails: false, noReset: false, address: '' };
 
 module.exports = { Client, Virt, isAway, settings };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Programs in VMs by SSH, over libssh, for drivers whose hypervisor cannot run any: an op's last
- *steps, instead of a request. One connection a program; nothing blocks; deadlines and cancellation
- *are those of the call, and what runs in the VM then is killed there.
+ * steps, instead of a request. One connection a program; nothing blocks; deadlines and cancellation
+ * are those of the call, and what runs in the VM then is killed there.
  *
  *	static void release(struct nova_call *base)
  *	{
@@ -19,17 +19,18 @@
  *	}
  *
  * The user is let in by a key, never by a password. A VM's host key is believed at the first
- *connection and held from then on, as long as the instance lives: a VM is made in the run that
- *enters it, and nobody could know its key before. Programs are started by the VM's shell, which
- *must be POSIX's.
+ * connection and held from then on, as long as the instance lives: a VM is made in the run that
+ * enters it, and nobody could know its key before. Programs are started by the VM's shell, which
+ * must be POSIX's.
  *
  * `NovacoreSDK::ssh`, which brings the rest of the helpers with it. Part of the helpers: linked
- *into the plugin, not ABI. @thread as call.h
+ * into the plugin, not ABI. @thread as call.h
  */
 #ifndef NOVACORE_HELPERS_SSH_H
 #define NOVACORE_HELPERS_SSH_H
 
 #include <novacore/helpers/call.h>
+#include <novacore/plugin.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,10 +55,24 @@ struct nova_ssh_settings {
  * static lifetime about the key. */
 int nova_ssh_open(const struct nova_ssh_settings *settings, struct nova_ssh **ssh,
                   const char **why);
+/*
+ * The same as the parameters `ssh_key`, `ssh_user` and `ssh_port` of an instance say, which go into
+ * its plugin's table by this macro; without a key *ssh is NULL. NOVA_DONE, or NOVA_E_* after
+ * host->error(instance, …).
+ */
+#define NOVA_SSH_PARAMETERS                                                                        \
+	&nova_ssh_parameters[0], &nova_ssh_parameters[1], &nova_ssh_parameters[2]
+extern const struct nova_parameter nova_ssh_parameters[3];
+int nova_ssh_configure(const struct nova_host *host, nova_op instance, struct nova_ssh **ssh);
 /* After the calls were closed. NULL is fine. */
 void nova_ssh_close(struct nova_ssh *ssh);
-/* The VM is gone, or was set back to before it had a host key: its key is no longer held. */
+/* The VM is gone, or was set back to before it had a host key: its key is no longer held.
+ * NULL is fine. */
 void nova_ssh_forget(struct nova_ssh *ssh, const char *vm);
+
+/* The public half of the key as a line of authorized_keys, for VMs that can be told it: it is none
+ * of the secrets. 0: it does not fit. */
+int nova_ssh_public_key(const struct nova_ssh *ssh, char *line, size_t room);
 
 /* A copy of what is to be run; `vm` is any name that the VM keeps. NULL: out of memory, or no
  * program, or "NAME=value" that no shell could set. */
@@ -72,6 +87,21 @@ struct nova_ssh_program *nova_ssh_killer(struct nova_ssh *ssh, const char *vm, i
  * TIMEOUT, CANCELLED.
  */
 void nova_ssh_run(struct nova_ssh_program *program, struct nova_call *call, const char *address);
+/*
+ * All of `exec`, or with `exec` NULL of `exec_kill`, for a driver that must ask for the address
+ * first. In the op, instead of sending: calls `find`, which asks, and whose last step says
+ * nova_ssh_at. A VM that has none yet ("" or NULL) is asked for it again, by `find` and so from the
+ * start, as long as the call may take. The program is the driver's, for its `release`; NULL: the
+ * call has ended.
+ */
+struct nova_ssh_program *nova_ssh_exec(struct nova_ssh *ssh, struct nova_call *call, const char *vm,
+                                       const struct nova_exec *exec, int64_t pid,
+                                       void (*find)(struct nova_call *call));
+void nova_ssh_at(struct nova_call *call, const char *address);
+/* Of several addresses that one: `best` ("" at first) becomes `address` if that is the better one.
+ * IPv4 goes before IPv6; link-local ones lead nowhere from here. */
+#define NOVA_SSH_ADDRESS_ROOM 64u
+void nova_ssh_consider(char best[NOVA_SSH_ADDRESS_ROOM], const char *address);
 /* In the driver's `release`: ends what still runs. NULL is fine. */
 void nova_ssh_free(struct nova_ssh_program *program);
 
