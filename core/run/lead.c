@@ -312,6 +312,8 @@ int nova_lead_open_side(struct lead *lead, size_t side, struct nova_error *error
 	json_object_set(step, "params", json_object_get(own, "params"));
 	lead->opening = true;
 	code = open_step(lead, step, &lead->guests[side], &opened, error);
+	if (!code)
+		code = nova_locks_learn(lead, step, opened, error);
 	if (!code) {
 		nova_lead_learn(lead, step, opened);
 		json_object_set(lead->step, "width", json_object_get(opened, "width"));
@@ -334,6 +336,8 @@ static int work(struct lead *lead, const struct nova_guest *guest, bool replacem
 
 	lead->opening = true;
 	code = open_step(lead, lead->step, guest, &opened, error);
+	if (!code)
+		code = nova_locks_learn(lead, lead->step, opened, error);
 	if (code)
 		return code;
 	lead->opening = false;
@@ -642,14 +646,13 @@ static int prepare_side(struct lead *lead, size_t side, struct nova_error *error
 
 static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct nova_error *error)
 {
-	NOVA_AUTOJSON json_t *locks = json_array();
 	size_t sides = nova_lead_ab(lead) ? 2 : 1;
 	uint32_t found = 0, left = 0;
 	int run_lock = -1, code;
 
 	lead->prefix = nova_format("novacore-%s-%s-", nova_store_installation(lead->store),
 	                           lead->short_id);
-	code = nova_locks_take(lead, &run_lock, locks, error);
+	code = nova_locks_take(lead, &run_lock, error);
 	if (!code)
 		code = make_directory(lead, error);
 	for (size_t side = 0; !code && side < sides; side++)
@@ -671,7 +674,7 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	code = finish(lead, code, outcome, error);
 	nova_guest_release(&lead->guests[0]);
 	nova_guest_release(&lead->guests[1]);
-	nova_locks_release(lead, run_lock, locks);
+	nova_locks_release(lead, run_lock);
 	return code;
 }
 

@@ -103,6 +103,7 @@ struct lead {
 	char short_id[13]; /* the run's part of VM names */
 	char *prefix;      /* "novacore-<installation>-<run>-" */
 	char *directory;   /* files of this run */
+	json_t *locks;     /* of its targets: descriptors */
 	struct worker worker;
 	int trace;       /* the file of --trace, 0 without */
 	int signals;     /* signalfd */
@@ -232,9 +233,14 @@ int nova_lead_lock(const char *kind, const char *name, struct nova_error *error)
 void nova_lead_unlock_run(const char *short_id, int fd);
 /* The last 12 characters of a run's id: its part of a VM's name. */
 const char *nova_lead_short(const char *run_id);
-/* The run's and its targets' locks; descriptors of the latter are added to `locks`. */
-int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error);
-void nova_locks_release(const struct lead *lead, int run_lock, json_t *locks);
+/* The run's and its targets' locks; the latter are lead->locks. After a failure, too, they must be
+ * released. */
+int nova_locks_take(struct lead *lead, int *run_lock, struct nova_error *error);
+/* Also the places that the step's drivers, now connected, call their target's: the fact
+ * `endpoint`. */
+int nova_locks_learn(struct lead *lead, const json_t *step, const json_t *opened,
+                     struct nova_error *error);
+void nova_locks_release(struct lead *lead, int run_lock);
 
 /* --- limits.c
  * ---------------------------------------------------------------------------------------- */

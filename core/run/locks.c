@@ -5,6 +5,7 @@
  */
 #include "core/run/lead.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,47 +48,87 @@ bool nova_run_alive(const char *id)
 	return fd == NOVA_E_BUSY;
 }
 
-int nova_locks_take(struct lead *lead, int *run_lock, json_t *locks, struct nova_error *error)
+/* Once for each place: A and B may be on one. */
+static int lock_place(struct lead *lead, const json_t *target, const char *where,
+                      struct nova_error *error)
 {
-	json_t *targets = json_object_get(lead->run.plan, "targets"), *target;
-	NOVA_AUTOJSON json_t *taken = json_object();
-	size_t i;
+	NOVA_AUTOFREE char *place = nova_format("%s %s", nova_json_text(target, "plugin"), where);
+	char digest[65];
+	int fd;
 
-	*run_lock = nova_lead_lock("run", lead->short_id, error);
-	if (*run_lock < 0)
-		return nova_error_prefix(error, "run %s is being executed", lead->run.id);
-	json_array_foreach(targets, i, target)
-	{
-		const char *uri = nova_json_text(json_object_get(target, "params"), "uri");
-		NOVA_AUTOFREE char *endpoint =
-		        nova_format("%s %s", nova_json_text(target, "plugin"), uri);
-		char digest[65];
-		int fd;
-
-		if (json_object_get(target, "twin_of")) /* it comes and goes with the first */
-			continue;
-		nova_sha256(endpoint, strlen(endpoint), digest);
-		digest[16] = 0;
-		if (json_object_get(taken, digest)) /* A and B may be on one */
-			continue;
-		json_object_set_new(taken, digest, json_true());
-		fd = nova_lead_lock("target", digest, error);
-		if (fd < 0)
-			return nova_error_prefix(
-			        error,
-			        "target %s is in use by another run (two runs disturb each "
-			        "other; wait for it, see novacore status)",
-			        nova_json_text(target, "name"));
-		json_array_append_new(locks, json_integer(fd));
-	}
+	nova_sha256(place, strlen(place), digest);
+	digest[16] = 0;
+	if (json_object_get(lead->locks, digest))
+		return 0;
+	fd = nova_lead_lock("target", digest, error);
+	if (fd < 0)
+		return nova_error_prefix(
+		        error,
+		        "target %s is in use by another run (two runs disturb each other; wait for "
+		        "it, see novacore status)",
+		        nova_json_text(target, "name"));
+	json_object_set_new(lead->locks, digest, json_integer(fd));
 	return 0;
 }
 
-void nova_locks_release(const struct lead *lead, int run_lock, json_t *locks)
+/* Where there is no uri, only the driver knows which host it is, and says it when it is connected:
+ * until then the target is locked as it is configured. */
+static int lock_target(struct lead *lead, const json_t *target, struct nova_error *error)
 {
-	json_t *fd;
-	size_t i;
+	json_t *params = json_object_get(target, "params");
+	const char *uri = nova_json_text(params, "uri");
+	char *configured = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
+	int code = lock_place(lead, target, *uri ? uri : configured ? configured : "", error);
 
-	json_array_foreach(locks, i, fd) close((int)json_integer_value(fd));
+	free(configured);
+	return code;
+}
+
+int nova_locks_take(struct lead *lead, int *run_lock, struct nova_error *error)
+{
+	json_t *target;
+	size_t i;
+	int code = 0;
+
+	lead->locks = json_object();
+	*run_lock = nova_lead_lock("run", lead->short_id, error);
+	if (*run_lock < 0)
+		return nova_error_prefix(error, "run %s is being executed", lead->run.id);
+	json_array_foreach(json_object_get(lead->run.plan, "targets"), i, target)
+	{
+		if (!code && !json_object_get(target, "twin_of")) /* it comes with the first */
+			code = lock_target(lead, target, error);
+	}
+	return code;
+}
+
+int nova_locks_learn(struct lead *lead, const json_t *step, const json_t *opened,
+                     struct nova_error *error)
+{
+	json_t *index;
+	size_t i;
+	int code = 0;
+
+	json_array_foreach(json_object_get(step, "targets"), i, index)
+	{
+		const json_t *target = json_array_get(json_object_get(lead->run.plan, "targets"),
+		                                      (size_t)json_integer_value(index));
+		const json_t *said = json_array_get(json_object_get(opened, "targets"), i);
+		const char *where = nova_json_text(json_object_get(said, "facts"), "endpoint");
+
+		if (!code && *where)
+			code = lock_place(lead, target, where, error);
+	}
+	return code;
+}
+
+void nova_locks_release(struct lead *lead, int run_lock)
+{
+	const char *digest;
+	json_t *fd;
+
+	json_object_foreach(lead->locks, digest, fd) close((int)json_integer_value(fd));
+	json_decref(lead->locks);
+	lead->locks = NULL;
 	nova_lead_unlock_run(lead->short_id, run_lock);
 }

@@ -305,6 +305,7 @@ int kubevirt_describe(void *handle, nova_op op)
 	host->put_fact(op, NOVA_FIELD_FACT, "product", "KubeVirt");
 	host->put_fact(op, NOVA_FIELD_FACT, "version", self->version);
 	host->put_fact(op, NOVA_FIELD_FACT, "kubernetes", self->kubernetes);
+	host->put_fact(op, NOVA_FIELD_FACT, "endpoint", self->base); /* runs lock it */
 	host->put_fact(op, NOVA_FIELD_FACT, "namespace", self->namespace);
 	host->put_fact(op, NOVA_FIELD_FACT, "node", self->node ? self->node : "any");
 	host->put_fact(op, NOVA_FIELD_FACT, "accel", "kvm");
