@@ -25,10 +25,12 @@ struct sweep {
 	size_t count;
 };
 
-static bool same_endpoint(const json_t *left, const json_t *right)
+/* Where there is no uri, the target's other parameters say where it is: then its name counts. */
+static bool same_endpoint(const json_t *left, const char *uri, const json_t *right)
 {
 	return !strcmp(nova_json_text(left, "plugin"), nova_json_text(right, "plugin")) &&
-	       !strcmp(nova_json_text(left, "uri"), nova_json_text(right, "uri"));
+	       !strcmp(uri, nova_json_text(right, "uri")) &&
+	       (*uri || !strcmp(nova_json_text(left, "name"), nova_json_text(right, "name")));
 }
 
 /* A twin comes and goes with the target that starts it. */
@@ -49,8 +51,7 @@ static bool wanted(const struct sweep *sweep, const json_t *target)
 		const json_t *params = json_object_get(planned, "params");
 
 		if (!json_object_get(planned, "twin_of") &&
-		    !strcmp(nova_json_text(planned, "plugin"), nova_json_text(target, "plugin")) &&
-		    !strcmp(nova_json_text(params, "uri"), nova_json_text(target, "uri")))
+		    same_endpoint(planned, nova_json_text(params, "uri"), target))
 			return true;
 	}
 	return false;
@@ -59,7 +60,8 @@ static bool wanted(const struct sweep *sweep, const json_t *target)
 static struct group *group_of(struct sweep *sweep, json_t *target)
 {
 	for (size_t i = 0; i < sweep->count; i++)
-		if (same_endpoint(sweep->groups[i].target, target))
+		if (same_endpoint(sweep->groups[i].target,
+		                  nova_json_text(sweep->groups[i].target, "uri"), target))
 			return &sweep->groups[i];
 	sweep->groups = nova_grow(sweep->groups, sweep->count, sizeof(*sweep->groups));
 	sweep->groups[sweep->count] = (struct group){json_incref(target), json_array()};

@@ -148,8 +148,8 @@ static void connects_and_says_what_is_possible(void **state)
 	static const char *const can[] = {"create", "clone",   "start",  "shutdown",
 	                                  "pause",  "reset",   "ready",  "snapshot",
 	                                  "stats",  "address", "migrate"};
-	static const char *const cannot[] = {"exec",  "beat",    "stub",  "direct",
-	                                     "image", "network", "knobs", "twin"};
+	static const char *const cannot[] = {"exec",  "beat",    "stub", "direct",
+	                                     "image", "network", "twin"};
 
 	(void)state;
 	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
@@ -502,7 +502,7 @@ static void makes_what_the_shape_says(void **state)
 static void refuses_shapes_that_it_cannot_give(void **state)
 {
 	static const char *const networks[] = {"net", NULL};
-	static const char *const knobs[] = {"vm.disk.cache=none", NULL};
+	static const char *const knobs[] = {"vm.disk.colour=red", NULL};
 	const struct nova_shape cases[] = {
 	        {.struct_size = sizeof(cases[0]), .boot = NOVA_BOOT_DIRECT, .kernel = "/k"},
 	        {.struct_size = sizeof(cases[0]), .boot = NOVA_BOOT_STUB, .image = "/s"},
@@ -520,6 +520,11 @@ static void refuses_shapes_that_it_cannot_give(void **state)
 		        host,
 		        nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &cases[i]),
 		        NOVA_E_UNSUPPORTED);
+	odd.knobs = (const char *const[]){"vm.disk.cache=None", NULL};
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &odd),
+	           NOVA_E_INVALID);
+	lab_said(host, "writethrough");
+	odd.knobs = NULL;
 	odd.image = "volume:x";
 	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-t-odd", &odd),
 	           NOVA_E_INVALID);
@@ -1045,6 +1050,72 @@ static void says_why_a_vm_cannot_be_migrated(void **state)
 	close_lab(host);
 }
 
+/* --- knobs ------------------------------------------------------------------------------------ */
+
+static void assert_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+                        const char *wanted)
+{
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm->ref, knob), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, knob), wanted);
+}
+
+static int set_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+                    const char *value)
+{
+	return nova_testhost_call(host, LONG_MS, knob_set, &vm->ref, knob, value);
+}
+
+static void sets_knobs_of_a_vm(void **state)
+{
+	static const char *const knobs[] = {"vm.disk.io=native", "vm.memory.hugepages=2MiB",
+	                                    "vm.cpu.dedicated=on", NULL};
+	struct nova_testhost *host = open_lab();
+	struct nova_shape shape = from_image;
+	struct lab_vm vm, copy;
+	json_t *object, *domain;
+
+	(void)state;
+	shape.knobs = knobs;
+	lab_create(host, &vm, "novacore-t-knobs", &shape);
+	lab_expect(host, set_knob(host, &vm, "vm.disk.iothreads", "shared"), NOVA_DONE);
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.mode", "host-passthrough"), NOVA_DONE);
+	lab_expect(host, set_knob(host, &vm, "vm.disk.queues", "off"), NOVA_DONE); /* is off */
+	object = peer_object("virtualmachines", vm.name);
+	domain = json_object_get(json_object_get(object, "spec"), "template");
+	domain = json_object_get(json_object_get(domain, "spec"), "domain");
+	assert_string_equal(text_at(domain, "memory", "hugepages", "pageSize"), "2Mi");
+	assert_string_equal(text_at(domain, "memory", "guest", NULL), "1024Mi");
+	assert_string_equal(text_at(domain, "cpu", "model", NULL), "host-passthrough");
+	assert_true(json_is_true(
+	        json_object_get(json_object_get(domain, "cpu"), "dedicatedCpuPlacement")));
+	assert_string_equal(json_string_value(json_object_get(domain, "ioThreadsPolicy")),
+	                    "shared");
+	json_decref(object);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_list, &vm.ref), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.disk.io"), "native");
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.disk.cache"), "default");
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.net.queues"), "off");
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-t-twin", &vm.ref, &shape),
+	           NOVA_DONE);
+	lab_use(host, &copy, "novacore-t-twin");
+	assert_knob(host, &copy, "vm.cpu.mode", "host-passthrough");
+	assert_knob(host, &copy, "vm.memory.hugepages", "2MiB");
+	lab_expect(host, set_knob(host, &vm, "vm.memory.hugepages", "off"), NOVA_DONE);
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.mode", "default"), NOVA_DONE);
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.dedicated", "off"), NOVA_DONE);
+	assert_knob(host, &vm, "vm.memory.hugepages", "off");
+	assert_knob(host, &vm, "vm.cpu.mode", "default");
+	assert_knob(host, &vm, "vm.cpu.dedicated", "off");
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.mode", "a b"), NOVA_E_INVALID);
+	lab_expect(host, set_knob(host, &vm, "vm.disk.queues", "7"), NOVA_E_INVALID);
+	lab_expect(host, set_knob(host, &vm, "vm.disk.colour", "red"), NOVA_E_NOT_FOUND);
+	lab_power(host, &vm, NOVA_POWER_START); /* with what is left of them */
+	lab_delete(host, &copy);
+	lab_delete(host, &vm);
+	close_lab(host);
+}
+
 /* --- programs in guests ----------------------------------------------------------------------- */
 
 /* The VM's user data; the object's. */
@@ -1180,6 +1251,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(clones_a_vm),
 	        cmocka_unit_test(migrates_within_the_cluster),
 	        cmocka_unit_test(says_why_a_vm_cannot_be_migrated),
+	        cmocka_unit_test(sets_knobs_of_a_vm),
 	        cmocka_unit_test(runs_programs_in_a_guest_by_ssh),
 	        cmocka_unit_test(runs_no_programs_without_a_key),
 	        cmocka_unit_test(sent_nothing_that_is_malformed),

@@ -171,6 +171,7 @@ static json_t *new_machine(const struct kubevirt *self, const char *name,
 		json_decref(template);
 		return NULL;
 	}
+	knobs_put(template, shape->knobs);
 	return machine_of(name, installation, template,
 	                  source ? volume_template(self, name, installation, source, shape) : NULL);
 }
@@ -254,8 +255,6 @@ static const char *impossible(const struct nova_shape *shape, const char *image)
 		       "\"template\"";
 	if (shape->networks && shape->networks[0])
 		return "this driver makes no networks: VMs use the pod network";
-	if (shape->knobs && shape->knobs[0])
-		return "this driver has no knobs";
 	if (shape->heartbeat)
 		return "KubeVirt has no serial port that sends to the network";
 	if (shape->boot == NOVA_BOOT_TEMPLATE && !image)
@@ -291,6 +290,7 @@ int kubevirt_vm_create(void *self, nova_op op, const char *name, const struct no
 	const char *why = impossible(shape, image);
 	struct source source;
 	struct call *call;
+	int code;
 
 	if (why)
 		return kubevirt->host->error(op, NOVA_E_UNSUPPORTED, why);
@@ -299,6 +299,9 @@ int kubevirt_vm_create(void *self, nova_op op, const char *name, const struct no
 		        op, NOVA_E_INVALID, "'%.200s' is not %s", image,
 		        copies ? "a template: [pvc:|datasource:|snapshot:][NAMESPACE/]NAME"
 		               : "a container image's name");
+	code = knobs_check(kubevirt, op, shape->knobs);
+	if (code != NOVA_DONE)
+		return code;
 	call = call_new(kubevirt, op, NULL);
 	if (!call)
 		return NOVA_E_MEMORY;
@@ -358,6 +361,7 @@ static void clone_source(struct call *call, json_t *data)
 	if (!call_set_name(call, call->prefix))
 		return;
 	call->spec = new_machine(call->self, call->name, &shape, image, volume ? &source : NULL);
+	knobs_copy(call->object, call->spec);
 	send_spec(call);
 }
 

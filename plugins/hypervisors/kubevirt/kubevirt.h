@@ -144,10 +144,10 @@ struct call {
 	size_t right;   /* connect: which is asked for */
 	char path[640]; /* of a list, snapshot, restore or migration */
 	char label[NAME_BYTES];
-	char part[256]; /* name of a restore or migration */
+	char part[256]; /* name of a restore, migration or knob */
 	int was_running, holds;
 	json_t *spec; /* of a VM to make */
-	char *prefix; /* vm_list; the name of a clone; why it failed */
+	char *prefix; /* vm_list; the name of a clone; a knob's value; why it failed */
 	int failure;
 	uint32_t vcpus; /* of a clone */
 	uint64_t memory_bytes;
@@ -218,6 +218,8 @@ void watch_unhold(struct call *call);
 void vm_identify(struct call *call, call_step then);
 /* Then its instance, if there is one (call->now, call->body). */
 void vm_look(struct call *call, call_step then);
+/* One operation of JSON Patch, taken over, unless the VM is another one by now. */
+void vm_change(struct call *call, call_step then, json_t *change);
 /* Changes spec.runStrategy, unless the VM is another one by now. */
 void vm_set_strategy(struct call *call, call_step then, const char *strategy);
 /* Of a VM that was looked at: off at once, on; `then` when that is so. */
@@ -227,6 +229,15 @@ void vm_on(struct call *call, call_step then);
 void vm_stamp_start(struct call *call);
 int vm_has_instance(const struct call *call);
 int vm_is_running(const struct call *call);
+
+/* --- knob.c ----------------------------------------------------------------------------------- */
+
+/* NOVA_DONE, or the error was said to `op`. */
+int knobs_check(const struct kubevirt *self, nova_op op, const char *const *settings);
+/* Into a new VM's template; they were checked. */
+void knobs_put(json_t *template, const char *const *settings);
+/* From one VirtualMachine to another. */
+void knobs_copy(const json_t *from, json_t *to);
 
 /* --- the ops ---------------------------------------------------------------------------------- */
 
@@ -241,6 +252,10 @@ int kubevirt_vm_list(void *self, nova_op op, const char *prefix);
 int kubevirt_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what);
 int kubevirt_snapshot(void *self, nova_op op, const struct nova_ref *vm, const char *name,
                       uint32_t action);
+int kubevirt_knob_list(void *self, nova_op op, const struct nova_ref *vm);
+int kubevirt_knob_get(void *self, nova_op op, const struct nova_ref *vm, const char *knob);
+int kubevirt_knob_set(void *self, nova_op op, const struct nova_ref *vm, const char *knob,
+                      const char *value);
 int kubevirt_exec(void *self, nova_op op, const struct nova_ref *vm, const struct nova_exec *exec);
 int kubevirt_exec_kill(void *self, nova_op op, const struct nova_ref *vm, int64_t pid);
 int kubevirt_migrate_prepare(void *self, nova_op op, const struct nova_ref *vm,

@@ -230,7 +230,7 @@ static const struct capability {
         {NOVA_CAN_COMPRESS, 0, 0, "KubeVirt's migrations are not compressed"},
         {NOVA_CAN_POST_COPY, 0, 0, "the cluster's MigrationPolicy decides, not the migration"},
         {NOVA_CAN_PARALLEL, 0, 0, "the cluster decides how many connections a migration has"},
-        {NOVA_CAN_KNOBS, 0, 0, "this driver has no knobs yet"},
+        {NOVA_CAN_KNOBS, MAY_HAVE | MAY_VM_PATCH, 0, NULL},
         {NOVA_CAN_PIN, 0, 0,
          "KubeVirt pins by the kubelet's CPU manager, not to CPUs of our choice"},
         {NOVA_CAN_TWIN, 0, 0, "a second cluster cannot be started from here"},

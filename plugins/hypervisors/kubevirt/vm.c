@@ -168,15 +168,21 @@ static int strategy_refused(struct nova_call *base, const struct nova_refusal *r
 	return 1;
 }
 
-void vm_set_strategy(struct call *call, call_step then, const char *strategy)
+void vm_change(struct call *call, call_step then, json_t *change)
 {
-	json_t *patch =
-	        json_pack("[{ssssss}{ssssss}]", "op", "test", "path", "/metadata/uid", "value",
-	                  call->id, "op", "add", "path", "/spec/runStrategy", "value", strategy);
+	json_t *patch = json_pack("[{ssssss}o]", "op", "test", "path", "/metadata/uid", "value",
+	                          call->id, change);
 
 	call_send(call, then, "PATCH", patch, KUBEVIRT "/%s/virtualmachines/%s",
 	          call->self->namespace, call->name);
 	nova_call_on_refusal(&call->base, strategy_refused);
+}
+
+void vm_set_strategy(struct call *call, call_step then, const char *strategy)
+{
+	vm_change(
+	        call, then,
+	        json_pack("{ssssss}", "op", "add", "path", "/spec/runStrategy", "value", strategy));
 }
 
 /* --- off -------------------------------------------------------------------------------------- */
