@@ -165,8 +165,8 @@ static void connects_and_says_what_is_possible(void **state)
 	static const char *const can[] = {"create",   "clone", "start",    "shutdown", "pause",
 	                                  "reset",    "ready", "snapshot", "stats",    "address",
 	                                  "template", "disk",  "migrate",  "network",  "compress"};
-	static const char *const cannot[] = {"exec",   "beat",  "stub",      "image",
-	                                     "direct", "knobs", "post-copy", "twin"};
+	static const char *const cannot[] = {"exec",   "beat",      "stub", "image",
+	                                     "direct", "post-copy", "twin"};
 
 	(void)state;
 	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
@@ -1155,6 +1155,76 @@ static void waits_for_guests_through_faults(void **state)
 	close_lab(host);
 }
 
+/* --- knobs ------------------------------------------------------------------------------------ */
+
+static void assert_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+                        const char *wanted)
+{
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm->ref, knob), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, knob), wanted);
+}
+
+static int set_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+                    const char *value)
+{
+	return nova_testhost_call(host, LONG_MS, knob_set, &vm->ref, knob, value);
+}
+
+static int64_t peer_property(const struct lab_vm *vm, const char *what, const char *property)
+{
+	json_t *all = peer_vm(vm->id);
+	const json_t *value = json_object_get(json_object_get(all, what), property);
+	int64_t number = json_is_boolean(value) ? json_is_true(value) : json_integer_value(value);
+
+	assert_non_null(value);
+	json_decref(all);
+	return number;
+}
+
+static void sets_knobs_of_a_vm(void **state)
+{
+	/* the last one counts: those of a benchmark come after the configured ones */
+	static const char *const knobs[] = {"vm.cpu.weight=50",      "vm.memory.dynamic=on",
+	                                    "vm.memory.minimum=256", "vm.cpu.limit=40",
+	                                    "vm.cpu.weight=200",     NULL};
+	struct nova_testhost *host = open_lab();
+	struct nova_shape shape = from_template;
+	struct lab_vm vm;
+
+	(void)state;
+	shape.knobs = knobs;
+	lab_create(host, &vm, "novacore-knobs", &shape);
+	assert_int_equal(peer_property(&vm, "processor", "Weight"), 200);
+	assert_int_equal(peer_property(&vm, "processor", "Limit"), 40000);
+	assert_int_equal(peer_property(&vm, "ram", "DynamicMemoryEnabled"), 1);
+	assert_int_equal(peer_property(&vm, "ram", "Reservation"), 256);
+	assert_int_equal(peer_property(&vm, "ram", "Limit"), 1024);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_list, &vm.ref), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.cpu.limit"), "40");
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.cpu.nested"), "off");
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.memory.dynamic"), "on");
+	assert_non_null(nova_testhost_fact(host, NOVA_FIELD_KNOB_DOC, "vm.memory.weight"));
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.nested", "on"), NOVA_DONE);
+	lab_expect(host, set_knob(host, &vm, "vm.numa.cpus", "2"), NOVA_DONE);
+	assert_knob(host, &vm, "vm.cpu.nested", "on");
+	assert_knob(host, &vm, "vm.numa.cpus", "2");
+	lab_power(host, &vm, NOVA_POWER_START);
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.reserve", "10"), NOVA_DONE); /* lives */
+	assert_knob(host, &vm, "vm.cpu.reserve", "10");
+	lab_expect(host, set_knob(host, &vm, "vm.memory.dynamic", "off"), NOVA_E_BUSY);
+	assert_knob(host, &vm, "vm.memory.dynamic", "on");
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.limit", "101"), NOVA_E_INVALID);
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.weight", "1x"), NOVA_E_INVALID);
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.nested", "1"), NOVA_E_INVALID);
+	lab_expect(host, set_knob(host, &vm, "vm.cpu.colour", "red"), NOVA_E_NOT_FOUND);
+	lab_delete(host, &vm);
+	shape.knobs = (const char *const[]){"vm.cpu.weight=0", NULL};
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-no", &shape),
+	           NOVA_E_INVALID);
+	lab_said(host, "1…10000");
+	close_lab(host);
+}
+
 /* --- programs in guests ----------------------------------------------------------------------- */
 
 static void runs_programs_in_a_guest_by_ssh(void **state)
@@ -1337,6 +1407,7 @@ int main(void)
 	        cmocka_unit_test(stops_a_slow_job_at_its_deadline),
 	        cmocka_unit_test(cancels_and_stops_the_job),
 	        cmocka_unit_test(waits_for_guests_through_faults),
+	        cmocka_unit_test(sets_knobs_of_a_vm),
 	        cmocka_unit_test(runs_programs_in_a_guest_by_ssh),
 	        cmocka_unit_test(runs_no_programs_without_key_or_addresses),
 	        cmocka_unit_test(leads_twenty_vms_at_once_over_few_connections),

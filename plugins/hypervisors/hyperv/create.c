@@ -168,7 +168,7 @@ static void next_card(struct call *call, const struct nova_xml_node *unused)
 {
 	struct nova_text *wql;
 
-	if (call->switches.broken) {
+	if (call->switches.broken || call->knobs.broken) {
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
 		return;
 	}
@@ -291,16 +291,20 @@ static void set_size(struct call *call, const struct nova_xml_node *unused)
 		return;
 	}
 	order_service(call, MANAGE, "ModifyResourceSettings");
-	cim_begin(body, "ResourceSettings", "Msvm_ProcessorSettingData");
+	cim_begin(body, "ResourceSettings", PROCESSOR_SETTINGS);
 	cim_property(body, "InstanceID", "string", call->processor);
 	cim_property_number(body, "VirtualQuantity", "uint64", call->vcpus);
+	knobs_add(call, PROCESSOR_SETTINGS);
 	cim_end(body, "ResourceSettings");
-	cim_begin(body, "ResourceSettings", "Msvm_MemorySettingData");
+	cim_begin(body, "ResourceSettings", MEMORY_SETTINGS);
 	cim_property(body, "InstanceID", "string", call->memory);
 	cim_property_number(body, "VirtualQuantity", "uint64", call->memory_mib);
-	cim_property_number(body, "Reservation", "uint64", call->memory_mib);
 	cim_property_number(body, "Limit", "uint64", call->memory_mib);
-	cim_property(body, "DynamicMemoryEnabled", "boolean", "FALSE");
+	if (!knobs_have(call, "vm.memory.minimum"))
+		cim_property_number(body, "Reservation", "uint64", call->memory_mib);
+	if (!knobs_have(call, "vm.memory.dynamic"))
+		cim_property(body, "DynamicMemoryEnabled", "boolean", "FALSE");
+	knobs_add(call, MEMORY_SETTINGS);
 	cim_end(body, "ResourceSettings");
 	order_send(call, make_disk);
 }
@@ -314,7 +318,7 @@ static void keep_memory(struct call *call, const struct nova_xml_node *instance)
 static void ask_memory(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
-	vm_ask_settings(call, "Msvm_MemorySettingData", keep_memory, set_size);
+	vm_ask_settings(call, MEMORY_SETTINGS, keep_memory, set_size);
 }
 
 static void keep_processor(struct call *call, const struct nova_xml_node *instance)
@@ -327,7 +331,7 @@ static void keep_processor(struct call *call, const struct nova_xml_node *instan
 static void ask_processor(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
-	vm_ask_settings(call, "Msvm_ProcessorSettingData", keep_processor, ask_memory);
+	vm_ask_settings(call, PROCESSOR_SETTINGS, keep_processor, ask_memory);
 }
 
 /* --- the VM ----------------------------------------------------------------------------------- */
@@ -424,8 +428,6 @@ static const char *impossible(const struct hyperv *self, const struct nova_shape
 	if (shape->boot == NOVA_BOOT_STUB)
 		return "WMI carries no files, so no image is put on the host: use boot = "
 		       "\"template\" or \"disk\"";
-	if (shape->knobs && shape->knobs[0])
-		return "this driver has no knobs yet";
 	if (has_text(shape->place))
 		return "this driver puts all disks into hypervisor.hyperv.directory";
 	if (!self->directory[0])
@@ -469,6 +471,7 @@ static void take_shape(struct call *call, const struct nova_shape *shape)
 		call->memory_mib = MEMORY_LEAST;
 	call->disk_bytes = shape->disk_bytes;
 	take_networks(call, shape);
+	knobs_take(call, shape->knobs);
 }
 
 int hyperv_vm_create(void *self, nova_op op, const char *name, const struct nova_shape *shape)
@@ -479,9 +482,13 @@ int hyperv_vm_create(void *self, nova_op op, const char *name, const struct nova
 	                     : shape->boot == NOVA_BOOT_TEMPLATE ? hyperv->template
 	                                                         : "";
 	struct call *call;
+	int code;
 
 	if (why)
 		return hyperv->host->error(op, NOVA_E_UNSUPPORTED, why);
+	code = knobs_check(hyperv, op, shape->knobs);
+	if (code != NOVA_DONE)
+		return code;
 	call = call_new(hyperv, op, NULL);
 	if (!call)
 		return NOVA_E_MEMORY;
@@ -529,10 +536,11 @@ static void clone_source(struct call *call, const struct nova_xml_node *unused)
 int hyperv_vm_clone(void *self, nova_op op, const char *name, const struct nova_ref *from,
                     const struct nova_shape *shape)
 {
-	struct call *call = call_new(self, op, from);
+	int code = knobs_check(self, op, shape->knobs);
+	struct call *call = code == NOVA_DONE ? call_new(self, op, from) : NULL;
 
 	if (!call)
-		return NOVA_E_INVALID;
+		return code == NOVA_DONE ? NOVA_E_INVALID : code;
 	if (strlen(name) >= sizeof(call->label)) {
 		nova_call_fail(&call->base, NOVA_E_INVALID, "the clone's name is too long");
 		return nova_call_return(&call->base);

@@ -19,6 +19,9 @@
 /* What Hyper-V takes as a VM's name; the name of its disk is made of it. */
 #define NAME_LONGEST 100
 
+#define PROCESSOR_SETTINGS "Msvm_ProcessorSettingData"
+#define MEMORY_SETTINGS    "Msvm_MemorySettingData"
+
 /* EnabledState of Msvm_ComputerSystem, and what RequestStateChange takes. */
 #define STATE_RUNNING 2
 #define STATE_OFF     3
@@ -125,7 +128,8 @@ struct call {
 	struct nova_text
 	        switches; /* networks that are still to be connected, each ended by a NUL */
 	size_t next_switch;
-	char network[64]; /* the id of the one that is being connected */
+	struct nova_text knobs; /* of a new VM, "NAME=VALUE", each ended by a NUL */
+	char network[64];       /* the id of the one that is being connected */
 	char ticket[512];
 	uint32_t compress;
 	int64_t moved_ns;
@@ -195,6 +199,14 @@ void watch_ready(const struct call *call, int anew);
 void watch_forget(struct hyperv *self, const char *guid);
 void watch_close(struct hyperv *self);
 
+/* NOVA_DONE, or the error was said to `op`. */
+int knobs_check(const struct hyperv *self, nova_op op, const char *const *settings);
+/* For a new VM; they were checked. */
+void knobs_take(struct call *call, const char *const *settings);
+int knobs_have(const struct call *call, const char *name);
+/* The properties of that class that they set. */
+void knobs_add(struct call *call, const char *class_name);
+
 int hyperv_connect(void *self, nova_op op);
 int hyperv_describe(void *self, nova_op op);
 int hyperv_vm_create(void *self, nova_op op, const char *name, const struct nova_shape *shape);
@@ -206,6 +218,10 @@ int hyperv_vm_list(void *self, nova_op op, const char *prefix);
 int hyperv_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what);
 int hyperv_snapshot(void *self, nova_op op, const struct nova_ref *vm, const char *name,
                     uint32_t action);
+int hyperv_knob_list(void *self, nova_op op, const struct nova_ref *vm);
+int hyperv_knob_get(void *self, nova_op op, const struct nova_ref *vm, const char *knob);
+int hyperv_knob_set(void *self, nova_op op, const struct nova_ref *vm, const char *knob,
+                    const char *value);
 int hyperv_exec(void *self, nova_op op, const struct nova_ref *vm, const struct nova_exec *exec);
 int hyperv_exec_kill(void *self, nova_op op, const struct nova_ref *vm, int64_t pid);
 int hyperv_net_create(void *self, nova_op op, const char *name, uint32_t kind);

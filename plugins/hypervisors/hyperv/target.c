@@ -194,7 +194,7 @@ static const struct {
         {NOVA_CAN_CONVERGE, 0, 0, "Hyper-V has no auto-converge"},
         {NOVA_CAN_POST_COPY, 0, 0, "Hyper-V has no post-copy"},
         {NOVA_CAN_PARALLEL, 0, 0, "Hyper-V takes no number of connections for one migration"},
-        {NOVA_CAN_KNOBS, 0, 0, "this driver has no knobs yet"},
+        {NOVA_CAN_KNOBS, MAY_MANAGE, 0, NULL},
         {NOVA_CAN_PIN, 0, 0, "Hyper-V pins no virtual processors (CPU groups are of the host)"},
         {NOVA_CAN_PLACE, 0, 0, "this driver puts all disks into hypervisor.hyperv.directory"},
         {NOVA_CAN_TWIN, 0, 0, "a second Hyper-V cannot be started from here"},

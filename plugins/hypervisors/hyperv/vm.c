@@ -426,7 +426,7 @@ static void ask_summary(struct call *call, const struct nova_xml_node *unused)
 static void ask_memory(struct call *call, const struct nova_xml_node *unused)
 {
 	(void)unused;
-	vm_ask_settings(call, "Msvm_MemorySettingData", keep_memory, ask_summary);
+	vm_ask_settings(call, MEMORY_SETTINGS, keep_memory, ask_summary);
 }
 
 int vm_has_card(const struct call *call, const struct nova_xml_node *instance)

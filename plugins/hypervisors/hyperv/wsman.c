@@ -116,6 +116,7 @@ void call_release(struct nova_call *base)
 	nova_text_free(&call->body);
 	nova_text_free(&call->files);
 	nova_text_free(&call->switches);
+	nova_text_free(&call->knobs);
 	nova_ssh_free(call->program);
 }
 

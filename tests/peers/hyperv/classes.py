@@ -71,9 +71,11 @@ CLASSES = {
     'Msvm_EthernetPortAllocationSettingData': Class(VIRT, ('InstanceID',), {
         **_resource, 'EnabledState': 'uint16'}),
     'Msvm_ProcessorSettingData': Class(VIRT, ('InstanceID',), {
-        **_resource, 'LimitCPUID': 'boolean', 'LimitProcessorFeatures': 'boolean'}),
+        **_resource, 'LimitCPUID': 'boolean', 'LimitProcessorFeatures': 'boolean',
+        'HwThreadsPerCore': 'uint64', 'MaxProcessorsPerNumaNode': 'uint64', 'MaxNumaNodesPerSocket': 'uint64',
+        'ExposeVirtualizationExtensions': 'boolean'}),
     'Msvm_MemorySettingData': Class(VIRT, ('InstanceID',), {
-        **_resource, 'DynamicMemoryEnabled': 'boolean', 'TargetMemoryBuffer': 'uint32'}),
+        **_resource, 'DynamicMemoryEnabled': 'boolean', 'TargetMemoryBuffer': 'uint32', 'MaxMemoryBlocksPerNumaNode': 'uint64'}),
     'Msvm_VirtualHardDiskSettingData': Class(VIRT, ('InstanceID',), {
         'InstanceID': 'string', 'ElementName': 'string', 'Type': 'uint16', 'Format': 'uint16',
         'Path': 'string', 'ParentPath': 'string', 'MaxInternalSize': 'uint64', 'BlockSize': 'uint32',

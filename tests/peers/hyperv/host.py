@@ -85,9 +85,20 @@ class VM:
         self.settings = {'VirtualSystemSubType': 'Microsoft:Hyper-V:SubType:1', 'UserSnapshotType': 3}
         self.snapshots = []
         self.resources = []
-        self.memory, self.cpus = 1024, 1
+        self.processor = {'VirtualQuantity': 1, 'Reservation': 0, 'Limit': 100000, 'Weight': 100,
+                          'MaxProcessorsPerNumaNode': 64, 'ExposeVirtualizationExtensions': False}
+        self.ram = {'VirtualQuantity': 1024, 'Reservation': 512, 'Limit': 1048576, 'Weight': 5000,
+                    'DynamicMemoryEnabled': False}
         self.settings.update(more)
         self.services = True
+
+    @property
+    def memory(self):
+        return self.ram['VirtualQuantity']
+
+    @property
+    def cpus(self):
+        return self.processor['VirtualQuantity']
 
     def id(self, *parts):
         return '\\'.join([f'Microsoft:{self.guid}', *parts])
@@ -238,13 +249,12 @@ class Host:
     def all_Msvm_ProcessorSettingData(self):
         for vm in self.vms.values():
             yield {'InstanceID': vm.id('b637f346-6a0e-4dec-af52-bd70cb80a21d', '0'), 'ResourceType': 3,
-                   'ResourceSubType': 'Microsoft:Hyper-V:Processor', 'VirtualQuantity': vm.cpus}
+                   'ResourceSubType': 'Microsoft:Hyper-V:Processor', **vm.processor}
 
     def all_Msvm_MemorySettingData(self):
         for vm in self.vms.values():
             yield {'InstanceID': vm.id('4764334d-e001-4176-82ee-5594ec9b530e'), 'ResourceType': 4,
-                   'ResourceSubType': 'Microsoft:Hyper-V:Memory', 'VirtualQuantity': vm.memory,
-                   'AllocationUnits': 'byte * 2^20', 'DynamicMemoryEnabled': False}
+                   'ResourceSubType': 'Microsoft:Hyper-V:Memory', 'AllocationUnits': 'byte * 2^20', **vm.ram}
 
     def all_Msvm_HeartbeatComponent(self):
         for vm in self.vms.values():
@@ -437,24 +447,35 @@ class Host:
         end()
         return {'ResultingResourceSettings': [(one['class'], one['InstanceID']) for one in added]}
 
+    def good_processor(self, new):
+        return 1 <= new['VirtualQuantity'] <= 64 and 0 <= new['Weight'] <= 10000 \
+            and 0 <= new['Reservation'] <= new['Limit'] <= 100000 and 1 <= new['MaxProcessorsPerNumaNode'] <= 2048
+
+    def good_memory(self, new):
+        return new['VirtualQuantity'] >= 32 and new['VirtualQuantity'] % 2 == 0 and 0 <= new['Weight'] <= 10000 \
+            and (not new['DynamicMemoryEnabled'] or new['Reservation'] % 2 == 0
+                 and 32 <= new['Reservation'] <= new['VirtualQuantity'] <= new['Limit'])
+
     def Msvm_VirtualSystemManagementService_ModifyResourceSettings(self, key, given, fault):
         changes = []
         for wanted in given['ResourceSettings']:
             parts = wanted.get('InstanceID', '').split('\\')
             vm = self.vm_by_setting(parts[0])
-            number = wanted.get('VirtualQuantity')
-            if not vm or number is None:
-                raise Returned(BAD_PARAMETER, 'InstanceID or VirtualQuantity')
-            self.need_idle(vm, OFF)
-            if wanted['class'] == 'Msvm_ProcessorSettingData' and parts[1].startswith('b637f346') and 1 <= number <= 64:
-                changes.append((vm, 'cpus', number))
-            elif wanted['class'] == 'Msvm_MemorySettingData' and parts[1].startswith('4764334d') and number >= 32 \
-                    and number % 2 == 0 and wanted.get('DynamicMemoryEnabled') is False:
-                changes.append((vm, 'memory', number))
-            else:
+            kinds = {'Msvm_ProcessorSettingData': ('b637f346', 'processor', self.good_processor),
+                     'Msvm_MemorySettingData': ('4764334d', 'ram', self.good_memory)}
+            begin, which, good = kinds.get(wanted['class'], ('-', '', None))
+            if not vm or not parts[1].startswith(begin):
+                raise Returned(BAD_PARAMETER, 'InstanceID')
+            old = getattr(vm, which)
+            values = {name: value for name, value in wanted.items() if name not in ('class', 'InstanceID')}
+            # shares of CPU time may change while it runs
+            live = which == 'processor' and set(values) <= {'Reservation', 'Limit', 'Weight'}
+            self.need_idle(vm, *((OFF, RUNNING, PAUSED) if live else (OFF,)))
+            if not values or not set(values) <= set(old) or not good({**old, **values}):
                 raise Returned(BAD_PARAMETER, str(wanted))
-        for vm, name, number in changes:
-            setattr(vm, name, number)
+            changes.append((vm, which, {**old, **values}))
+        for vm, which, new in changes:
+            setattr(vm, which, new)
         return {}
 
     def Msvm_VirtualSystemManagementService_ModifySystemSettings(self, key, given, fault):

@@ -170,7 +170,8 @@ class Wsman(http.server.BaseHTTPRequestHandler):
 
 def describe(vm):
     return {'name': vm.name, 'guid': vm.guid, 'host': vm.host.name, 'state': vm.state, 'memory': vm.memory,
-            'cpus': vm.cpus, 'settings': vm.settings, 'snapshots': [one['ElementName'] for one in vm.snapshots],
+            'cpus': vm.cpus, 'processor': vm.processor, 'ram': vm.ram, 'settings': vm.settings,
+            'snapshots': [one['ElementName'] for one in vm.snapshots],
             'resources': vm.resources, 'disks': [one['HostResource'][0] for one in vm.disks()]}
 
 
