@@ -1342,12 +1342,87 @@ static void leads_twenty_vms_at_once_over_few_connections(void **state)
 	close_lab(host);
 }
 
+/* --- Kerberos --------------------------------------------------------------------------------- */
+
+static char realm[] = "/tmp/novacore-realm-XXXXXX";
+static FILE *realm_alive; /* NULL: there is none here */
+
+/* Before the peer, which has its keys from it: tests/peers/hyperv/realm.sh. */
+static void start_realm(void)
+{
+	char text[600], said[16] = "";
+	int answer[2];
+
+	assert_non_null(mkdtemp(realm));
+	assert_int_equal(pipe(answer), 0);
+	snprintf(text, sizeof(text), PEER_SOURCE "/realm.sh %s 1>&%d", realm, answer[1]);
+	realm_alive = popen(text, "w");
+	assert_non_null(realm_alive);
+	close(answer[1]);
+	if (read(answer[0], said, sizeof(said) - 1) <= 0 || strncmp(said, "ready", 5) != 0) {
+		pclose(realm_alive);
+		realm_alive = NULL;
+	}
+	close(answer[0]);
+	if (!realm_alive)
+		return;
+	snprintf(text, sizeof(text), "%s/krb5.conf", realm);
+	setenv("KRB5_CONFIG", text, 1);
+	snprintf(text, sizeof(text), "FILE:%s/keytab", realm);
+	setenv("KRB5_KTNAME", text, 1);
+}
+
+static void stop_realm(void)
+{
+	char text[64];
+
+	if (realm_alive)
+		pclose(realm_alive);
+	snprintf(text, sizeof(text), "rm -rf %s", realm);
+	assert_int_equal(system(text), 0);
+}
+
+static int negotiate(const char *ticket, struct nova_testhost **host)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "FILE:%s/%s", realm, ticket);
+	setenv("KRB5CCNAME", text, 1);
+	*host = lab_open(uri_of(0),
+	                 (const char *const[]){"auth=negotiate", ca_file(), TEMPLATE, NULL});
+	lab_expect(*host, nova_testhost_start(*host), NOVA_DONE);
+	return nova_testhost_call(*host, LONG_MS, connect);
+}
+
+static void lets_in_by_a_kerberos_ticket(void **state)
+{
+	struct nova_testhost *host;
+	struct lab_vm vm;
+	int code;
+
+	(void)state;
+	if (!realm_alive) {
+		print_message("no Kerberos here: see tests/peers/hyperv/realm.sh\n");
+		skip();
+	}
+	code = negotiate("ticket", &host);
+	lab_expect(host, code, NOVA_DONE);
+	create_vm(host, &vm, "novacore-ticket");
+	lab_delete(host, &vm);
+	close_lab(host);
+	code = negotiate("no-ticket", &host);
+	lab_expect(host, code, NOVA_E_PERMISSION);
+	lab_said(host, "klist");
+	close_lab(host);
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static int start_peer(void **state)
 {
 	(void)state;
 	lab_secret = SECRET;
+	start_realm();
 	peer_start(NULL);
 	return 0;
 }
@@ -1369,6 +1444,7 @@ static int stop_peer(void **state)
 	              (long long)json_integer_value(json_object_get(calls, "total")));
 	json_decref(calls);
 	peer_stop();
+	stop_realm();
 	return failed;
 }
 
@@ -1410,6 +1486,7 @@ int main(void)
 	        cmocka_unit_test(sets_knobs_of_a_vm),
 	        cmocka_unit_test(runs_programs_in_a_guest_by_ssh),
 	        cmocka_unit_test(runs_no_programs_without_key_or_addresses),
+	        cmocka_unit_test(lets_in_by_a_kerberos_ticket),
 	        cmocka_unit_test(leads_twenty_vms_at_once_over_few_connections),
 	};
 

@@ -413,8 +413,9 @@ int call_judge(struct nova_call *base, const struct nova_reply *reply, struct no
 const char *call_advice(int http_status, int code)
 {
 	if (http_status == 401)
-		return "; check the parameters user and password; the account must be in the "
-		       "group Remote Management Users or Administrators of the host";
+		return "; check the parameters user and password (with auth = negotiate the "
+		       "Kerberos ticket: klist); the account must be in the group Remote "
+		       "Management Users or Administrators of the host";
 	if (http_status == 404)
 		return "; is this the port of WinRM over HTTPS, 5986?";
 	if (code == NOVA_E_PERMISSION)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Who may do what, and NTLMv2 (MS-NLMP), its proof checked by impacket: once for each connection."""
+"""Who may do what, and how they prove it, once for each connection: NTLMv2 (MS-NLMP), checked by impacket, or
+Negotiate with a Kerberos ticket, checked by MIT's GSSAPI where KRB5_KTNAME names the host's keys."""
 import base64
 import os
 import struct
@@ -35,6 +36,8 @@ class Negotiation:
         if self.user:
             return None
         kind, _, text = (header or '').partition(' ')
+        if kind == 'Negotiate' and 'KRB5_KTNAME' in os.environ:
+            return self._ticket(text)
         if kind != 'NTLM':
             return 'Negotiate, NTLM'
         try:
@@ -44,6 +47,17 @@ class Negotiation:
         except Exception:  # whatever impacket makes of a message that is none
             self.challenge = None
             return 'NTLM'
+
+    def _ticket(self, text):
+        import gssapi
+        try:
+            context = gssapi.SecurityContext(usage='accept')
+            context.step(base64.b64decode(text, validate=True))
+            if context.complete:
+                self.user = USERS.get(str(context.initiator_name).partition('@')[0])
+        except (ValueError, gssapi.exceptions.GSSError):
+            pass
+        return None if self.user else 'Negotiate, NTLM'
 
     def _first(self):
         self.challenge = os.urandom(8)
