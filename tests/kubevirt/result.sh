@@ -14,7 +14,7 @@ judge() { # FILE, JavaScript over `result`, `step` and `metric(NAME)`
 
 judge_lifecycle() {
 	judge "$1" '
-	assert.ok(result.targets[0].capabilities.knobs.why);
+	assert.ok(result.targets[0].capabilities.network.why);
 	for (const name of ["create.api", "start.running", "start.ready", "snapshot.done", "restore.ready", "stop.gone",
 		"delete.api"]) {
 		const one = metric(`lifecycle.${name}`);
@@ -28,6 +28,8 @@ judge_density() { # FILE COUNT
 		const one = metric('density.' + name);
 		assert.ok(one && one.n === $2, name + JSON.stringify(one));
 	}
+	assert.strictEqual(metric('density.api').n, 2 * $2); // each create, each start
+	assert.strictEqual(!!metric('density.api.p99'), $2 >= 150); // of fewer there is none
 	assert.strictEqual(step.counts.succeeded, $2);"
 }
 

@@ -31,8 +31,9 @@ run() {
 run --target lab --benchmark lifecycle --set lifecycle.concurrency=3 --format json --output "$work/r.json"
 judge_lifecycle "$work/r.json"
 
-run --target lab --benchmark density --set density.count=100 --format json --output "$work/d.json"
-judge_density "$work/d.json" 100
+count=${cache:+160}
+run --target lab --benchmark density --set density.count="${count:=100}" --format json --output "$work/d.json"
+judge_density "$work/d.json" "$count"
 
 run --target lab --target other --benchmark migration --format json --output "$work/m.json"
 judge_migration "$work/m.json"

@@ -499,6 +499,48 @@ static void makes_what_the_shape_says(void **state)
 	close_lab(host);
 }
 
+/* How many instances run on that node. */
+static int count_on(const char *node)
+{
+	json_t *list = peer_ask("/objects?virtualmachineinstances");
+	int count = 0;
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(list, i, one)
+	{
+		count += strcmp(text_at(one, "status", "nodeName", NULL), node) == 0;
+	}
+	json_decref(list);
+	return count;
+}
+
+static void asks_for_an_even_spread_over_the_nodes(void **state)
+{
+	static const char *const spread[] = {"spread=true", "spread=false", "node=node2"};
+	static const int wanted[][3] = {{2, 2, 2}, {6, 0, 0}, {0, 6, 0}};
+	struct nova_testhost *host;
+	struct lab_vm vms[6];
+	char name[40];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(spread) / sizeof(spread[0]); k++) {
+		host = lab_connect(peer_uri(),
+		                   WITH(TOKEN, ca_file(), "container_disk=x", spread[k]));
+		for (size_t i = 0; i < 6; i++) {
+			snprintf(name, sizeof(name), "novacore-t%zu-%zu", k, i);
+			create_vm(host, &vms[i], name);
+			lab_power(host, &vms[i], NOVA_POWER_START);
+		}
+		assert_int_equal(count_on("node1"), wanted[k][0]);
+		assert_int_equal(count_on("node2"), wanted[k][1]);
+		assert_int_equal(count_on("node3"), wanted[k][2]);
+		for (size_t i = 0; i < 6; i++)
+			lab_delete(host, &vms[i]);
+		close_lab(host);
+	}
+}
+
 static void refuses_shapes_that_it_cannot_give(void **state)
 {
 	static const char *const networks[] = {"net", NULL};
@@ -1233,6 +1275,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(refuses_impossible_parameters),
 	        cmocka_unit_test(leads_a_whole_life),
 	        cmocka_unit_test(makes_what_the_shape_says),
+	        cmocka_unit_test(asks_for_an_even_spread_over_the_nodes),
 	        cmocka_unit_test(refuses_shapes_that_it_cannot_give),
 	        cmocka_unit_test(says_why_a_vm_does_not_start),
 	        cmocka_unit_test(tells_a_crash_from_an_end),

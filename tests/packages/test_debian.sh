@@ -63,8 +63,8 @@ for package in "${!file[@]}"; do
 done
 brings novacore-hypervisor-kvm 'libvirt0.*libxml2'
 brings novacore-hypervisor-proxmox libcurl4
-brings novacore-hypervisor-hyperv 'libcurl4.*libxml2'
-brings novacore-hypervisor-kubevirt 'libcurl4.*libyaml-0-2'
+brings novacore-hypervisor-hyperv 'libcurl4.*libssh-4.*libxml2'
+brings novacore-hypervisor-kubevirt 'libcurl4.*libssh-4.*libyaml-0-2'
 not_brings novacore-hypervisor-proxmox 'libvirt|libxml2'
 brings novacore-hypervisor-vsphere 'libcurl4.*libxml2'
 not_brings novacore-hypervisor-vsphere libvirt
@@ -72,8 +72,8 @@ brings novacore-hypervisor-xcp-ng 'libcurl4.*libssh'
 not_brings novacore-hypervisor-xcp-ng 'libvirt|libxml2|libyaml'
 brings novacore libsqlite3
 not_brings novacore 'libvirt|libcurl|libxml2|libssh|libyaml'
-not_brings novacore-hypervisor-hyperv 'libvirt|libyaml|libssh'
-not_brings novacore-hypervisor-kubevirt 'libvirt|libxml2|libssh'
+not_brings novacore-hypervisor-hyperv 'libvirt|libyaml'
+not_brings novacore-hypervisor-kubevirt 'libvirt|libxml2'
 not_brings novacore-hypervisor-sim 'libvirt|libcurl|libxml2|libssh|libyaml|libjansson|libssl'
 ! ldd root/usr/bin/novacore | grep -E 'libvirt|libcurl|libxml2|libssh|libyaml' || fail "the core links a driver's library"
 

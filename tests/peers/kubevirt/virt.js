@@ -262,10 +262,14 @@ class Virt {
 			+ (this.reserved?.get(node) || 0);
 	}
 
-	choose(selector, except) {
+	// Fills one node after the other, unless the VM is to be spread among those that have its label.
+	choose(vmi, selector, except) {
 		const wanted = selector?.['kubernetes.io/hostname'];
-		return this.nodes.filter((node) => (!wanted || node === wanted) && node !== except
-			&& this.load(node) < this.settings.perNode).sort((a, b) => this.load(a) - this.load(b))[0];
+		const nodes = this.nodes.filter((node) => (!wanted || node === wanted) && node !== except
+			&& this.load(node) < this.settings.perNode);
+		const spread = vmi.spec.topologySpreadConstraints?.some((one) => one.topologyKey === 'kubernetes.io/hostname'
+			&& Object.entries(one.labelSelector.matchLabels).every(([key, value]) => vmi.metadata.labels?.[key] === value));
+		return spread ? nodes.sort((a, b) => this.load(a) - this.load(b))[0] : nodes[0];
 	}
 
 	async virtualmachineinstances(path, vmi, namespace, name) {
@@ -285,7 +289,7 @@ class Virt {
 
 	async schedule(path, vmi) {
 		await later(this.settings.scheduleMs);
-		const node = this.choose(vmi.spec.nodeSelector);
+		const node = this.choose(vmi, vmi.spec.nodeSelector);
 		if (/broken/.test(JSON.stringify(vmi.spec.volumes))) {
 			return;
 		}
@@ -376,7 +380,7 @@ class Virt {
 		}
 		const vmiPath = Virt.path('virtualmachineinstances', namespace, migration.spec.vmiName);
 		const vmi = await this.client.call('GET', vmiPath);
-		const target = vmi && this.choose(migration.spec.addedNodeSelector, vmi.status?.nodeName);
+		const target = vmi && this.choose(vmi, migration.spec.addedNodeSelector, vmi.status?.nodeName);
 		const state = { startTimestamp: now(), sourceNode: vmi?.status?.nodeName, targetNode: target,
 			migrationUid: migration.metadata.uid, mode: 'PreCopy' };
 		await this.status(path, { phase: 'Pending' });
