@@ -1157,19 +1157,6 @@ static void waits_for_guests_through_faults(void **state)
 
 /* --- knobs ------------------------------------------------------------------------------------ */
 
-static void assert_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
-                        const char *wanted)
-{
-	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm->ref, knob), NOVA_DONE);
-	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, knob), wanted);
-}
-
-static int set_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
-                    const char *value)
-{
-	return nova_testhost_call(host, LONG_MS, knob_set, &vm->ref, knob, value);
-}
-
 static int64_t peer_property(const struct lab_vm *vm, const char *what, const char *property)
 {
 	json_t *all = peer_vm(vm->id);
@@ -1204,19 +1191,19 @@ static void sets_knobs_of_a_vm(void **state)
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.cpu.nested"), "off");
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.memory.dynamic"), "on");
 	assert_non_null(nova_testhost_fact(host, NOVA_FIELD_KNOB_DOC, "vm.memory.weight"));
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.nested", "on"), NOVA_DONE);
-	lab_expect(host, set_knob(host, &vm, "vm.numa.cpus", "2"), NOVA_DONE);
-	assert_knob(host, &vm, "vm.cpu.nested", "on");
-	assert_knob(host, &vm, "vm.numa.cpus", "2");
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.nested", "on"), NOVA_DONE);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.numa.cpus", "2"), NOVA_DONE);
+	lab_knob(host, &vm, "vm.cpu.nested", "on");
+	lab_knob(host, &vm, "vm.numa.cpus", "2");
 	lab_power(host, &vm, NOVA_POWER_START);
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.reserve", "10"), NOVA_DONE); /* lives */
-	assert_knob(host, &vm, "vm.cpu.reserve", "10");
-	lab_expect(host, set_knob(host, &vm, "vm.memory.dynamic", "off"), NOVA_E_BUSY);
-	assert_knob(host, &vm, "vm.memory.dynamic", "on");
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.limit", "101"), NOVA_E_INVALID);
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.weight", "1x"), NOVA_E_INVALID);
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.nested", "1"), NOVA_E_INVALID);
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.colour", "red"), NOVA_E_NOT_FOUND);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.reserve", "10"), NOVA_DONE); /* lives */
+	lab_knob(host, &vm, "vm.cpu.reserve", "10");
+	lab_expect(host, lab_set_knob(host, &vm, "vm.memory.dynamic", "off"), NOVA_E_BUSY);
+	lab_knob(host, &vm, "vm.memory.dynamic", "on");
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.limit", "101"), NOVA_E_INVALID);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.weight", "1x"), NOVA_E_INVALID);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.nested", "1"), NOVA_E_INVALID);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.colour", "red"), NOVA_E_NOT_FOUND);
 	lab_delete(host, &vm);
 	shape.knobs = (const char *const[]){"vm.cpu.weight=0", NULL};
 	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-no", &shape),

@@ -1094,19 +1094,6 @@ static void says_why_a_vm_cannot_be_migrated(void **state)
 
 /* --- knobs ------------------------------------------------------------------------------------ */
 
-static void assert_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
-                        const char *wanted)
-{
-	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm->ref, knob), NOVA_DONE);
-	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, knob), wanted);
-}
-
-static int set_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
-                    const char *value)
-{
-	return nova_testhost_call(host, LONG_MS, knob_set, &vm->ref, knob, value);
-}
-
 static void sets_knobs_of_a_vm(void **state)
 {
 	static const char *const knobs[] = {"vm.disk.io=native", "vm.memory.hugepages=2MiB",
@@ -1119,9 +1106,9 @@ static void sets_knobs_of_a_vm(void **state)
 	(void)state;
 	shape.knobs = knobs;
 	lab_create(host, &vm, "novacore-t-knobs", &shape);
-	lab_expect(host, set_knob(host, &vm, "vm.disk.iothreads", "shared"), NOVA_DONE);
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.mode", "host-passthrough"), NOVA_DONE);
-	lab_expect(host, set_knob(host, &vm, "vm.disk.queues", "off"), NOVA_DONE); /* is off */
+	lab_expect(host, lab_set_knob(host, &vm, "vm.disk.iothreads", "shared"), NOVA_DONE);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.mode", "host-passthrough"), NOVA_DONE);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.disk.queues", "off"), NOVA_DONE); /* is off */
 	object = peer_object("virtualmachines", vm.name);
 	domain = json_object_get(json_object_get(object, "spec"), "template");
 	domain = json_object_get(json_object_get(domain, "spec"), "domain");
@@ -1141,17 +1128,17 @@ static void sets_knobs_of_a_vm(void **state)
 	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-t-twin", &vm.ref, &shape),
 	           NOVA_DONE);
 	lab_use(host, &copy, "novacore-t-twin");
-	assert_knob(host, &copy, "vm.cpu.mode", "host-passthrough");
-	assert_knob(host, &copy, "vm.memory.hugepages", "2MiB");
-	lab_expect(host, set_knob(host, &vm, "vm.memory.hugepages", "off"), NOVA_DONE);
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.mode", "default"), NOVA_DONE);
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.dedicated", "off"), NOVA_DONE);
-	assert_knob(host, &vm, "vm.memory.hugepages", "off");
-	assert_knob(host, &vm, "vm.cpu.mode", "default");
-	assert_knob(host, &vm, "vm.cpu.dedicated", "off");
-	lab_expect(host, set_knob(host, &vm, "vm.cpu.mode", "a b"), NOVA_E_INVALID);
-	lab_expect(host, set_knob(host, &vm, "vm.disk.queues", "7"), NOVA_E_INVALID);
-	lab_expect(host, set_knob(host, &vm, "vm.disk.colour", "red"), NOVA_E_NOT_FOUND);
+	lab_knob(host, &copy, "vm.cpu.mode", "host-passthrough");
+	lab_knob(host, &copy, "vm.memory.hugepages", "2MiB");
+	lab_expect(host, lab_set_knob(host, &vm, "vm.memory.hugepages", "off"), NOVA_DONE);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.mode", "default"), NOVA_DONE);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.dedicated", "off"), NOVA_DONE);
+	lab_knob(host, &vm, "vm.memory.hugepages", "off");
+	lab_knob(host, &vm, "vm.cpu.mode", "default");
+	lab_knob(host, &vm, "vm.cpu.dedicated", "off");
+	lab_expect(host, lab_set_knob(host, &vm, "vm.cpu.mode", "a b"), NOVA_E_INVALID);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.disk.queues", "7"), NOVA_E_INVALID);
+	lab_expect(host, lab_set_knob(host, &vm, "vm.disk.colour", "red"), NOVA_E_NOT_FOUND);
 	lab_power(host, &vm, NOVA_POWER_START); /* with what is left of them */
 	lab_delete(host, &copy);
 	lab_delete(host, &vm);

@@ -117,6 +117,19 @@ int lab_run(struct nova_testhost *host, const struct lab_vm *vm, const char *con
 	return nova_testhost_call(host, timeout_ms, exec, &vm->ref, &exec);
 }
 
+void lab_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+              const char *wanted)
+{
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm->ref, knob), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, knob), wanted);
+}
+
+int lab_set_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+                 const char *value)
+{
+	return nova_testhost_call(host, LONG_MS, knob_set, &vm->ref, knob, value);
+}
+
 static int read_port(const char *path)
 {
 	int port = -1;

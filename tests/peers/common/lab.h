@@ -5,7 +5,7 @@
 
 #include <novacore/testhost.h>
 
-#define LONG_MS 20000
+#define LONG_MS 60000 /* for a machine that has much else to do */
 
 /* The driver under test. */
 const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
@@ -40,6 +40,11 @@ void lab_delete(struct nova_testhost *host, const struct lab_vm *vm);
 int lab_run(struct nova_testhost *host, const struct lab_vm *vm, const char *const *argv,
             int64_t timeout_ms);
 int64_t lab_state(struct nova_testhost *host, const struct lab_vm *vm);
+/* That the VM's knob is that. */
+void lab_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+              const char *wanted);
+int lab_set_knob(struct nova_testhost *host, const struct lab_vm *vm, const char *knob,
+                 const char *value);
 
 /* An SSH server of this machine (tests/peers/common/sshd.sh), to play a guest's, and the parameters
  * by which a driver enters it. */
