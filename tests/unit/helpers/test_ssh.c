@@ -673,9 +673,31 @@ static int remove_place(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_lab, close_lab)
 
+/* --- which address ---------------------------------------------------------------------------- */
+
+static void assert_chosen(const char *const *addresses, const char *wanted)
+{
+	char best[NOVA_SSH_ADDRESS_ROOM] = "";
+
+	for (; *addresses; addresses++)
+		nova_ssh_consider(best, *addresses);
+	assert_string_equal(best, wanted);
+}
+
+static void chooses_an_address_that_leads_somewhere(void **state)
+{
+	(void)state;
+	assert_chosen(ARGV("fe80::1", "2001:db8::1", "192.0.2.7", "192.0.2.8"), "192.0.2.7");
+	assert_chosen(ARGV("FE80::1", "2001:db8::1", "2001:db8::2"), "2001:db8::1");
+	assert_chosen(ARGV("169.254.1.1", "fe80::1"), "");
+	assert_chosen(ARGV("", "192.0.2.7; reboot", "a.example", "1.2.3", "::ffff:192.0.2.1%eth0"),
+	              "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(chooses_an_address_that_leads_somewhere),
 	        TEST(gives_output_and_status_as_they_were),
 	        TEST(passes_words_and_environment_unharmed),
 	        TEST(moves_much_in_both_directions),
