@@ -134,6 +134,14 @@ const char *nova_json_text(const json_t *object, const char *name);
 /* splitmix64: a seed for stream `stream` derived from `seed`. */
 uint64_t nova_seed_derive(uint64_t seed, uint64_t stream);
 
+/* --- keys ------------------------------------------------------------------------------------ */
+
+/*
+ * A new pair of SSH keys (Ed25519): the private one as OpenSSH's files have it, without passphrase,
+ * the public one as a line of authorized_keys. Owned by the caller, who overwrites the private one.
+ */
+int nova_ssh_key_make(char **private_key, char **public_key, struct nova_error *error);
+
 /* --- units ----------------------------------------------------------------------------------- */
 
 enum nova_quantity { NOVA_SIZE = 1, NOVA_DURATION, NOVA_RATE };

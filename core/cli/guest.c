@@ -13,7 +13,8 @@
 
 static const char help[] =
         "usage: novacore guest build [--kernel FILE]\n"
-        "               [--format qcow2|vmdk|vhdx|raw|containerdisk [--size SIZE] [--compress]\n"
+        "               [--format qcow2|vmdk|vhd|vhdx|raw|containerdisk [--size SIZE] "
+        "[--compress]\n"
         "               [--ssh-key FILE] [--output FILE]]\n"
         "       novacore guest list [--format table|json]\n"
         "       novacore guest info [ID] [--format table|json]\n"
@@ -41,8 +42,8 @@ static const char help[] =
         "  --kernel FILE         kernel of the guest (default: the newest cloud kernel in /boot)\n"
         "  --format FORMAT       build: of the disk: qcow2, vmdk (stream-optimized, as vSphere "
         "takes\n"
-        "                        it), vhdx (dynamic), raw, containerdisk (KubeVirt's, as an OCI\n"
-        "                        archive)\n"
+        "                        it), vhd (dynamic, as XCP-ng takes it), vhdx (dynamic), raw,\n"
+        "                        containerdisk (KubeVirt's, as an OCI archive)\n"
         "                        list, info: how to print: table (default), json\n"
         "  --size SIZE           of the disk that a VM sees (default: 4GiB)\n"
         "  --compress            qcow2: smaller, and slower when it is first read\n"
@@ -332,7 +333,7 @@ static int check(struct arguments *arguments, struct nova_error *error)
 		return nova_error_set(
 		        error, NOVA_E_INVALID,
 		        "--size, --compress, --ssh-key and --output are for a disk; "
-		        "say which by --format qcow2, vmdk, vhdx, raw or containerdisk");
+		        "say which by --format qcow2, vmdk, vhd, vhdx, raw or containerdisk");
 	if (!building && (disk->bytes != 0 || disk->compress || disk->ssh_key != NULL ||
 	                  arguments->output != NULL))
 		return nova_error_set(

@@ -305,7 +305,7 @@ static void print_step(FILE *out, const json_t *plan, const json_t *step)
 
 static void print_plan(FILE *out, const json_t *plan)
 {
-	json_t *steps = json_object_get(plan, "steps"), *step;
+	json_t *steps = json_object_get(plan, "steps"), *step, *boot;
 	double total = 0,
 	       budget = (double)json_integer_value(json_object_get(plan, "budget_ns")) / 1e9;
 	char text[32], limit[32];
@@ -319,6 +319,8 @@ static void print_plan(FILE *out, const json_t *plan)
 		print_step(out, plan, step);
 		total += (double)json_integer_value(json_object_get(step, "estimate_ns")) / 1e9;
 	}
+	json_array_foreach(json_object_get(plan, "boots"), index, boot)
+	        fprintf(out, "%s\n", json_string_value(boot));
 	print_left_out(out, plan);
 	nova_value_format(total, NOVA_UNIT_SECOND, text);
 	nova_value_format(budget, NOVA_UNIT_SECOND, limit);

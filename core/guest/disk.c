@@ -21,7 +21,8 @@
 /* Counts up whenever the same inputs would be made into another disk. */
 enum { DISK_RECIPE = 1, DESCRIPTION_LIMIT = 1 << 20 };
 
-const char *const nova_guest_formats[] = {"raw", "qcow2", "vmdk", "vhdx", "containerdisk", NULL};
+const char *const nova_guest_formats[] = {"raw",  "qcow2",         "vmdk", "vhd",
+                                          "vhdx", "containerdisk", NULL};
 
 /* How qemu-img makes it; in the order of the names. */
 static const struct format {
@@ -29,6 +30,8 @@ static const struct format {
 } formats[] = {{"raw", NULL, NULL},
                {"qcow2", "qcow2", NULL},
                {"vmdk", "vmdk", "subformat=streamOptimized"},
+               /* its size in the footer as it is, not rounded to what a BIOS could address */
+               {"vhd", "vpc", "subformat=dynamic,force_size=on"},
                {"vhdx", "vhdx", "subformat=dynamic"},
                {"tar", "qcow2", NULL}};
 
@@ -55,7 +58,7 @@ static int choose_format(struct making *making, struct nova_error *error)
 		return nova_error_set(
 		        error, NOVA_E_INVALID,
 		        "the appliance cannot be made a disk of format \"%s\"; it can "
-		        "be raw, qcow2, vmdk, vhdx or containerdisk",
+		        "be raw, qcow2, vmdk, vhd, vhdx or containerdisk",
 		        wanted);
 	making->container = strcmp(wanted, "containerdisk") == 0;
 	making->compress = making->disk->compress || making->container;
@@ -99,10 +102,13 @@ static int check_wishes(struct making *making, struct nova_error *error)
 static int name_disk(struct making *making, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *loader = NULL;
+	const char *directory = making->disk->directory;
 	int failed = guest_loader_describe(&loader, error);
 
 	if (failed != 0)
 		return failed;
+	if (directory == NULL)
+		directory = making->guest.directory;
 	making->inputs = json_pack("{s:s, s:O, s:{s:i, s:s, s:I, s:b, s:s, s:O}}", "appliance",
 	                           making->guest.id, "inputs", making->guest.inputs, "disk",
 	                           "recipe", DISK_RECIPE, "format", making->disk->format, "bytes",
@@ -110,10 +116,9 @@ static int name_disk(struct making *making, struct nova_error *error)
 	                           "cmdline", making->command_line, "loader", loader);
 	NOVA_AUTOFREE char *canonical = nova_json_canonical(making->inputs);
 	nova_sha256(canonical, strlen(canonical), making->id);
-	making->path = nova_format("%s/disk-%.16s.%s", making->guest.directory, making->id,
-	                           making->format->suffix);
-	making->description =
-	        nova_format("%s/disk-%.16s.json", making->guest.directory, making->id);
+	making->path =
+	        nova_format("%s/disk-%.16s.%s", directory, making->id, making->format->suffix);
+	making->description = nova_format("%s/disk-%.16s.json", directory, making->id);
 	return 0;
 }
 
@@ -198,6 +203,8 @@ static int commit(const struct making *making, const char *made, struct nova_err
 		return nova_error_errno(error, "cannot write %s to disk", made);
 	if (rename(made, making->path) != 0)
 		return nova_error_errno(error, "cannot make the disk %s", making->path);
+	if (making->disk->directory != NULL)
+		return 0; /* nobody looks for it */
 	NOVA_AUTOJSON json_t *json = json_pack(
 	        "{s:s, s:s, s:s, s:s, s:I, s:I}", "schema", DISK_SCHEMA, "id", making->id, "format",
 	        making->disk->format, "file", strrchr(making->path, '/') + 1, "bytes",
@@ -224,6 +231,20 @@ static int make_in(const struct making *making, const struct guest_site *site,
 		failed = guest_container_write(site, converted, making->id, archive, error);
 	return failed != 0 ? failed
 	                   : commit(making, making->container ? archive : converted, error);
+}
+
+/* In a directory of the caller's, where nobody else makes any. */
+static int make_apart(struct making *making, struct nova_error *error)
+{
+	const char *cache = making->build.cache;
+	struct guest_site site;
+
+	making->build.cache = making->disk->directory;
+	int failed = guest_site_open(&making->build, &site, error);
+	if (failed == 0)
+		failed = guest_site_close(&site, make_in(making, &site, error), error);
+	making->build.cache = cache;
+	return failed;
 }
 
 static int make_locked(const struct making *making, struct nova_error *error)
@@ -258,6 +279,8 @@ static int obtain(struct making *making, struct nova_error *error)
 		                           making->build.context, &making->guest, error);
 	if (failed == 0)
 		failed = name_disk(making, error);
+	if (failed == 0 && making->disk->directory != NULL)
+		return make_apart(making, error);
 	if (failed == 0 && !is_there(making))
 		failed = make_locked(making, error);
 	return failed;

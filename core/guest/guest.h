@@ -69,8 +69,12 @@ struct nova_guest_disk {
 	uint64_t bytes;      /* size that a VM sees; 0: 4 GiB */
 	bool compress;       /* qcow2: smaller, and slower at the first read */
 	const char *ssh_key; /* file with public keys that may log in by SSH as root, or NULL */
+	/* Where the disk is made, and is then the caller's to delete: one that is of no use to the
+	 * next run, such as one with the run's own key. NULL: kept beside the appliance. */
+	const char *directory;
 };
-/* "raw", "qcow2", "vmdk" (stream-optimized), "vhdx" (dynamic), "containerdisk"; NULL-terminated. */
+/* "raw", "qcow2", "vmdk" (stream-optimized), "vhd" and "vhdx" (dynamic), "containerdisk";
+ * NULL-terminated. */
 extern const char *const nova_guest_formats[];
 /*
  * The appliance as a disk that boots by itself, with BIOS and with UEFI: of those that have been

@@ -52,7 +52,9 @@ static void on_stop(int number)
 	stop_building = 1;
 }
 
-static int ensure_appliance(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
+/* The appliance, as its files or, if there is a wish, as a disk. */
+static int obtain(struct lead *lead, const struct nova_guest_disk *wish, struct nova_guest *guest,
+                  struct nova_error *error)
 {
 	struct nova_guest_options options = {.stop = &stop_building};
 	struct sigaction catching = {.sa_handler = on_stop}, before_int, before_term;
@@ -65,11 +67,18 @@ static int ensure_appliance(struct lead *lead, struct nova_guest *guest, struct 
 	sigaction(SIGINT, &catching, &before_int);
 	sigaction(SIGTERM, &catching, &before_term);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	code = nova_guest_ensure(&options, guest_line, lead, guest, error);
+	code = wish ? nova_guest_disk(&options, wish, guest_line, lead, guest, error)
+	            : nova_guest_ensure(&options, guest_line, lead, guest, error);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	sigaction(SIGINT, &before_int, NULL);
 	sigaction(SIGTERM, &before_term, NULL);
 	return code;
+}
+
+int nova_lead_make_disk(struct lead *lead, const struct nova_guest_disk *wish,
+                        struct nova_guest *disk, struct nova_error *error)
+{
+	return obtain(lead, wish, disk, error);
 }
 
 int nova_lead_find_guest(struct lead *lead, struct nova_guest *guest, struct nova_error *error)
@@ -93,7 +102,7 @@ int nova_lead_find_guest(struct lead *lead, struct nova_guest *guest, struct nov
 			              "guest agent, benchmark tools) is there only as far as the "
 			              "image has it");
 	} else {
-		code = ensure_appliance(lead, guest, error);
+		code = obtain(lead, NULL, guest, error);
 	}
 	if (code)
 		return code;

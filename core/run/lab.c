@@ -142,18 +142,26 @@ static uint64_t take_number(void)
 /* --- VMs ----------------------------------------------------------------------------------------
  */
 
-static const char *configured_text(const char *key)
+const json_t *nova_lab_configured(const struct instance *instance, const char *key)
 {
-	return json_string_value(json_object_get(nova_worker.shape, key));
+	const json_t *own = json_object_get(instance->boot, key);
+
+	return own ? own : json_object_get(nova_worker.shape, key);
 }
 
-static int64_t configured(const char *key)
+static const char *configured_text(const struct instance *instance, const char *key)
 {
-	return json_integer_value(json_object_get(nova_worker.shape, key));
+	return json_string_value(nova_lab_configured(instance, key));
+}
+
+static int64_t configured(const struct instance *instance, const char *key)
+{
+	return json_integer_value(nova_lab_configured(instance, key));
 }
 
 /* The configured shape, with what the benchmark asks for over it. `knobs` is scratch space. */
-static struct nova_shape merge_shape(const struct nova_shape *wanted, const char *knobs[64])
+static struct nova_shape merge_shape(const struct instance *at, const struct nova_shape *wanted,
+                                     const char *knobs[64])
 {
 	struct nova_shape shape = {.struct_size = sizeof(shape)}, over;
 	json_t *list = json_object_get(nova_worker.shape, "knobs");
@@ -166,19 +174,20 @@ static struct nova_shape merge_shape(const struct nova_shape *wanted, const char
 	for (const char *const *more = over.knobs; more && *more && count < 63; more++)
 		knobs[count++] = *more;
 	knobs[count] = NULL;
-	shape.boot = over.boot ? over.boot : (uint32_t)configured("boot");
-	shape.vcpus = over.vcpus ? over.vcpus : (uint32_t)configured("vcpus");
+	shape.boot = over.boot ? over.boot : (uint32_t)configured(at, "boot");
+	shape.vcpus = over.vcpus ? over.vcpus : (uint32_t)configured(at, "vcpus");
 	shape.memory_bytes =
-	        over.memory_bytes ? over.memory_bytes : (uint64_t)configured("memory_bytes");
-	shape.disk_bytes = over.disk_bytes ? over.disk_bytes : (uint64_t)configured("disk_bytes");
-	shape.image = over.image ? over.image : configured_text("image");
-	shape.kernel = over.kernel ? over.kernel : configured_text("kernel");
-	shape.initrd = over.initrd ? over.initrd : configured_text("initrd");
-	shape.cmdline = over.cmdline ? over.cmdline : configured_text("cmdline");
+	        over.memory_bytes ? over.memory_bytes : (uint64_t)configured(at, "memory_bytes");
+	shape.disk_bytes =
+	        over.disk_bytes ? over.disk_bytes : (uint64_t)configured(at, "disk_bytes");
+	shape.image = over.image ? over.image : configured_text(at, "image");
+	shape.kernel = over.kernel ? over.kernel : configured_text(at, "kernel");
+	shape.initrd = over.initrd ? over.initrd : configured_text(at, "initrd");
+	shape.cmdline = over.cmdline ? over.cmdline : configured_text(at, "cmdline");
 	shape.networks = over.networks;
 	shape.knobs = knobs;
 	shape.arguments = over.arguments;
-	shape.place = over.place ? over.place : configured_text("place");
+	shape.place = over.place ? over.place : configured_text(at, "place");
 	return shape;
 }
 
@@ -267,7 +276,7 @@ static int lab_vm_create(nova_run run, uint32_t target, const struct nova_shape 
                          int64_t deadline_ns, nova_vm *out)
 {
 	const char *knobs[64];
-	struct nova_shape shape = merge_shape(wanted, knobs);
+	struct nova_shape shape;
 	NOVA_AUTOFREE char *cmdline = NULL;
 	char heartbeat[64];
 	struct vm *vm;
@@ -279,6 +288,7 @@ static int lab_vm_create(nova_run run, uint32_t target, const struct nova_shape 
 	*out = 0;
 	if (code)
 		return code;
+	shape = merge_shape(nova_worker.targets[target], wanted, knobs);
 	vm = vm_new(nova_worker.targets[target]);
 	*out = vm->number;
 	code = intend(vm->number - 1, target, "vm", vm->name);
@@ -526,7 +536,7 @@ static int lab_wait(nova_run run, nova_vm number, uint32_t kind, int64_t deadlin
 static int prepare(struct vm *vm, struct instance *destination, int64_t deadline_ns, char **ticket)
 {
 	const char *knobs[64];
-	struct nova_shape shape = merge_shape(NULL, knobs);
+	struct nova_shape shape = merge_shape(destination, NULL, knobs);
 	struct op *op = nova_op_new(destination, OP_MIGRATE_PREPARE, deadline_ns);
 	const struct value *value;
 	int code;
@@ -887,6 +897,34 @@ static int lab_fan_out(nova_run run, uint32_t count, uint32_t limit, double per_
 	nova_worker.next_number += count;
 	nova_unlock();
 	return run_fan(&fan, threads < OVERALL_LIMIT ? threads : OVERALL_LIMIT);
+}
+
+/* --- images --------------------------------------------------------------------------------------
+ */
+
+int nova_lab_image_put(uint32_t target, const char *path, int64_t deadline_ns, char **name,
+                       struct nova_error *error)
+{
+	struct instance *instance = nova_worker.targets[target];
+	uint64_t number;
+	struct op *op;
+	int code;
+
+	nova_lock();
+	number = take_number();
+	nova_unlock();
+	*name = nova_format("%s%llu", nova_worker.prefix, (unsigned long long)number);
+	code = intend(number, target, "image", *name);
+	if (code)
+		return nova_error_set(error, code, "the image's name could not be journaled");
+	op = nova_op_new(instance, OP_IMAGE_PUT, deadline_ns);
+	op->name = nova_strdup(*name);
+	op->path = nova_strdup(path);
+	code = nova_op_run(op, false);
+	if (code)
+		*error = op->error;
+	nova_op_release(op);
+	return code;
 }
 
 /* --- cleaning up

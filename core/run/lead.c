@@ -294,6 +294,7 @@ void nova_lead_enter(struct lead *lead, size_t side)
 	const json_t *sides = nova_lead_ab(lead);
 
 	lead->shape = json_object_get(lead->run.plan, "shape");
+	lead->side = side;
 	if (!sides)
 		return;
 	lead->shape = json_object_get(json_object_get(sides, side ? "b" : "a"), "shape");
@@ -414,6 +415,7 @@ static void empty_directory(struct lead *lead)
 {
 	forget_directory_if_clean(lead);
 	nova_directory_make(lead->directory, 0755, NULL);
+	nova_lead_write_key(lead, NULL);
 }
 
 /* A step in which not one VM got through has measured nothing. */
@@ -667,10 +669,17 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 	if (!code)
 		code = nova_sweep_journal(lead, json_object_get(lead->run.plan, "targets"), NULL,
 		                          false, &found, &left, error);
+	for (size_t side = 0; !code && side < sides; side++) {
+		nova_lead_enter(lead, side);
+		code = nova_lead_find_boots(lead, side, error);
+	}
+	nova_lead_enter(lead, 0);
 	if (!code)
 		code = run_steps(lead, &lead->guests[0], &outcome->exit_code, error);
 	else
 		outcome->exit_code = nova_code_exit(code);
+	nova_lead_drop_images(lead, &outcome->exit_code);
+	nova_lead_drop_key(lead);
 	code = finish(lead, code, outcome, error);
 	nova_guest_release(&lead->guests[0]);
 	nova_guest_release(&lead->guests[1]);
@@ -712,6 +721,8 @@ int nova_run_execute(const struct nova_run_request *request, struct nova_run_out
 	free(lead.prefix);
 	free(lead.directory);
 	json_decref(lead.step_targets);
+	json_decref(lead.boots[0]);
+	json_decref(lead.boots[1]);
 	free(lead.replaced);
 	free(lead.values);
 	free(lead.answers);

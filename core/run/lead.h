@@ -10,6 +10,7 @@
  *   repeat.c  the replicates of a step: sides, order, budget, precision
  *   limits.c how many VMs at once, and whether that many may be
  *   targets.c, appliance.c, locks.c  what these steps need, and who else uses it
+ *   boot.c   what VMs boot where that is not a file of this host: disks that are uploaded
  *   sweep.c  deletes what dead runs left
  */
 #ifndef NOVACORE_RUN_LEAD_H
@@ -118,8 +119,15 @@ struct lead {
 	json_t *step;  /* of the plan, borrowed */
 	json_t *shape; /* of the plan, or of the side of an A/B that is at work; borrowed */
 	struct nova_guest guests[2]; /* what its VMs boot; the second is side b's */
-	json_t *step_targets;        /* as "open" has them */
-	json_t *targets;             /* that the last "open" named, borrowed: for the journal */
+	size_t side;                 /* of A/B that is at work, 0 otherwise */
+	json_t *boots[2];            /* by side and target of the plan: see boot.c */
+	bool has_images;             /* that its targets hold for this run */
+	struct {
+		int64_t started_ns, told_ns; /* 0: there is none */
+	} upload;
+	char *key, *public_key; /* that opens the VMs of this run by SSH, or NULL */
+	json_t *step_targets;   /* as "open" has them */
+	json_t *targets;        /* that the last "open" named, borrowed: for the journal */
 	struct nova_replicate at;
 	bool in_replicate;
 	bool in_step; /* the worker is a benchmark's, not a sweep's */
@@ -283,12 +291,38 @@ int nova_lead_check_memory(struct lead *lead, struct nova_error *error);
 char *nova_lead_lacks_memory(const struct lead *lead, const json_t *step);
 int nova_lead_check_cpus(struct lead *lead, struct nova_error *error);
 
+/* The appliance as a disk. @owner the caller releases it */
+int nova_lead_make_disk(struct lead *lead, const struct nova_guest_disk *wish,
+                        struct nova_guest *disk, struct nova_error *error);
+
+/* --- boot.c
+ * ----------------------------------------------------------------------------------------- */
+
+/* Sets the plan's "boots": a sentence for each target whose VMs do not boot as the shape has it. */
+void nova_lead_forecast(json_t *plan, const struct nova_registry *registry,
+                        const struct nova_config *config);
+/* Decides it for the targets of a side, and uploads disks. What fails is told by nova_lead_boot;
+ * only NOVA_E_INTERRUPTED is returned. */
+int nova_lead_find_boots(struct lead *lead, size_t side, struct nova_error *error);
+/* Adds what was decided for a target of the plan to what a worker is told of it. NOVA_E_*: why it
+ * cannot be used. */
+int nova_lead_boot(const struct lead *lead, size_t index, json_t *target, struct nova_error *error);
+void nova_lead_on_progress(struct lead *lead, double share);
+/* Deletes the images of this run. */
+void nova_lead_drop_images(struct lead *lead, int *exit_code);
+/* The run's SSH key, if it has one, into its directory. */
+int nova_lead_write_key(struct lead *lead, struct nova_error *error);
+void nova_lead_drop_key(struct lead *lead);
+
 /* --- targets.c
  * -------------------------------------------------------------------------------------- */
 
 /* All targets of a step, as nova_lead_target. Owned by the caller; NULL and error. */
 json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
                                const struct nova_guest *guest, struct nova_error *error);
+/* One of the plan, by its index. */
+json_t *nova_lead_planned_target(struct lead *lead, size_t index, const struct nova_guest *guest,
+                                 struct nova_error *error);
 /* The benchmark of a step, likewise. */
 json_t *nova_lead_benchmark(struct lead *lead, const json_t *step, const struct nova_guest *guest,
                             struct nova_error *error);

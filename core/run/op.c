@@ -65,6 +65,7 @@ static void op_free(struct op *op)
 	free(op->ref_name);
 	free(op->ref_id);
 	free(op->name);
+	free(op->path);
 	pthread_cond_destroy(&op->changed);
 	free(op);
 }
@@ -254,6 +255,8 @@ int nova_op_put(struct op *op, const struct value *value)
 	if (value->field == NOVA_FIELD_RETURNED_NS)
 		op->returned_ns = value->i64;
 	nova_unlock();
+	if (value->field == NOVA_FIELD_PROGRESS && op->kind == OP_IMAGE_PUT)
+		nova_tell(json_pack("{ss sf}", "is", "progress", "share", value->f64));
 	return NOVA_DONE;
 }
 
@@ -289,6 +292,7 @@ static const struct {
         [OP_EXEC] = {"exec", true},
         [OP_NET_CREATE] = {"net_create", true},
         [OP_NET_DELETE] = {"net_delete", true},
+        [OP_IMAGE_PUT] = {"image_put", true},
         [OP_IMAGE_DELETE] = {"image_delete", true},
         [OP_MIGRATE_PREPARE] = {"migrate_prepare", true},
         [OP_MIGRATE] = {"migrate", true},
@@ -327,6 +331,7 @@ static int dispatch(struct op *op)
 	case OP_EXEC: return CALL(exec, self, number, &op->ref, &op->exec);
 	case OP_NET_CREATE: return CALL(net_create, self, number, op->name, op->action);
 	case OP_NET_DELETE: return CALL(net_delete, self, number, op->name);
+	case OP_IMAGE_PUT: return CALL(image_put, self, number, op->name, op->path);
 	case OP_IMAGE_DELETE: return CALL(image_delete, self, number, op->name);
 	case OP_MIGRATE_PREPARE: return CALL(migrate_prepare, self, number, &op->ref, &op->shape);
 	case OP_MIGRATE: return CALL(migrate, self, number, &op->ref, &op->migrate);

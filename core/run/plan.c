@@ -633,6 +633,7 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 	if (!shape)
 		return error->code;
 	json_object_set_new(made, "shape", shape);
+	nova_lead_forecast(made, request->registry, request->config);
 	code = nova_limits_check(made, request->registry, request->config, error);
 	if (code)
 		return code;

@@ -15,6 +15,7 @@
 struct group {          /* objects on one target */
 	json_t *target; /* {name, plugin, uri} of the journal */
 	json_t *objects;
+	bool own; /* all of them are this run's images, as its end has them */
 };
 
 struct sweep {
@@ -64,7 +65,7 @@ static struct group *group_of(struct sweep *sweep, json_t *target)
 		                  nova_json_text(sweep->groups[i].target, "uri"), target))
 			return &sweep->groups[i];
 	sweep->groups = nova_grow(sweep->groups, sweep->count, sizeof(*sweep->groups));
-	sweep->groups[sweep->count] = (struct group){json_incref(target), json_array()};
+	sweep->groups[sweep->count] = (struct group){json_incref(target), json_array(), true};
 	return &sweep->groups[sweep->count++];
 }
 
@@ -73,12 +74,19 @@ static int collect(void *context, const struct nova_journal_record *record)
 	struct sweep *sweep = context;
 	bool own = !strcmp(record->run, sweep->lead->run.id);
 	bool moving = json_object_get(record->target, "also");
+	bool image = !strcmp(record->kind, "image");
+	struct group *group;
 
 	if (!wanted(sweep, record->target) || (!own && nova_run_alive(record->run)))
 		return 0;
+	if (own && image && sweep->lead->has_images)
+		return 0; /* the next step's VMs boot from it */
 	if (moving)
 		json_object_set(sweep->lead->moving, record->name, record->target);
-	json_array_append_new(group_of(sweep, record->target)->objects,
+	/* What was made last goes first: VMs before the network or the image that they are on. */
+	group = group_of(sweep, record->target);
+	group->own = group->own && own && image;
+	json_array_insert_new(group->objects, 0,
 	                      json_pack("{ss ss ss? sb}", "kind", record->kind, "name",
 	                                record->name, "id", record->id, "moving", moving));
 	return 0;
@@ -177,8 +185,10 @@ static int sweep_group(struct lead *lead, const struct group *group, uint32_t *l
 	size_t count = json_array_size(group->objects);
 	int code, place;
 
-	nova_lead_note(lead, NOVA_LOG_INFO, "deleting %zu objects that dead runs left on %s", count,
-	               nova_json_text(group->target, "name"));
+	if (!group->own)
+		nova_lead_note(lead, NOVA_LOG_INFO,
+		               "deleting %zu objects that dead runs left on %s", count,
+		               nova_json_text(group->target, "name"));
 	code = open_target(lead, group->target, &place, error);
 	if (code)
 		*left += (uint32_t)count;

@@ -356,6 +356,11 @@ static void on_say(struct lead *lead, const json_t *packet)
 	               "%s", nova_wire_text(packet, "text"));
 }
 
+static void on_progress(struct lead *lead, const json_t *packet)
+{
+	nova_lead_on_progress(lead, nova_wire_f64(packet, "share"));
+}
+
 static void handle(struct lead *lead, const json_t *packet)
 {
 	static const struct {
@@ -364,7 +369,7 @@ static void handle(struct lead *lead, const json_t *packet)
 	} handlers[] = {{"intend", on_intend}, {"sample", on_sample},   {"attempt", on_attempt},
 	                {"call", on_call},     {"loading", on_loading}, {"refused", on_refused},
 	                {"id", on_id},         {"gone", on_gone},       {"say", on_say},
-	                {"moved", on_moved},   {"settled", on_settled}};
+	                {"moved", on_moved},   {"settled", on_settled}, {"progress", on_progress}};
 
 	for (size_t i = 0; i < NOVA_COUNT(handlers); i++)
 		if (!strcmp(handlers[i].is, nova_wire_is(packet)))

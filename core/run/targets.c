@@ -100,6 +100,25 @@ static json_t *place_of_twin(const json_t *step, const json_t *twin)
 	return json_integer(0);
 }
 
+json_t *nova_lead_planned_target(struct lead *lead, size_t index, const struct nova_guest *guest,
+                                 struct nova_error *error)
+{
+	json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"), index);
+	/* Of A and B the names differ, where the configuration knows one. */
+	const char *name = json_string_value(json_object_get(planned, "configured"));
+	json_t *target = nova_lead_target(lead->config, lead->registry,
+	                                  name ? name : nova_json_text(planned, "name"),
+	                                  nova_json_text(planned, "plugin"),
+	                                  nova_json_text(json_object_get(planned, "params"), "uri"),
+	                                  lead->run.seed, guest, error);
+
+	if (target && nova_lead_boot(lead, index, target, error)) {
+		json_decref(target);
+		return NULL;
+	}
+	return target;
+}
+
 json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
                                const struct nova_guest *guest, struct nova_error *error)
 {
@@ -110,13 +129,8 @@ json_t *nova_lead_step_targets(struct lead *lead, const json_t *step,
 	{
 		json_t *planned = json_array_get(json_object_get(lead->run.plan, "targets"),
 		                                 (size_t)json_integer_value(index));
-		/* Of A and B the names differ, where the configuration knows one. */
-		const char *name = json_string_value(json_object_get(planned, "configured"));
-		json_t *target = nova_lead_target(
-		        lead->config, lead->registry, name ? name : nova_json_text(planned, "name"),
-		        nova_json_text(planned, "plugin"),
-		        nova_json_text(json_object_get(planned, "params"), "uri"), lead->run.seed,
-		        guest, error);
+		json_t *target = nova_lead_planned_target(lead, (size_t)json_integer_value(index),
+		                                          guest, error);
 
 		if (!target) {
 			json_decref(made);

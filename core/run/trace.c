@@ -306,6 +306,7 @@ static json_t *op_args(const struct op *op)
 		json_object_set_new(args, "kind", nova_trace_name(NOVA_TRACE_NET, op->action));
 		break;
 	case OP_NET_DELETE: json_object_set_new(args, "net", nova_trace_text(op->name)); break;
+	case OP_IMAGE_PUT:
 	case OP_IMAGE_DELETE: json_object_set_new(args, "image", nova_trace_text(op->name)); break;
 	case OP_MIGRATE: json_object_set_new(args, "how", nova_trace_migrate(&op->migrate)); break;
 	case OP_MIGRATE_FINISH:

@@ -45,6 +45,8 @@ static const struct kind kinds[] = {
           {"objects", ARRAY},
           {"prefix", TEXT | OPTIONAL},
           {"busy", ARRAY | OPTIONAL}}},
+        /* bring this file to the target as an image */
+        {"image", {{"path", TEXT}, {"patience_ns", INTEGER}}},
         {"close", {{NULL, 0}}},
         /* worker to parent */
         {"loading", {{"kind", INTEGER}, {"plugin", TEXT}, {"stage", TEXT}}},
@@ -88,6 +90,8 @@ static const struct kind kinds[] = {
           {"text", TEXT | OPTIONAL}}},
         {"say", {{"level", INTEGER}, {"text", TEXT}}},
         {"replicated", {{"code", INTEGER}, {"text", TEXT}, {"tainted", FLAG}}},
+        {"progress", {{"share", REAL}}}, /* of the image */
+        {"stored", {{"code", INTEGER}, {"text", TEXT}, {"name", TEXT}}},
         {"swept", {{"code", INTEGER}, {"text", TEXT}, {"left", INTEGER}}},
 };
 

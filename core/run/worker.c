@@ -121,6 +121,7 @@ static struct instance *load(uint32_t kind, uint32_t target, const json_t *what,
 	}
 	instance = nova_instance_new(kind, name, target, json_object_get(what, "params"),
 	                             plugin->thread_model);
+	instance->boot = json_incref(json_object_get(what, "boot"));
 	say_loading(kind, name, "probe");
 	if (probe(plugin, instance, error))
 		return NULL;
@@ -234,9 +235,11 @@ static char *find_boot_lack(const struct instance *target)
 	                                    [NOVA_BOOT_DISK] = NOVA_CAN_DISK,
 	                                    [NOVA_BOOT_STUB] = NOVA_CAN_STUB,
 	                                    [NOVA_BOOT_TEMPLATE] = NOVA_CAN_TEMPLATE};
-	json_int_t boot = json_integer_value(json_object_get(nova_worker.shape, "boot"));
-	const char *why;
+	json_int_t boot = json_integer_value(nova_lab_configured(target, "boot"));
+	const char *why = json_string_value(json_object_get(target->boot, "lacks"));
 
+	if (why)
+		return nova_strdup(why);
 	if (boot < NOVA_BOOT_DIRECT || boot > NOVA_BOOT_TEMPLATE)
 		return NULL;
 	why = json_string_value(json_object_get(target->capabilities, names[boot]));
@@ -466,6 +469,21 @@ static void do_sweep(const json_t *packet)
 	                    error.text, "left", (json_int_t)left));
 }
 
+/* Its deadline is the parent's: it knows how large the file is. */
+static void do_image(const json_t *packet)
+{
+	int64_t deadline_ns = nova_now_ns() + nova_wire_i64(packet, "patience_ns");
+	NOVA_AUTOFREE char *name = NULL;
+	struct nova_error error = {0};
+	int code = NOVA_E_INVALID;
+
+	if (nova_worker.target_count)
+		code = nova_lab_image_put(0, nova_wire_text(packet, "path"), deadline_ns, &name,
+		                          &error);
+	nova_tell(json_pack("{ss sI ss ss}", "is", "stored", "code", (json_int_t)code, "text",
+	                    error.text, "name", name ? name : ""));
+}
+
 static void close_benchmark(void)
 {
 	const struct instance *benchmark = nova_worker.benchmark;
@@ -517,6 +535,8 @@ static void *act(void *unused)
 			do_replicate(packet);
 		else if (!strcmp(is, "sweep"))
 			do_sweep(packet);
+		else if (!strcmp(is, "image"))
+			do_image(packet);
 		else if (!strcmp(is, "close"))
 			do_close();
 	}

@@ -51,6 +51,7 @@ enum op_kind {
 	OP_EXEC,
 	OP_NET_CREATE,
 	OP_NET_DELETE,
+	OP_IMAGE_PUT,
 	OP_IMAGE_DELETE,
 	OP_MIGRATE_PREPARE,
 	OP_MIGRATE,
@@ -73,7 +74,7 @@ struct op {
 	/* arguments, copies of the caller's */
 	struct nova_ref ref;
 	char *ref_name, *ref_id;
-	char *name;
+	char *name, *path;
 	uint32_t action;
 	int32_t outcome;
 	struct nova_shape shape;
@@ -111,6 +112,7 @@ struct instance {
 	struct nova_hypervisor driver; /* a zeroed copy, min(struct_size) */
 	void *self;
 	json_t *params;
+	json_t *boot;          /* what of the shape is otherwise for its VMs, or NULL: see boot.c */
 	char *directories[4];  /* by NOVA_DIRECTORY_* */
 	pthread_mutex_t *turn; /* SERIAL: of the plugin; PER_INSTANCE: its own; PARALLEL: NULL */
 	pthread_mutex_t own_turn;
@@ -253,6 +255,12 @@ struct vm *nova_vm_by_name(const char *name);                 /* under the lock 
 void nova_vm_stamp(struct vm *vm, const struct stamp *stamp); /* under the lock */
 /* Deletes what the replicate left: VMs, then networks. Never interrupted. Returns what is left. */
 uint32_t nova_lab_clean(void);
+/* What is configured of the VMs of a target: its own, or the run's shape. */
+const json_t *nova_lab_configured(const struct instance *instance, const char *key);
+/* Brings a file to a target as an image, whose name is journaled before. `*name` is the caller's in
+ * any case. */
+int nova_lab_image_put(uint32_t target, const char *path, int64_t deadline_ns, char **name,
+                       struct nova_error *error);
 /* Deletes one object ("vm", "net", "image") by name, for a sweep. `moving`: it may be on another
  * target as well, so it is not gone yet. */
 int nova_lab_delete(struct instance *instance, const char *kind, const char *name, const char *id,

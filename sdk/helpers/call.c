@@ -15,9 +15,10 @@
 #define GRACE_NS   (3 * SECOND_NS)
 #define LONGEST_NS (600 * SECOND_NS)
 /* The host ends the op at the deadline, and says so better than a request that was cut off. */
-#define BEYOND_NS (2 * SECOND_NS)
-#define WORDS     400u
-#define WATCHED   64u /* descriptors of calls that wait for one */
+#define BEYOND_NS     (2 * SECOND_NS)
+#define WORTH_TELLING (UINT64_C(1) << 20) /* bytes of an upload */
+#define WORDS         400u
+#define WATCHED       64u /* descriptors of calls that wait for one */
 
 /* --- life of an instance's calls -------------------------------------------------------------- */
 
@@ -708,6 +709,23 @@ static void end_pauses(const struct nova_calls *calls, const struct curl_waitfd 
 				call->inside->due_ns = 1;
 }
 
+/* Of files that are being sent; the host shows how long it will take. */
+static void put_progress(const struct nova_calls *calls, int64_t now_ns)
+{
+	for (struct nova_call *call = calls->first; call; call = call->inside->next) {
+		uint64_t total = 0, sent;
+
+		if (!call->op || !call->inside->flight ||
+		    now_ns - call->inside->told_ns < SECOND_NS / 2)
+			continue;
+		sent = nova_http_uploaded(call->inside->flight, &total);
+		if (total < WORTH_TELLING)
+			continue;
+		call->inside->told_ns = now_ns;
+		calls->host->put_f64(call->op, NOVA_FIELD_PROGRESS, (double)sent / (double)total);
+	}
+}
+
 int nova_calls_pump(struct nova_calls *calls, int64_t until_ns)
 {
 	struct curl_waitfd fds[WATCHED];
@@ -718,6 +736,7 @@ int nova_calls_pump(struct nova_calls *calls, int64_t until_ns)
 	end_pauses(calls, fds, count);
 	reap(calls); /* a stream's callback may have ended one */
 	tick(calls, nova_http_now_ns());
+	put_progress(calls, nova_http_now_ns());
 	return NOVA_DONE;
 }
 

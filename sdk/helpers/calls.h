@@ -31,7 +31,8 @@ struct nova_call_inside {
 	char *stopped_what; /* what it was about then */
 
 	struct nova_http_flight *flight;
-	int order; /* the flight is one: must not be sent twice */
+	int64_t told_ns; /* when the progress of its file was put last */
+	int order;       /* the flight is one: must not be sent twice */
 	nova_step step;
 	uint32_t moves; /* counts requests and pauses */
 	int (*refused)(struct nova_call *call, const struct nova_refusal *refusal);

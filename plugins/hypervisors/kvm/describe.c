@@ -100,6 +100,7 @@ int kvm_describe(void *instance, nova_op op)
 	host->put_fact(op, NOVA_FIELD_FACT, "accel.why", self->accel_why);
 	host->put_fact(op, NOVA_FIELD_FACT, "network", self->bridged ? "bridge" : "socket");
 	host->put_fact(op, NOVA_FIELD_FACT, "network.why", self->network_why);
+	host->put_fact(op, NOVA_FIELD_FACT, "image.format", "qcow2");
 	host->put_fact(op, NOVA_FIELD_FACT, "machine", kvm_text(self, "machine", "q35"));
 	host->put_fact(op, NOVA_FIELD_FACT, "cpu", kvm_text(self, "cpu", "auto"));
 	for (int i = 0; able[i]; i++)

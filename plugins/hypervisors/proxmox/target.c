@@ -167,8 +167,7 @@ static const struct {
          "to root@pam only"},
         {NOVA_CAN_DISK, 0, 0, NULL},
         {NOVA_CAN_TEMPLATE, 0, 0, NULL},
-        {NOVA_CAN_DIRECT, 0, 0,
-         "Proxmox VE boots no kernel of another host: set vm.standard.boot to template or disk"},
+        {NOVA_CAN_DIRECT, 0, 0, "Proxmox VE boots no kernel of another host"},
         {NOVA_CAN_STUB, 0, 0,
          "a boot sector alone would have to be uploaded and imported for each VM: name a template"},
         {NOVA_CAN_IMAGE, MAY_UPLOAD | MAY_DELETE_FILES | MAY_SPACE, 0, NULL},
@@ -265,6 +264,7 @@ int proxmox_describe(void *handle, nova_op op)
 	host->put_fact(op, NOVA_FIELD_FACT, "accel.why",
 	               "Proxmox VE starts VMs with KVM unless their configuration says kvm=0");
 	host->put_fact(op, NOVA_FIELD_FACT, "events", poll);
+	host->put_fact(op, NOVA_FIELD_FACT, "image.format", "qcow2");
 	host->put_fact(op, NOVA_FIELD_FACT, "tls", nova_http_trust(nova_calls_http(self->calls)));
 	put_capabilities(self, op);
 	return NOVA_DONE;

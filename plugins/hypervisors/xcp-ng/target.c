@@ -208,8 +208,7 @@ static const struct {
         {.capability = NOVA_CAN_BEAT,
          .never = "Xen gives a VM one serial port, which does not send to the network"},
         {.capability = NOVA_CAN_DIRECT,
-         .never = "XCP-ng boots kernels of its own control domain only, none of another host: set "
-                  "vm.standard.boot to template or disk"},
+         .never = "XCP-ng boots kernels of its own control domain only, none of another host"},
         {.capability = NOVA_CAN_CONVERGE, .never = "Xen's migration has no auto-converge"},
         {.capability = NOVA_CAN_COMPRESS,
          .never = "whether memory is compressed on the way is a setting of the pool "
@@ -308,6 +307,7 @@ int xcpng_describe(void *handle, nova_op op)
 	host->put_fact(op, NOVA_FIELD_FACT, "events",
 	               self->watching ? "pushed by event.from, gathered for 50 ms"
 	                              : "polled: event.from does not answer yet");
+	host->put_fact(op, NOVA_FIELD_FACT, "image.format", "vhd");
 	host->put_fact(op, NOVA_FIELD_FACT, "tls", nova_http_trust(nova_calls_http(self->calls)));
 	put_capabilities(self, op);
 	return NOVA_DONE;

@@ -15,6 +15,14 @@
  * parameters to its kernel and initrd, for a driver that tries out an accelerator before it says
  * which one it uses.
  *
+ * Another one that has the capabilities "image" and "disk" gets the appliance as a disk, where the
+ * configuration wishes NOVA_BOOT_DIRECT and the target has no "direct", or NOVA_BOOT_DISK and no
+ * image: the host makes it in the format that the fact "image.format" of `describe` names (raw,
+ * qcow2, vmdk, vhd or vhdx; without the fact raw), brings it there by image_put, boots VMs from it
+ * by NOVA_BOOT_DISK, and deletes it at the end of the run. The parameters `ssh_key` (PATH, the
+ * private key that opens the VMs) and `agent` (BOOLEAN, the QEMU guest agent runs in them) are then
+ * the host's to set, unless the user has.
+ *
  * At the deadline the host calls `cancel`, waits 5 s for the op to end, and gives it up: time for a
  * driver to stop the task on the other side. An op that ends well in that time has ended well. An
  * order (a call that changes something) is never sent twice: where its outcome is not known, the op
@@ -197,7 +205,10 @@ struct nova_hypervisor {
 	int (*exec)(void *self, nova_op op, const struct nova_ref *vm,
 	            const struct nova_exec *exec);
 	int (*exec_kill)(void *self, nova_op op, const struct nova_ref *vm, int64_t pid);
+	/* A file of this host becomes an image of the target, of that name; NOVA_FIELD_PROGRESS
+	 * meanwhile. NOVA_E_EXISTS: there is one. */
 	int (*image_put)(void *self, nova_op op, const char *name, const char *path);
+	/* Not there already: NOVA_DONE. */
 	int (*image_delete)(void *self, nova_op op, const char *name);
 	int (*net_create)(void *self, nova_op op, const char *name, uint32_t kind);
 	int (*net_delete)(void *self, nova_op op, const char *name);
