@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# sshd.sh DIRECTORY: an SSH server on 127.0.0.1 that DIRECTORY/key opens for who runs this; prints its port,
-# and ends with its standard input. Exit status 77 where there is none.
+# sshd.sh DIRECTORY: an SSH server on 127.0.0.1 that DIRECTORY/key opens for who runs this, and any key of
+# DIRECTORY/more.pub; prints its port, and ends with its standard input. Exit status 77 where there is none.
 set -eu
 [ -x /usr/sbin/sshd ] || { echo "skipped: no sshd (./dev deps installs it)" >&2; exit 77; }
 directory=$1
@@ -14,7 +14,7 @@ port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", (
 cat >"$directory/sshd_config" <<EOF
 ListenAddress 127.0.0.1:$port
 HostKey $directory/host
-AuthorizedKeysFile $directory/key.pub
+AuthorizedKeysFile $directory/key.pub $directory/more.pub
 StrictModes no
 UsePAM no
 PidFile none

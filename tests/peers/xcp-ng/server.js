@@ -368,6 +368,9 @@ const wishes = {
 	'GET /disks': (body, query) => [...pick(query).table('VDI')].map(([ref, disk]) => ({ ref, ...disk,
 		content: pick(query).hide(ref).content?.length ?? 0 })).filter((disk) => disk.name_label !== 'debian12 root' || disk.VBDs.length === 0
 		|| !pick(query).get('VM', pick(query).get('VBD', disk.VBDs[0]).VM).is_a_template),
+	// the disks that hold a text, such as a key
+	'POST /holding': ({ text }) => [...pools[0].table('VDI')].filter(([ref]) => pools[0].hide(ref).content?.includes(text))
+		.map(([, disk]) => disk.name_label),
 	'GET /networks': () => [...pools[0].table('network').values()],
 };
 
