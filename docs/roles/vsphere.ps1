@@ -9,7 +9,9 @@
 # `novacore target test NAME` says is missing, is missing there.
 
 # On the folder of the VMs (parameter `folder`; the datacenter's if there is none), with propagation.
-# Without snapshots, guest commands or migration leave out what begins so.
+# Without snapshots, guest commands or migration leave out what begins so; without images (disks that novacore
+# uploads) VirtualMachine.Config.AddExistingDisk, and Datastore.FileManagement below; without knobs
+# VirtualMachine.Config.Resource.
 New-VIRole -Name NovacoreVMs -Privilege (Get-VIPrivilege -Id @(
     "VirtualMachine.Inventory.Create"
     "VirtualMachine.Inventory.CreateFromExisting"
@@ -21,6 +23,8 @@ New-VIRole -Name NovacoreVMs -Privilege (Get-VIPrivilege -Id @(
     "VirtualMachine.Config.CPUCount"
     "VirtualMachine.Config.Memory"
     "VirtualMachine.Config.AddNewDisk"
+    "VirtualMachine.Config.AddExistingDisk"
+    "VirtualMachine.Config.Resource"
     "VirtualMachine.Config.AddRemoveDevice"
     "VirtualMachine.Provisioning.Clone"
     "VirtualMachine.State.CreateSnapshot"
@@ -38,6 +42,7 @@ New-VIRole -Name NovacoreVMs -Privilege (Get-VIPrivilege -Id @(
 New-VIRole -Name NovacorePlaces -Privilege (Get-VIPrivilege -Id @(
     "Resource.AssignVMToPool"
     "Datastore.AllocateSpace"
+    "Datastore.FileManagement"
     "Network.Assign"
     "VirtualMachine.Provisioning.DeployTemplate"
 ))

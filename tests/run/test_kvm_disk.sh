@@ -6,8 +6,7 @@
 # is deleted by the next.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/kvm.sh"
-images=$NOVACORE_HOME/state/plugins/kvm
-disks() { find "$images" -path '*/images/novacore-*' 2>/dev/null || true; }
+disks() { find "$NOVACORE_HOME" -path '*/images/novacore-*' 2>/dev/null || true; }
 run=("$novacore" run --profile dev --plugin kvm --set vm.small.boot=disk --set run.samples=1)
 
 note "the plan says what VMs boot"
@@ -15,7 +14,7 @@ expect 0 "${run[@]}" --dry-run --benchmark cpu
 says "VMs of local boot the appliance from a disk that is uploaded: vm.small.boot is disk"
 
 note "a benchmark in the guest of that disk"
-expect 0 "${run[@]}" --benchmark cpu --set cpu.duration=1s --set cpu.native=false --format json --output r.json
+expect 0 "${run[@]}" --benchmark cpu --set cpu.duration=1s --set run.native=false --format json --output r.json
 says "local: uploading the appliance as a disk"
 check r.json 'r["run"]["state"] == "complete" and len(r["steps"]) > 0'
 check r.json 'all(s["counts"]["succeeded"] and not s["counts"]["failed"] + s["counts"]["timed_out"] for s in r["steps"])'

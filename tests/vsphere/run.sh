@@ -36,7 +36,7 @@ import json, sys
 result = json.load(open(sys.argv[1]))
 assert result["run"]["state"] == "complete", result["run"]
 target, = result["targets"]
-assert target["plugin"] == "vsphere" and target["capabilities"]["knobs"]["why"]
+assert target["plugin"] == "vsphere" and target["capabilities"]["direct"]["why"]
 step, = result["steps"]
 counts = step["counts"]
 assert counts["succeeded"] and not counts["failed"] + counts["timed_out"], counts
@@ -53,6 +53,17 @@ judge "$work/r.json" 3 lifecycle.create.api lifecycle.start.running lifecycle.st
 tell settings '{"toolsMs":20}' >"$work/ok"
 run --benchmark density --set density.count=100 --format json --output "$work/d.json"
 judge "$work/d.json" 100 density.running density.ready density.delete
+
+# nothing is said of how VMs boot: a disk of this host is uploaded, and each VM has a copy of it
+truncate -s 4M "$work/own.raw"
+sed -i 's/vm = { standard = { boot = "template";/vm = { standard = {/' "$work/lab.conf"
+run --benchmark lifecycle --dry-run >"$work/plan"
+grep -q 'VMs of lab boot the appliance from a disk that is uploaded, because vsphere boots no files of this host; where' "$work/plan"
+run --benchmark lifecycle --set "guest.image=$work/own.raw" --format json --output "$work/i.json"
+judge "$work/i.json" 3 lifecycle.create.api lifecycle.start.running lifecycle.delete.api
+grep -q 'lab: uploading your image as a disk (4.00 MiB)' "$work/err"
+left=$(tell files)
+[ "$left" = '{}' ] || { echo "left at the peer: $left"; exit 1; }
 
 left=$(tell vms | python3 -c 'import json, sys; print(*(vm["name"] for vm in json.load(sys.stdin)))')
 case $left in *novacore-*) echo "left at the peer: $left"; exit 1 ;; esac

@@ -16,14 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lab.h"
 #include "peer.h"
-#include <novacore/testhost.h>
 
 #define SECRET       "Zw4n-passw0rd<&>\"of'lab"
 #define GUEST_SECRET "Gu3st-pass<w&rd>'s"
 #define USER         "user=bench@vsphere.local"
 #define PASSWORD     "password=" SECRET
-#define LONG_MS      20000
 
 const struct nova_plugin *nova_plugin_entry_v1(const struct nova_host *host);
 
@@ -41,13 +40,9 @@ static const char *trust(void)
 static struct nova_testhost *open_with(const char *first, ...)
 {
 	const char *parameters[24];
-	char uri[80];
 	size_t count = 0;
-	struct nova_testhost *host;
 	va_list more;
 
-	snprintf(uri, sizeof(uri), "uri=%s", peer_uri());
-	parameters[count++] = uri;
 	parameters[count++] = USER;
 	parameters[count++] = "poll_first=10ms";
 	parameters[count++] = "poll_longest=50ms";
@@ -56,22 +51,13 @@ static struct nova_testhost *open_with(const char *first, ...)
 		parameters[count++] = one;
 	va_end(more);
 	parameters[count] = NULL;
-	host = nova_testhost_new(nova_plugin_entry_v1(NULL), parameters);
-	if (!host)
-		fail_msg("%s", nova_testhost_refusal());
-	return host;
-}
-
-static void expect(struct nova_testhost *host, int got, int wanted)
-{
-	if (got != wanted)
-		fail_msg("status %d instead of %d: %s", got, wanted, nova_testhost_error(host));
+	return lab_open(peer_uri(), parameters);
 }
 
 static struct nova_testhost *connected(struct nova_testhost *host)
 {
-	expect(host, nova_testhost_start(host), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), NOVA_DONE);
 	return host;
 }
 
@@ -89,17 +75,13 @@ static struct nova_testhost *open_lab(void)
 static void close_lab(struct nova_testhost *host)
 {
 	peer_tell("/clear", "{}");
-	for (uint32_t i = 0; i < nova_testhost_complaints(host); i++)
-		print_error("contract: %s\n", nova_testhost_complaint(host, i));
-	assert_int_equal(nova_testhost_complaints(host), 0);
-	nova_testhost_free(host);
+	lab_close(host);
 }
 
 static void assert_said(struct nova_testhost *host, const char *part)
 {
-	if (!strstr(nova_testhost_error(host), part))
-		fail_msg("'%s' is not in the error '%s'", part, nova_testhost_error(host));
-	if (strstr(nova_testhost_error(host), "Zw4n") || strstr(nova_testhost_error(host), "Gu3st"))
+	lab_said(host, part); /* nor the secret of the account */
+	if (strstr(nova_testhost_error(host), "Gu3st"))
 		fail_msg("a secret is in the error");
 }
 
@@ -133,27 +115,28 @@ static void use_id(struct vm *vm, const char *id)
 static void create_vm(struct nova_testhost *host, struct vm *vm, const char *name)
 {
 	snprintf(vm->name, sizeof(vm->name), "%s", name);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, name, &from_template), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, name, &from_template),
+	           NOVA_DONE);
 	assert_non_null(nova_testhost_fact(host, NOVA_FIELD_ID, ""));
 	use_id(vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
 }
 
 static void power_vm(struct nova_testhost *host, const struct vm *vm, uint32_t action)
 {
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm->ref, action), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm->ref, action), NOVA_DONE);
 }
 
 static void delete_vm(struct nova_testhost *host, const struct vm *vm)
 {
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm->ref), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &vm->ref), NOVA_DONE);
 }
 
 static int64_t state_of(struct nova_testhost *host, const struct vm *vm)
 {
 	int64_t state = 0;
 
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm->ref, NOVA_QUERY_STATE),
-	       NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm->ref, NOVA_QUERY_STATE),
+	           NOVA_DONE);
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_STATE, 0, &state), NOVA_DONE);
 	return state;
 }
@@ -192,14 +175,15 @@ static long long count_calls(const char *method)
 static void connects_and_says_what_is_possible(void **state)
 {
 	struct nova_testhost *host = open_lab();
-	static const char *const can[] = {"create",   "clone", "start",   "shutdown", "pause",
-	                                  "reset",    "exec",  "ready",   "template", "disk",
-	                                  "snapshot", "stats", "address", "migrate"};
-	static const char *const cannot[] = {"beat",  "stub", "direct",  "image",
-	                                     "knobs", "twin", "network", "post-copy"};
+	static const char *const can[] = {"create",   "clone",   "start",    "shutdown",
+	                                  "pause",    "reset",   "exec",     "ready",
+	                                  "template", "disk",    "snapshot", "stats",
+	                                  "address",  "migrate", "image",    "knobs"};
+	static const char *const cannot[] = {"beat", "stub",    "direct",
+	                                     "twin", "network", "post-copy"};
 
 	(void)state;
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_FACT, "product"), "vCenter"));
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_FACT, "version"), "build-"));
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "datacenter"), "DC0");
@@ -228,7 +212,7 @@ static void names_the_privileges_that_are_missing(void **state)
 	peer_tell("/settings", "{'denied':['VirtualMachine.Interact.PowerOn',"
 	                       "'VirtualMachine.State.RemoveSnapshot','Resource.AssignVMToPool']}");
 	host = connected(open_with(PASSWORD, trust(), "cluster=DC0_C0", NULL));
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_STATS), 1);
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_RESET), 1);
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_START),
@@ -248,11 +232,11 @@ static int connect_with(const char *whom, const char *password, char error[512])
 	struct nova_testhost *host = open_with(password, whom, "cluster=DC0_C0", NULL);
 	int status;
 
-	expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
 	status = nova_testhost_call(host, LONG_MS, connect);
 	snprintf(error, 512, "%s", nova_testhost_error(host));
 	if (status == NOVA_DONE && strncmp(whom, "insecure", 8) == 0) {
-		expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 		assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_FACT, "tls"), "insecure");
 	}
 	close_lab(host);
@@ -326,8 +310,8 @@ static void place_is_wrong(const char *first, const char *second, int wanted, co
 {
 	struct nova_testhost *host = open_with(PASSWORD, trust(), first, second, NULL);
 
-	expect(host, nova_testhost_start(host), NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, connect), wanted);
+	lab_expect(host, nova_testhost_start(host), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, connect), wanted);
 	assert_said(host, said);
 	close_lab(host);
 }
@@ -357,7 +341,8 @@ static void takes_places_by_their_paths(void **state)
 
 	(void)state;
 	/* its card is at a port of a distributed switch */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk),
+	           NOVA_DONE);
 	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
 	assert_string_equal(peer_fact(vm.name, "power"), "poweredOff");
 	delete_vm(host, &vm);
@@ -398,8 +383,8 @@ static void leads_a_vm_through_its_life(void **state)
 	assert_true(running->t_ns - running->resolution_ns >= started);
 	assert_seen(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
 	assert_int_equal(state_of(host, &vm), NOVA_STATE_RUNNING);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_BUSY);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_BUSY);
 	assert_said(host, "poweredOn");
 
 	power_vm(host, &vm, NOVA_POWER_PAUSE);
@@ -407,8 +392,8 @@ static void leads_a_vm_through_its_life(void **state)
 	assert_int_equal(state_of(host, &vm), NOVA_STATE_PAUSED);
 	power_vm(host, &vm, NOVA_POWER_RESUME);
 	assert_seen(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_RESUMED, 0));
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_RESUME),
-	       NOVA_E_BUSY);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_RESUME),
+	           NOVA_E_BUSY);
 	before = nova_testhost_event_count(host);
 	power_vm(host, &vm, NOVA_POWER_RESET);
 	assert_non_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
@@ -500,39 +485,45 @@ static void takes_and_restores_snapshots(void **state)
 	(void)state;
 	create_vm(host, &vm, "novacore-snap");
 	power_vm(host, &vm, NOVA_POWER_START);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_CREATE),
-	       NOVA_DONE);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_CREATE),
-	       NOVA_E_EXISTS);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_CREATE),
+	        NOVA_DONE);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_CREATE),
+	        NOVA_E_EXISTS);
 	assert_said(host, "has a snapshot 'warm' already");
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "50%/\xc3\xa4",
-	                          NOVA_SNAPSHOT_CREATE),
-	       NOVA_DONE);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "50%/\xc3\xa4",
+	                              NOVA_SNAPSHOT_CREATE),
+	           NOVA_DONE);
 	assert_string_equal(peer_fact(vm.name, "snapshots"), "2"); /* one upon the other */
 	before = nova_testhost_event_count(host);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_RESTORE),
-	       NOVA_DONE);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_RESTORE),
+	        NOVA_DONE);
 	assert_seen(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_RUNNING, 0));
 	assert_non_null(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_UNREADY, 0));
 	assert_seen(nova_testhost_wait(host, before, vm.name, NOVA_EVENT_READY, LONG_MS));
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "50%/\xc3\xa4",
-	                          NOVA_SNAPSHOT_DELETE),
-	       NOVA_DONE);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_DELETE),
-	       NOVA_DONE);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "50%/\xc3\xa4",
+	                              NOVA_SNAPSHOT_DELETE),
+	           NOVA_DONE);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_DELETE),
+	        NOVA_DONE);
 	assert_string_equal(peer_fact(vm.name, "snapshots"), "0");
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_RESTORE),
-	       NOVA_E_NOT_FOUND);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "a\tb", NOVA_SNAPSHOT_DELETE),
-	       NOVA_E_INVALID);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "warm", NOVA_SNAPSHOT_RESTORE),
+	        NOVA_E_NOT_FOUND);
+	lab_expect(
+	        host,
+	        nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "a\tb", NOVA_SNAPSHOT_DELETE),
+	        NOVA_E_INVALID);
 	delete_vm(host, &vm);
 	close_lab(host);
 }
@@ -543,13 +534,14 @@ static void makes_vms_with_disks_and_from_other_vms(void **state)
 	struct vm vm = {.name = "novacore-disk"}, copy = {.name = "novacore-copy"};
 
 	(void)state;
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk),
+	           NOVA_DONE);
 	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
 	assert_string_equal(peer_fact(vm.name, "cpus"), "3");
 	assert_string_equal(peer_fact(vm.name, "memory"), "260"); /* the next that vSphere takes */
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, vm_clone, copy.name, &vm.ref, &from_template),
-	       NOVA_DONE);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, copy.name, &vm.ref, &from_template),
+	           NOVA_DONE);
 	use_id(&copy, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
 	assert_true(strcmp(copy.id, vm.id) != 0);
 	delete_vm(host, &copy);
@@ -568,9 +560,173 @@ static void links_clones_to_a_snapshot(void **state)
 	create_vm(host, &vm, "novacore-linked");
 	delete_vm(host, &vm);
 	shape.image = "DC0_C0_RP0_VM0"; /* has none */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
-	       NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
+	           NOVA_E_INVALID);
 	assert_said(host, "no snapshot to link clones to");
+	close_lab(host);
+}
+
+static size_t count_files(void)
+{
+	json_t *files = peer_ask("/files");
+	size_t count = json_object_size(files);
+
+	json_decref(files);
+	return count;
+}
+
+/* A raw disk of 1 MiB in a file of its own; the caller removes it. */
+static void make_raw(char path[])
+{
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "a boot sector of the test", 25), 25);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	close(fd);
+}
+
+static void gives_vms_copies_of_an_image(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	struct nova_shape shape = with_disk;
+	struct vm vm = {.name = "novacore-of-image"};
+	char path[] = "/tmp/novacore-raw-XXXXXX";
+	size_t before;
+
+	(void)state;
+	make_raw(path);
+	before = count_files();
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-image", path),
+	           NOVA_DONE);
+	assert_int_equal(count_files(), before + 3); /* a directory and two files */
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-image", path),
+	           NOVA_E_EXISTS);
+	shape.image = "novacore-image";
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape),
+	           NOVA_E_UNSUPPORTED);
+	assert_said(host, "has its size");
+	shape.disk_bytes = 0;
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape), NOVA_DONE);
+	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	power_vm(host, &vm, NOVA_POWER_START);
+	delete_vm(host, &vm);
+	assert_int_equal(count_files(), before + 3); /* and the copy is gone */
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_delete, "novacore-image"),
+	           NOVA_DONE);
+	assert_int_equal(count_files(), before);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_delete, "novacore-image"),
+	           NOVA_DONE);
+	unlink(path);
+	close_lab(host);
+}
+
+static void refuses_what_can_be_no_image(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	struct nova_shape shape = with_disk;
+	char path[] = "/tmp/novacore-raw-XXXXXX";
+
+	(void)state;
+	make_raw(path);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_put, "debian", path),
+	           NOVA_E_REFUSED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-/../x", path),
+	           NOVA_E_REFUSED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_delete, "debian12"),
+	           NOVA_E_REFUSED);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, image_put, "novacore-x", "/no/such/file"),
+	           NOVA_E_NOT_FOUND);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, image_put, "novacore-x", "/etc/hostname"),
+	           NOVA_E_INVALID);
+	assert_said(host, "convert it");
+	shape.disk_bytes = 0;
+	shape.image = "somebody's";
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
+	           NOVA_E_UNSUPPORTED);
+	shape.image = "novacore-none";
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
+	           NOVA_E_NOT_FOUND);
+	/* what the op that failed has left, a sweep finds by its name */
+	struct nova_ref left = {.struct_size = sizeof(left), .vm = 1, .name = "novacore-x"};
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &left), NOVA_DONE);
+	peer_tell("/fault", "{'match':'PUT /folder/.*-flat','times':1,'status':507}");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-x", path),
+	           NOVA_E_FULL);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_delete, "novacore-x"), NOVA_DONE);
+	unlink(path);
+	close_lab(host);
+}
+
+/* A copy that cannot be attached is deleted: with the VM it would not go. */
+static void deletes_a_copy_that_cannot_be_attached(void **state)
+{
+	struct nova_testhost *host = open_lab();
+	struct nova_shape shape = with_disk;
+	struct vm vm = {.name = "novacore-unattached"};
+	char path[] = "/tmp/novacore-raw-XXXXXX";
+	size_t before;
+
+	(void)state;
+	make_raw(path);
+	before = count_files();
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-image", path),
+	           NOVA_DONE);
+	shape.image = "novacore-image";
+	shape.disk_bytes = 0;
+	peer_tell("/fault", "{'match':'ReconfigVM_Task','times':1,'task':'InvalidDeviceSpec'}");
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape),
+	           NOVA_E_FAILED);
+	assert_said(host, "could not be attached");
+	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	delete_vm(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_delete, "novacore-image"),
+	           NOVA_DONE);
+	assert_int_equal(count_files(), before);
+	unlink(path);
+	close_lab(host);
+}
+
+static void turns_knobs(void **state)
+{
+	static const char *const two[] = {"vm.cpu.shares=4000", "vm.memory.reservation=32", NULL};
+	static const char *const values[][2] = {{"vm.cpu.shares", "500"},
+	                                        {"vm.cpu.reservation", "100"},
+	                                        {"vm.cpu.limit", "-1"},
+	                                        {"vm.memory.limit", "64"},
+	                                        {"vm.latency.sensitivity", "high"}};
+	struct nova_testhost *host = open_lab();
+	struct nova_shape shape = with_disk;
+	struct vm vm = {.name = "novacore-knobs"};
+
+	(void)state;
+	shape.knobs = two;
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape), NOVA_DONE);
+	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_list, &vm.ref), NOVA_DONE);
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.cpu.shares"), "4000");
+	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, "vm.memory.reservation"),
+	                    "32");
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		lab_expect(host,
+		           nova_testhost_call(host, LONG_MS, knob_set, &vm.ref, values[i][0],
+		                              values[i][1]),
+		           NOVA_DONE);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm.ref, values[i][0]),
+		           NOVA_DONE);
+		assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_KNOB, values[i][0]),
+		                    values[i][1]);
+	}
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, knob_set, &vm.ref, "vm.cpu.shares", "many"),
+	           NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_set, &vm.ref, "vm.cpu.shares", "0"),
+	           NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, knob_get, &vm.ref, "vm.disk.cache"),
+	           NOVA_E_NOT_FOUND);
+	delete_vm(host, &vm);
 	close_lab(host);
 }
 
@@ -582,17 +738,17 @@ static void says_why_a_shape_is_impossible(void **state)
 
 	(void)state;
 	shape.boot = NOVA_BOOT_DIRECT;
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
-	       NOVA_E_UNSUPPORTED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
+	           NOVA_E_UNSUPPORTED);
 	assert_said(host, "without a disk");
 	shape.boot = NOVA_BOOT_TEMPLATE;
 	shape.knobs = knobs;
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
-	       NOVA_E_UNSUPPORTED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
+	           NOVA_E_UNSUPPORTED);
 	shape.knobs = NULL;
 	shape.image = "no-such-template";
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
-	       NOVA_E_NOT_FOUND);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &shape),
+	           NOVA_E_NOT_FOUND);
 	assert_said(host, "no-such-template");
 	close_lab(host);
 }
@@ -605,20 +761,20 @@ static void lists_by_prefix_and_finds_by_name(void **state)
 	(void)state;
 	create_vm(host, &one, "novacore-list-1");
 	create_vm(host, &two, "novacore-list-%2f/\\<&\xc3\xa4'\"");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-list-"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-list-"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 2);
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_VM, one.name), one.id);
 	assert_string_equal(nova_testhost_fact(host, NOVA_FIELD_VM, two.name), two.id);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "debian"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "debian"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 0); /* a template is no VM */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, ""), NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, ""), NOVA_E_INVALID);
 	two.ref.id = NULL;
 	delete_vm(host, &two);
 	one.ref.id = NULL;
 	delete_vm(host, &one);
 	delete_vm(host, &one);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &one.ref, NOVA_POWER_START),
-	       NOVA_E_NOT_FOUND);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &one.ref, NOVA_POWER_START),
+	           NOVA_E_NOT_FOUND);
 	close_lab(host);
 }
 
@@ -630,17 +786,19 @@ static void refuses_names_that_would_be_others(void **state)
 
 	(void)state;
 	memset(name + 9, 'l', 72); /* 81 in all */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, name, &from_template),
-	       NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, name, &from_template),
+	           NOVA_E_INVALID);
 	assert_said(host, "81 characters");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_INVALID);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-\xff", &from_template),
-	       NOVA_E_INVALID);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-a\nb", &from_template),
-	       NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_INVALID);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_create, "novacore-\xff", &from_template),
+	           NOVA_E_INVALID);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_create, "novacore-a\nb", &from_template),
+	           NOVA_E_INVALID);
 	ref.name = "novacore-x";
 	ref.id = "vm-1</obj><obj>";
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_INVALID);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &ref), NOVA_E_INVALID);
 	close_lab(host);
 }
 
@@ -652,14 +810,14 @@ static void gives_statistics(void **state)
 
 	(void)state;
 	create_vm(host, &vm, "novacore-stats");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
-	       NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
+	           NOVA_DONE);
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_MEMORY_BYTES, 0, &value), NOVA_DONE);
 	assert_int_equal(value, 64ll << 20);
 	/* what vSphere does not tell is not invented */
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_CPU_NS), 0);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_ADDRESS),
-	       NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_ADDRESS),
+	           NOVA_DONE);
 	delete_vm(host, &vm);
 	close_lab(host);
 }
@@ -686,37 +844,37 @@ static void runs_programs_in_a_guest(void **state)
 
 	(void)state;
 	create_vm(host, &vm, "novacore-exec");
-	expect(host, run(host, &vm, (const char *const[]){"true", NULL}, NULL, LONG_MS),
-	       NOVA_E_BUSY);
+	lab_expect(host, run(host, &vm, (const char *const[]){"true", NULL}, NULL, LONG_MS),
+	           NOVA_E_BUSY);
 	assert_said(host, "GuestOperationsUnavailable");
 	power_vm(host, &vm, NOVA_POWER_START);
 	assert_non_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
-	expect(host,
-	       run(host, &vm, (const char *const[]){"echo", "a  b", "'&<=%\"\\;$x`", NULL}, NULL,
-	           LONG_MS),
-	       NOVA_DONE);
+	lab_expect(host,
+	           run(host, &vm, (const char *const[]){"echo", "a  b", "'&<=%\"\\;$x`", NULL},
+	               NULL, LONG_MS),
+	           NOVA_DONE);
 	assert_string_equal(nova_testhost_bytes(host, NOVA_FIELD_STDOUT, NULL),
 	                    "a  b '&<=%\"\\;$x`\n");
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_EXIT_STATUS, 0, &value), NOVA_DONE);
 	assert_int_equal(value, 0);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_GUEST_PID), 1);
-	expect(host, run(host, &vm, (const char *const[]){"cat", NULL}, "in\nput", LONG_MS),
-	       NOVA_DONE);
+	lab_expect(host, run(host, &vm, (const char *const[]){"cat", NULL}, "in\nput", LONG_MS),
+	           NOVA_DONE);
 	assert_string_equal(nova_testhost_bytes(host, NOVA_FIELD_STDOUT, NULL), "in\nput");
-	expect(host,
-	       run(host, &vm, (const char *const[]){"sh", "-c", "echo $LAB >&2; exit 7", NULL},
-	           NULL, LONG_MS),
-	       NOVA_DONE);
+	lab_expect(host,
+	           run(host, &vm, (const char *const[]){"sh", "-c", "echo $LAB >&2; exit 7", NULL},
+	               NULL, LONG_MS),
+	           NOVA_DONE);
 	nova_testhost_i64(host, NOVA_FIELD_EXIT_STATUS, 0, &value);
 	assert_int_equal(value, 7);
 	assert_string_equal(nova_testhost_bytes(host, NOVA_FIELD_STDERR, NULL), "a 'b' $c\n");
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_STDOUT), 0);
-	expect(host, run(host, &vm, (const char *const[]){"nonesuch", NULL}, NULL, LONG_MS),
-	       NOVA_DONE);
+	lab_expect(host, run(host, &vm, (const char *const[]){"nonesuch", NULL}, NULL, LONG_MS),
+	           NOVA_DONE);
 	nova_testhost_i64(host, NOVA_FIELD_EXIT_STATUS, 0, &value);
 	assert_int_equal(value, 127);
-	expect(host, run(host, &vm, (const char *const[]){"sleep", "60", NULL}, NULL, 400),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host, run(host, &vm, (const char *const[]){"sleep", "60", NULL}, NULL, 400),
+	           NOVA_E_TIMEOUT);
 	assert_said(host, "told to stop");
 	delete_vm(host, &vm);
 	close_lab(host);
@@ -735,8 +893,8 @@ static void a_wrong_account_in_the_guest_is_not_shown(void **state)
 	create_vm(host, &vm, "novacore-account");
 	power_vm(host, &vm, NOVA_POWER_START);
 	assert_non_null(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
-	expect(host, run(host, &vm, (const char *const[]){"true", NULL}, NULL, LONG_MS),
-	       NOVA_E_PERMISSION);
+	lab_expect(host, run(host, &vm, (const char *const[]){"true", NULL}, NULL, LONG_MS),
+	           NOVA_E_PERMISSION);
 	assert_said(host, "InvalidGuestLogin");
 	delete_vm(host, &vm);
 	close_lab(host);
@@ -752,18 +910,18 @@ static void reports_the_fault_of_a_failed_task(void **state)
 	(void)state;
 	create_vm(host, &vm, "novacore-fail");
 	peer_tell("/fault", "{'match':'PowerOnVM_Task','task':'InsufficientMemoryResourcesFault'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_FULL);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_FULL);
 	assert_said(host, "PowerOnVM_Task");
 	assert_said(host, "InsufficientMemoryResourcesFault");
 	assert_int_equal(nova_testhost_event_count(host), 0);
 	peer_tell("/fault", "{'match':'PowerOnVM_Task','fault':'RestrictedVersion'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_UNSUPPORTED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_UNSUPPORTED);
 	assert_said(host, "licence");
 	peer_tell("/fault", "{'match':'CloneVM_Task','task':'NoDiskSpace'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &from_template),
-	       NOVA_E_FULL);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-x", &from_template),
+	           NOVA_E_FULL);
 	assert_said(host, "LocalDS_0");
 	delete_vm(host, &vm);
 	close_lab(host);
@@ -777,16 +935,18 @@ static void assert_untouched(struct nova_testhost *host, const struct nova_ref *
 	static const char *const program[] = {"true", NULL};
 	static const struct nova_exec exec = {.struct_size = sizeof(exec), .argv = program};
 
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, ref), NOVA_E_REFUSED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, ref), NOVA_E_REFUSED);
 	assert_said(host, "not ours");
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-		expect(host, nova_testhost_call(host, LONG_MS, vm_power, ref, actions[i]),
-		       NOVA_E_REFUSED);
-	expect(host, nova_testhost_call(host, LONG_MS, snapshot, ref, "mine", NOVA_SNAPSHOT_CREATE),
-	       NOVA_E_REFUSED);
-	expect(host, nova_testhost_call(host, LONG_MS, exec, ref, &exec), NOVA_E_REFUSED);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_clone, "novacore-y", ref, &from_template),
-	       NOVA_E_REFUSED);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, ref, actions[i]),
+		           NOVA_E_REFUSED);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, snapshot, ref, "mine", NOVA_SNAPSHOT_CREATE),
+	           NOVA_E_REFUSED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, exec, ref, &exec), NOVA_E_REFUSED);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-y", ref, &from_template),
+	           NOVA_E_REFUSED);
 }
 
 static void leaves_foreign_vms_alone(void **state)
@@ -818,7 +978,7 @@ static void leaves_foreign_vms_alone(void **state)
 	snprintf(back, sizeof(back), "{'id':'%s','name':'debian12'}", id);
 	peer_tell("/rename", wish);
 	foreign.name = "novacore-template";
-	expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &foreign), NOVA_E_REFUSED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_delete, &foreign), NOVA_E_REFUSED);
 	peer_tell("/rename", back);
 	close_lab(host);
 }
@@ -836,8 +996,8 @@ static void survives_lost_questions_but_not_lost_orders(void **state)
 	power_vm(host, &vm, NOVA_POWER_START);
 	sent = count_calls("PowerOffVM_Task");
 	peer_tell("/fault", "{'match':'PowerOffVM_Task','drop':'after'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
-	       NOVA_E_UNKNOWN);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_OFF),
+	           NOVA_E_UNKNOWN);
 	assert_said(host, "PowerOffVM_Task");
 	assert_said(host, "not sent again");
 	assert_int_equal(count_calls("PowerOffVM_Task"), sent + 1);
@@ -871,12 +1031,12 @@ static void refuses_answers_that_are_not_vspheres(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(wish, sizeof(wish), "{'match':'RetrievePropertiesEx',%s}", cases[i].wish);
 		peer_tell("/fault", wish);
-		expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"),
-		       cases[i].status);
+		lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"),
+		           cases[i].status);
 		assert_said(host, cases[i].said);
 	}
 	peer_tell("/fault", "{'match':'RetrievePropertiesEx','slow_ms':1}"); /* byte by byte */
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_DONE);
 	close_lab(host);
 }
 
@@ -898,8 +1058,9 @@ static void refuses_a_task_that_is_none(void **state)
 	create_vm(host, &vm, "novacore-none");
 	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
 		peer_tell("/fault", wishes[i]);
-		expect(host, nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
-		       NOVA_E_PROTOCOL);
+		lab_expect(host,
+		           nova_testhost_call(host, LONG_MS, vm_power, &vm.ref, NOVA_POWER_START),
+		           NOVA_E_PROTOCOL);
 	}
 	delete_vm(host, &vm);
 	close_lab(host);
@@ -914,18 +1075,19 @@ static void stops_a_slow_task_at_its_deadline(void **state)
 	(void)state;
 	create_vm(host, &vm, "novacore-slow");
 	peer_tell("/settings", "{'taskMs':60000}");
-	expect(host, nova_testhost_call(host, 400, vm_power, &vm.ref, NOVA_POWER_START),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 400, vm_power, &vm.ref, NOVA_POWER_START),
+	           NOVA_E_TIMEOUT);
 	assert_said(host, "told to stop");
 	assert_int_equal(nova_testhost_ended(host), 1);
 	/* a clone that is given up leaves nothing */
-	expect(host, nova_testhost_call(host, 400, vm_create, "novacore-slow-2", &from_template),
-	       NOVA_E_TIMEOUT);
+	lab_expect(host,
+	           nova_testhost_call(host, 400, vm_create, "novacore-slow-2", &from_template),
+	           NOVA_E_TIMEOUT);
 	assert_int_equal(count_calls("CancelTask"), cancels + 2);
 	peer_tell("/settings", "{'taskMs':20}");
 	assert_string_equal(peer_fact(vm.name, "power"), "poweredOff");
 	delete_vm(host, &vm);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-slow"), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-slow"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 0);
 	close_lab(host);
 }
@@ -936,7 +1098,7 @@ static void ends_when_the_peer_does_not_answer_at_all(void **state)
 
 	(void)state;
 	peer_tell("/fault", "{'match':'RetrievePropertiesEx','delay_ms':3000}");
-	expect(host, nova_testhost_call(host, 200, vm_list, "novacore-"), NOVA_E_TIMEOUT);
+	lab_expect(host, nova_testhost_call(host, 200, vm_list, "novacore-"), NOVA_E_TIMEOUT);
 	assert_int_equal(nova_testhost_ended(host), 1);
 	close_lab(host);
 }
@@ -969,7 +1131,7 @@ static void cancels_and_stops_the_task(void **state)
 	returned = nova_testhost_ops(host)->vm_create(nova_testhost_self(host), canceller.op,
 	                                              "novacore-cancelled", &from_template);
 	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &canceller), 0);
-	expect(host, nova_testhost_end(host, returned), NOVA_E_CANCELLED);
+	lab_expect(host, nova_testhost_end(host, returned), NOVA_E_CANCELLED);
 	assert_int_equal(nova_testhost_ended(host), 1);
 	pthread_join(thread, NULL);
 	assert_int_equal(count_calls("CancelTask"), cancels + 1);
@@ -1008,7 +1170,8 @@ static void logs_in_again_when_the_session_has_ended(void **state)
 	/* and says so where it is not let in any more */
 	peer_tell("/fault", "{'match':'Login','fault':'InvalidLogin','times':50}");
 	peer_tell("/expire", "{}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_E_PERMISSION);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"),
+	           NOVA_E_PERMISSION);
 	assert_said(host, "the session has ended");
 	assert_said(host, "InvalidLogin");
 	close_lab(host);
@@ -1086,19 +1249,20 @@ static void refuses_a_name_that_is_taken(void **state)
 	(void)state;
 	create_vm(host, &vm, "novacore-taken");
 	create_vm(host, &other, "novacore-other");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &from_template),
-	       NOVA_E_EXISTS);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &from_template),
+	           NOVA_E_EXISTS);
 	assert_said(host, "has the name 'novacore-taken' already");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk),
-	       NOVA_E_EXISTS);
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, vm_clone, vm.name, &other.ref, &from_template),
-	       NOVA_E_EXISTS);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk),
+	           NOVA_E_EXISTS);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, vm.name, &other.ref, &from_template),
+	           NOVA_E_EXISTS);
 	/* and where somebody takes it at the last moment */
 	peer_tell("/fault", "{'match':'CloneVM_Task','fault':'DuplicateName'}");
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-new", &from_template),
-	       NOVA_E_EXISTS);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_DONE);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_create, "novacore-new", &from_template),
+	           NOVA_E_EXISTS);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_list, "novacore-"), NOVA_DONE);
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_VM), 2);
 	delete_vm(host, &vm);
 	delete_vm(host, &other);
@@ -1118,8 +1282,8 @@ static int move(struct nova_testhost *from, struct nova_testhost *to, const stru
 {
 	char ticket[1000];
 
-	expect(to, nova_testhost_call(to, LONG_MS, migrate_prepare, &vm->ref, &from_template),
-	       NOVA_DONE);
+	lab_expect(to, nova_testhost_call(to, LONG_MS, migrate_prepare, &vm->ref, &from_template),
+	           NOVA_DONE);
 	snprintf(ticket, sizeof(ticket), "%s", nova_testhost_fact(to, NOVA_FIELD_TICKET, ""));
 	how.struct_size = sizeof(how);
 	how.ticket = ticket;
@@ -1137,24 +1301,29 @@ static void moves_a_vm_between_hosts(void **state)
 	(void)state;
 	create_vm(one, &vm, "novacore-moved");
 	power_vm(one, &vm, NOVA_POWER_START);
-	expect(two, move(two, one, &vm, (struct nova_migrate){0}), NOVA_DONE); /* to the first */
+	lab_expect(two, move(two, one, &vm, (struct nova_migrate){0}),
+	           NOVA_DONE); /* to the first */
 	snprintf(before, sizeof(before), "%s", peer_fact(vm.name, "host"));
-	expect(one, move(one, one, &vm, (struct nova_migrate){0}), NOVA_E_INVALID);
+	lab_expect(one, move(one, one, &vm, (struct nova_migrate){0}), NOVA_E_INVALID);
 	assert_said(one, "is on");
-	expect(one, move(one, two, &vm, (struct nova_migrate){0}), NOVA_DONE);
+	lab_expect(one, move(one, two, &vm, (struct nova_migrate){0}), NOVA_DONE);
 	assert_seen(nova_testhost_wait(one, 0, vm.name, NOVA_EVENT_MIGRATED, 0));
 	assert_true(strcmp(before, peer_fact(vm.name, "host")) != 0);
-	expect(two, nova_testhost_call(two, LONG_MS, migrate_finish, &vm.ref, "", NOVA_MIGRATED),
-	       NOVA_DONE);
+	lab_expect(two,
+	           nova_testhost_call(two, LONG_MS, migrate_finish, &vm.ref, "", NOVA_MIGRATED),
+	           NOVA_DONE);
 	assert_string_equal(nova_testhost_fact(two, NOVA_FIELD_ID, ""), vm.id);
-	expect(one, nova_testhost_call(one, LONG_MS, migrate_finish, &vm.ref, "", NOVA_MIGRATED),
-	       NOVA_E_FAILED);
+	lab_expect(one,
+	           nova_testhost_call(one, LONG_MS, migrate_finish, &vm.ref, "", NOVA_MIGRATED),
+	           NOVA_E_FAILED);
 	assert_int_equal(state_of(two, &vm), NOVA_STATE_RUNNING);
 
-	expect(one, move(one, two, &vm, (struct nova_migrate){.channels = 4}), NOVA_E_UNSUPPORTED);
-	expect(one, nova_testhost_call(one, LONG_MS, migrate, &vm.ref, &odd), NOVA_E_INVALID);
+	lab_expect(one, move(one, two, &vm, (struct nova_migrate){.channels = 4}),
+	           NOVA_E_UNSUPPORTED);
+	lab_expect(one, nova_testhost_call(one, LONG_MS, migrate, &vm.ref, &odd), NOVA_E_INVALID);
 	odd.ticket = "another-vcenter resgroup-1 host-1 -";
-	expect(one, nova_testhost_call(one, LONG_MS, migrate, &vm.ref, &odd), NOVA_E_UNSUPPORTED);
+	lab_expect(one, nova_testhost_call(one, LONG_MS, migrate, &vm.ref, &odd),
+	           NOVA_E_UNSUPPORTED);
 	assert_said(one, "another vCenter");
 	delete_vm(two, &vm);
 	close_lab(one);
@@ -1171,26 +1340,53 @@ static void a_host_alone_does_what_it_can(void **state)
 
 	(void)state;
 	peer_tell("/settings", "{'taskMs':20}");
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_FACT, "product"), "ESX"));
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_DISK), 1);
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_CREATE), 1);
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_CLONE),
 	                       "without vCenter"));
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_MIGRATE), 0);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &with_disk),
+	           NOVA_DONE);
 	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
 	power_vm(host, &vm, NOVA_POWER_START);
 	assert_seen(nova_testhost_wait(host, 0, vm.name, NOVA_EVENT_READY, LONG_MS));
-	expect(host,
-	       nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "s", NOVA_SNAPSHOT_CREATE),
-	       NOVA_DONE);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_clone, "novacore-c", &vm.ref, &with_disk),
-	       NOVA_E_UNSUPPORTED);
-	expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-c", &from_template),
-	       NOVA_E_UNSUPPORTED);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, snapshot, &vm.ref, "s", NOVA_SNAPSHOT_CREATE),
+	           NOVA_DONE);
+	lab_expect(host,
+	           nova_testhost_call(host, LONG_MS, vm_clone, "novacore-c", &vm.ref, &with_disk),
+	           NOVA_E_UNSUPPORTED);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, "novacore-c", &from_template),
+	           NOVA_E_UNSUPPORTED);
 	delete_vm(host, &vm);
 	assert_string_equal(peer_fact(vm.name, "id"), "");
+	close_lab(host);
+}
+
+static void a_host_alone_gives_vms_copies_of_an_image(void **state)
+{
+	struct nova_testhost *host = connected(open_with(PASSWORD, trust(), NULL));
+	struct nova_shape shape = with_disk;
+	struct vm vm = {.name = "novacore-alone-image"};
+	char path[] = "/tmp/novacore-raw-XXXXXX";
+	size_t before;
+
+	(void)state;
+	make_raw(path);
+	before = count_files();
+	shape.image = "novacore-image";
+	shape.disk_bytes = 0;
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_put, "novacore-image", path),
+	           NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_create, vm.name, &shape), NOVA_DONE);
+	use_id(&vm, nova_testhost_fact(host, NOVA_FIELD_ID, ""));
+	delete_vm(host, &vm);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, image_delete, "novacore-image"),
+	           NOVA_DONE);
+	assert_int_equal(count_files(), before);
+	unlink(path);
 	close_lab(host);
 }
 
@@ -1201,7 +1397,7 @@ static void the_free_licence_lets_only_look(void **state)
 	(void)state;
 	peer_tell("/licence", "{'edition':'esxBasic'}");
 	host = connected(open_with(PASSWORD, trust(), NULL));
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_STATS), 1);
 	assert_non_null(strstr(nova_testhost_fact(host, NOVA_FIELD_CAPABILITY, NOVA_CAN_CREATE),
 	                       "licence"));
@@ -1209,7 +1405,7 @@ static void the_free_licence_lets_only_look(void **state)
 	close_lab(host);
 	peer_tell("/licence", "{'edition':'esx.enterprisePlus'}");
 	host = connected(open_with(PASSWORD, trust(), NULL));
-	expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
+	lab_expect(host, nova_testhost_call(host, LONG_MS, describe), NOVA_DONE);
 	assert_int_equal(nova_testhost_can(host, NOVA_CAN_START), 1);
 	close_lab(host);
 }
@@ -1219,6 +1415,7 @@ static void the_free_licence_lets_only_look(void **state)
 static int start_vcenter(void **state)
 {
 	(void)state;
+	lab_secret = "Zw4n";
 	peer_start("vpx");
 	return 0;
 }
@@ -1267,6 +1464,10 @@ int main(void)
 	        cmocka_unit_test(takes_and_restores_snapshots),
 	        cmocka_unit_test(makes_vms_with_disks_and_from_other_vms),
 	        cmocka_unit_test(links_clones_to_a_snapshot),
+	        cmocka_unit_test(gives_vms_copies_of_an_image),
+	        cmocka_unit_test(refuses_what_can_be_no_image),
+	        cmocka_unit_test(deletes_a_copy_that_cannot_be_attached),
+	        cmocka_unit_test(turns_knobs),
 	        cmocka_unit_test(says_why_a_shape_is_impossible),
 	        cmocka_unit_test(lists_by_prefix_and_finds_by_name),
 	        cmocka_unit_test(refuses_names_that_would_be_others),
@@ -1289,6 +1490,7 @@ int main(void)
 	};
 	const struct CMUnitTest host[] = {
 	        cmocka_unit_test(a_host_alone_does_what_it_can),
+	        cmocka_unit_test(a_host_alone_gives_vms_copies_of_an_image),
 	        cmocka_unit_test(the_free_licence_lets_only_look),
 	};
 	int failed = cmocka_run_group_tests(vcenter, start_vcenter, stop_peer);

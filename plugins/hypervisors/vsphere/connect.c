@@ -421,6 +421,8 @@ static void take_content(struct call *call, const struct nova_xml_node *result)
 	        {"authorizationManager", &self->rights, 0},
 	        {"licenseManager", &self->licences, 0},
 	        {"guestOperationsManager", &self->guest_operations, 0},
+	        {"fileManager", &self->files, 0},
+	        {"virtualDiskManager", &self->disks, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(managers) / sizeof(managers[0]); i++) {

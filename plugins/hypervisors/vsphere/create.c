@@ -25,7 +25,11 @@ static void made(struct call *call, const struct nova_xml_node *unused)
 		return;
 	}
 	call->self->host->put_fact(call->base.op, NOVA_FIELD_ID, "", call->task_result.value);
-	nova_call_done(&call->base);
+	call->vm = call->task_result;
+	if (call->boot == NOVA_BOOT_DISK && call->image)
+		image_attach(call);
+	else
+		nova_call_done(&call->base);
 }
 
 /* --- an empty VM --------------------------------------------------------------------------------
@@ -113,8 +117,10 @@ static void make_empty(struct call *call)
 	nova_text_add(body, "]</vmPathName></files>");
 	nova_xml_add_number(body, "numCPUs", call->vcpus);
 	nova_xml_add_number(body, "memoryMB", call->memory_mib);
-	add_disk(body, call);
+	if (!call->image)
+		add_disk(body, call);
 	add_card(body, place);
+	knobs_add(body, call);
 	nova_text_add(body, "</config>");
 	soap_add_moref(body, "pool", &place->pool);
 	if (place->host.value[0])
@@ -147,6 +153,7 @@ static void make_clone(struct call *call)
 	nova_text_add(body, "<config>");
 	nova_xml_add_number(body, "numCPUs", call->vcpus);
 	nova_xml_add_number(body, "memoryMB", call->memory_mib);
+	knobs_add(body, call);
 	nova_text_add(body, "</config>");
 	nova_xml_add_flag(body, "powerOn", 0);
 	if (call->object.value[0])
@@ -239,15 +246,12 @@ static const char *impossible(const struct vsphere *self, const struct nova_shap
 
 	if (shape->boot == NOVA_BOOT_DIRECT)
 		return "vSphere boots no kernel without a disk: set vm.SHAPE.boot to template or "
-		       "disk "
-		       "(run.shape says which SHAPE is used)";
+		       "disk (run.shape says which SHAPE is used)";
 	if (shape->boot == NOVA_BOOT_STUB)
 		return "this driver puts no boot sector on a datastore: use boot = \"template\" or "
 		       "\"disk\"";
 	if (shape->networks && shape->networks[0])
 		return "this driver makes no networks: VMs use the parameter network";
-	if (shape->knobs && shape->knobs[0])
-		return "this driver has no knobs yet";
 	if (shape->place && shape->place[0])
 		return "the parameter datastore says where disks lie, not the shape's place";
 	if (shape->heartbeat)
@@ -260,12 +264,13 @@ static const char *impossible(const struct vsphere *self, const struct nova_shap
 		return "no template named: set hypervisor.vsphere.template or the shape's image";
 	if (shape->boot == NOVA_BOOT_TEMPLATE && shape->disk_bytes)
 		return "a clone has the disk of its template: set the shape's disk to 0";
-	if (shape->boot == NOVA_BOOT_DISK && image)
-		return "this driver uploads no disks: make a template of the image, and use boot = "
-		       "\"template\"";
+	if (shape->boot == NOVA_BOOT_DISK && image && image_wrong(image))
+		return image_wrong(image);
+	if (shape->boot == NOVA_BOOT_DISK && image && shape->disk_bytes)
+		return "the disk of an image has its size: set the shape's disk to 0";
 	if (shape->boot == NOVA_BOOT_DISK && !self->place.datastore.value[0])
 		return "several datastores: set hypervisor.vsphere.datastore";
-	if (shape->boot == NOVA_BOOT_DISK && !shape->disk_bytes)
+	if (shape->boot == NOVA_BOOT_DISK && !image && !shape->disk_bytes)
 		return "no size of a disk: set the shape's disk";
 	return NULL;
 }
@@ -291,7 +296,7 @@ int vsphere_vm_create(void *self, nova_op op, const char *name, const struct nov
 	call->image = image ? strdup(image) : NULL;
 	if (image && !call->image)
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
-	else
+	else if (knobs_take(call, shape->knobs))
 		vm_find(call, look_for_name);
 	return nova_call_return(&call->base);
 }
@@ -321,7 +326,7 @@ int vsphere_vm_clone(void *self, nova_op op, const char *name, const struct nova
 	call->image = strdup(name);
 	if (!call->image)
 		nova_call_fail(&call->base, NOVA_E_MEMORY, "out of memory");
-	else
+	else if (knobs_take(call, shape->knobs))
 		vm_identify(call, clone_source);
 	return nova_call_return(&call->base);
 }

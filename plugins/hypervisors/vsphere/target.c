@@ -37,6 +37,9 @@ enum right {
 	COLD_MIGRATE,
 	USE_POOL,
 	USE_SPACE,
+	FILES,
+	OLD_DISK,
+	RESOURCE,
 	USE_NETWORK,
 	DEPLOY,
 	RIGHTS
@@ -70,6 +73,9 @@ static const struct {
         [COLD_MIGRATE] = {"Resource.ColdMigrate", IN_FOLDER},
         [USE_POOL] = {"Resource.AssignVMToPool", ON_POOL},
         [USE_SPACE] = {"Datastore.AllocateSpace", ON_DATASTORE},
+        [FILES] = {"Datastore.FileManagement", ON_DATASTORE},
+        [OLD_DISK] = {"VirtualMachine.Config.AddExistingDisk", IN_FOLDER},
+        [RESOURCE] = {"VirtualMachine.Config.Resource", IN_FOLDER},
         [USE_NETWORK] = {"Network.Assign", ON_NETWORK},
         [DEPLOY] = {"VirtualMachine.Provisioning.DeployTemplate", ON_TEMPLATE},
 };
@@ -214,16 +220,19 @@ static const struct {
          "through TCP and without their times"},
         {NOVA_CAN_DIRECT, 0, NEVER, "vSphere boots no kernel without a disk"},
         {NOVA_CAN_STUB, 0, NEVER, "this driver puts no boot sector on a datastore"},
-        {NOVA_CAN_IMAGE, 0, NEVER,
-         "this driver uploads no disks yet: name a template that has what is to run"},
+        {NOVA_CAN_IMAGE, BIT(FILES) | BIT(OLD_DISK) | BIT(DEVICES) | BIT(USE_SPACE), ANYWHERE,
+         NULL},
         {NOVA_CAN_NETWORK, 0, NEVER,
          "this driver makes no networks: VMs use the parameter network, or their template's"},
         {NOVA_CAN_CONVERGE, 0, NEVER, "vMotion slows a VM by itself where it must"},
         {NOVA_CAN_COMPRESS, 0, NEVER, "vMotion has no compression to be chosen"},
         {NOVA_CAN_POST_COPY, 0, NEVER, "vMotion has no post-copy"},
         {NOVA_CAN_PARALLEL, 0, NEVER, "vMotion chooses the number of its connections itself"},
-        {NOVA_CAN_KNOBS, 0, NEVER, "this driver has no knobs yet"},
-        {NOVA_CAN_PIN, 0, NEVER, "this driver has no knobs yet"},
+        {NOVA_CAN_KNOBS, BIT(RESOURCE), ANYWHERE, NULL},
+        {NOVA_CAN_PIN, 0, NEVER,
+         "ESXi restricts all vCPUs of a VM to one set of CPUs, not each to its own, and on a host "
+         "of "
+         "a cluster with DRS none"},
         {NOVA_CAN_TWIN, 0, NEVER, "a second vSphere cannot be started from here"},
 };
 
@@ -266,8 +275,12 @@ static const char *obstacle(const struct vsphere *self, size_t i)
 		       "hypervisor.vsphere.guest_user and …guest_password";
 	if (strcmp(capability, NOVA_CAN_TEMPLATE) == 0 && !self->template)
 		return NULL; /* a shape's image may name one */
-	if (strcmp(capability, NOVA_CAN_DISK) == 0 && !self->place.datastore.value[0])
+	if ((strcmp(capability, NOVA_CAN_DISK) == 0 || strcmp(capability, NOVA_CAN_IMAGE) == 0) &&
+	    !self->place.datastore.value[0])
 		return "several datastores: set hypervisor.vsphere.datastore";
+	if (strcmp(capability, NOVA_CAN_IMAGE) == 0 &&
+	    (!self->files.value[0] || !self->disks.value[0]))
+		return "the server has no managers of files and virtual disks";
 	if (strcmp(capability, NOVA_CAN_CREATE) == 0 && !self->is_vcenter &&
 	    !self->place.datastore.value[0])
 		return "a host without vCenter makes no clones, and for a disk "
@@ -311,6 +324,7 @@ int vsphere_describe(void *handle, nova_op op)
 	               "the server tells of changes (WaitForUpdatesEx); stamped on arrival");
 	host->put_fact(op, NOVA_FIELD_FACT, "rights",
 	               self->rights_unknown ? "unknown: the server does not tell them" : "checked");
+	host->put_fact(op, NOVA_FIELD_FACT, "image.format", "raw");
 	host->put_fact(op, NOVA_FIELD_FACT, "tls", nova_http_trust(nova_calls_http(self->calls)));
 	put_capabilities(self, op);
 	return NOVA_DONE;

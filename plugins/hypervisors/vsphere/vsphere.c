@@ -258,9 +258,14 @@ static const struct nova_hypervisor ops = {
         .snapshot = vsphere_snapshot,
         .exec = vsphere_exec,
         .exec_kill = vsphere_exec_kill,
+        .image_put = vsphere_image_put,
+        .image_delete = vsphere_image_delete,
         .migrate_prepare = vsphere_migrate_prepare,
         .migrate = vsphere_migrate,
         .migrate_finish = vsphere_migrate_finish,
+        .knob_list = vsphere_knob_list,
+        .knob_get = vsphere_knob_get,
+        .knob_set = vsphere_knob_set,
 };
 
 static const struct nova_plugin plugin = {

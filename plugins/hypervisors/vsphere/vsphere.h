@@ -13,6 +13,7 @@
 #include <novacore/sdk.h>
 
 #define SECOND_NS 1000000000LL
+#define KNOBS     7 /* see knob.c */
 
 /* Every VM that this driver touches carries it. */
 #define OUR_PREFIX "novacore-"
@@ -65,6 +66,7 @@ struct vsphere {
 
 	/* the service's own objects */
 	struct moref root, properties, search, session, views, rights;
+	struct moref files, disks; /* their managers */
 	struct moref licences, guest_operations, guest_files, guest_processes;
 	char session_key[64];
 	char product[128], version[64], instance_uuid[64];
@@ -121,9 +123,11 @@ struct call {
 	struct moref pool, host;
 	char label[NAME_BYTES + 1];
 	int64_t vcpus, memory_mib, disk_kib;
+	int64_t knobs[KNOBS];
+	uint32_t knobs_given; /* bits: which of them */
 	uint32_t boot;
 	char *image;
-	char *directory;          /* in the guest */
+	char *directory; /* in the guest; of an image: the file here, or a VM's disk there */
 	struct nova_text command; /* arguments for its shell */
 	struct nova_text input;
 	struct nova_text prefix; /* of vm_list */
@@ -246,6 +250,28 @@ int vsphere_vm_power(void *self, nova_op op, const struct nova_ref *vm, uint32_t
 int vsphere_vm_delete(void *self, nova_op op, const struct nova_ref *vm);
 int vsphere_vm_list(void *self, nova_op op, const char *prefix);
 int vsphere_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what);
+
+/* --- image.c ------------------------------------------------------------------------------------
+ */
+
+/* Gives the new VM, call->vm, a copy of the image call->image; ends the call. */
+void image_attach(struct call *call);
+/* Why it cannot be an image; NULL: it can. */
+const char *image_wrong(const char *name);
+int vsphere_image_put(void *self, nova_op op, const char *name, const char *path);
+int vsphere_image_delete(void *self, nova_op op, const char *name);
+
+/* --- knob.c -------------------------------------------------------------------------------------
+ */
+
+/* Adds a shape's knobs, as elements of a VirtualMachineConfigSpec from cpuAllocation on; 0: there
+ * is no such knob, and the call has ended. */
+int knobs_take(struct call *call, const char *const *knobs);
+void knobs_add(struct nova_text *body, const struct call *call);
+int vsphere_knob_list(void *self, nova_op op, const struct nova_ref *vm);
+int vsphere_knob_get(void *self, nova_op op, const struct nova_ref *vm, const char *knob);
+int vsphere_knob_set(void *self, nova_op op, const struct nova_ref *vm, const char *knob,
+                     const char *value);
 
 /* --- create.c, snapshot.c, exec.c, migrate.c ----------------------------------------------------
  */

@@ -148,6 +148,7 @@ func (f *front) control() http.Handler {
 		check(err)
 		return json.RawMessage(text)
 	})
+	handle("/files", func(r *http.Request) interface{} { return files() })
 	handle("/vms", func(r *http.Request) interface{} { return vms(r.URL.RawQuery) })
 	return mux
 }

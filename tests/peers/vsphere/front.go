@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io/ioutil"
 	"net/http"
+	"os"
+	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -199,6 +202,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a = f.reject("%s: %s", key, complaint)
 	case method != nil:
 		a = f.perform(r, method, body, fault)
+	case strings.HasPrefix(r.URL.Path, "/folder/"):
+		a = f.datastore(r, body)
 	default:
 		a = f.guests.file(r, body)
 	}
@@ -240,6 +245,52 @@ func (f *front) perform(r *http.Request, method *simulator.Method, body []byte, 
 	return a
 }
 
+// Files of a datastore: vcsim lets everybody, and in every directory; a host does not.
+func (f *front) datastore(r *http.Request, body []byte) answer {
+	if !f.isLoggedIn(r) {
+		return answer{status: 401, body: []byte("not logged in")}
+	}
+	query := r.URL.Query()
+	if r.Method != http.MethodPut || query.Get("dcPath") == "" || query.Get("dsName") == "" {
+		return answer{status: 400, body: []byte("not a PUT of a file")}
+	}
+	where := path.Join(datastoreRoot(query.Get("dsName")), path.Dir(strings.TrimPrefix(r.URL.Path, "/folder/")))
+	if info, err := os.Stat(where); err != nil || !info.IsDir() {
+		return answer{status: 404, body: []byte("no such directory")}
+	}
+	a := f.forward(r, body)
+	if a.status == 200 {
+		a.status = 201
+		a.header = http.Header{"Content-Type": {"text/html"}}
+		a.body = []byte("<html><body>Created<br></body></html>")
+	}
+	return a
+}
+
+func datastoreRoot(name string) string {
+	for _, one := range simulator.Map.All("Datastore") {
+		if ds := one.(*simulator.Datastore); ds.Name == name {
+			return ds.Info.GetDatastoreInfo().Url
+		}
+	}
+	return "/nonexistent"
+}
+
+// The files of all datastores that are of novacore's, with their sizes.
+func files() map[string]int64 {
+	list := map[string]int64{}
+	for _, one := range simulator.Map.All("Datastore") {
+		root := one.(*simulator.Datastore).Info.GetDatastoreInfo().Url
+		check(filepath.Walk(root, func(name string, info os.FileInfo, err error) error {
+			if err == nil && strings.HasPrefix(name[len(root):], "/novacore-") {
+				list[name[len(root)+1:]] = info.Size()
+			}
+			return nil
+		}))
+	}
+	return list
+}
+
 func (f *front) cookie(r *http.Request) string {
 	cookie, err := r.Cookie("vmware_soap_session")
 	if err != nil {
@@ -257,7 +308,7 @@ func (f *front) isLoggedIn(r *http.Request) bool {
 
 // To vcsim, as it came; but for sessions that the test has ended.
 func (f *front) forward(r *http.Request, body []byte) answer {
-	request, err := http.NewRequest(r.Method, "https://"+f.backend+r.URL.Path, bytes.NewReader(body))
+	request, err := http.NewRequest(r.Method, "https://"+f.backend+r.URL.RequestURI(), bytes.NewReader(body))
 	check(err)
 	for name, values := range r.Header {
 		request.Header[name] = values
