@@ -692,11 +692,10 @@ static void deletes_a_copy_that_cannot_be_attached(void **state)
 static void turns_knobs(void **state)
 {
 	static const char *const two[] = {"vm.cpu.shares=4000", "vm.memory.reservation=32", NULL};
-	static const char *const values[][2] = {{"vm.cpu.shares", "500"},
-	                                        {"vm.cpu.reservation", "100"},
-	                                        {"vm.cpu.limit", "-1"},
-	                                        {"vm.memory.limit", "64"},
-	                                        {"vm.latency.sensitivity", "high"}};
+	static const char *const values[][2] = {
+	        {"vm.cpu.shares", "500"},  {"vm.cpu.reservation", "100"},
+	        {"vm.cpu.limit", "-1"},    {"vm.cpu.shares", "low"},
+	        {"vm.memory.limit", "64"}, {"vm.latency.sensitivity", "high"}};
 	struct nova_testhost *host = open_lab();
 	struct nova_shape shape = with_disk;
 	struct vm vm = {.name = "novacore-knobs"};

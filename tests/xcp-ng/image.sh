@@ -18,7 +18,7 @@ mkdir -m 700 "$work/sshd"
 mkfifo "$work/sshd/alive"
 "$source/../common/sshd.sh" "$work/sshd" <"$work/sshd/alive" >"$work/sshd/port" &
 exec 8>"$work/sshd/alive"
-trap 'status=$?; exec 8>&-; (exit $status); finish' EXIT
+trap 'status=$?; exec 8>&-; set +e; (exit $status); finish' EXIT
 for _ in $(seq 300); do
 	[ -s "$work/sshd/port" ] && break
 	kill -0 $! 2>/dev/null || { wait $! || exit $?; }
@@ -30,8 +30,9 @@ target = { lab = { plugin = "xcp-ng"; uri = "https://127.0.0.1:$port"; password 
   ca_file = "$peer/cert.pem"; tools = true; ssh_user = "$(id -un)"; ssh_port = $(cat "$work/sshd/port"); }; };
 store = { path = "$work/store.db"; };
 EOC
+limit=(timeout -k 5 120)
 run() {
-	timeout -k 5 120 "$novacore" run --profile dev --target lab --config "$work/lab.conf" --verbose \
+	"${limit[@]}" "$novacore" run --profile dev --target lab --config "$work/lab.conf" --verbose \
 		--log-file "$work/log" "$@" 2>>"$work/err" 8>&- 9>&-
 }
 
@@ -89,15 +90,18 @@ nothing_left
 
 # killed in the middle of its steps: the next one deletes the image
 tell settings '{"toolsMs":60000}' >"$work/ok"
+limit=(exec) # it is $! itself that is to be killed
 run --benchmark lifecycle --set run.samples=1 --set "guest.image=$work/own.raw" >"$work/out" &
 for _ in $(seq 600); do
 	[ "$(tell vms)" = '[]' ] || break
 	sleep 0.1
 done
-kill -9 "$(pgrep -f "novacore run .*--log-file $work/log" | head -1)"
-wait $! || true
-[ "$(tell disks)" != '[]' ]
-"$novacore" clean --config "$work/lab.conf" --plugin xcp-ng >"$work/out" 2>>"$work/err"
+kill -9 $!
+wait $! 2>/dev/null || true
+[ "$(tell disks)" != '[]' ] || { echo "no disk at the peer after the kill"; exit 1; }
+mkdir -p "$NOVACORE_HOME/config"
+cp "$work/lab.conf" "$NOVACORE_HOME/config/novacore.conf"
+"$novacore" clean >"$work/out" 2>>"$work/err"
 nothing_left
 
 if grep -rlE "$secret|PRIVATE KEY" "$work" --exclude=token --exclude=alive --exclude-dir=sshd; then

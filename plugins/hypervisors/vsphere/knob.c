@@ -22,19 +22,23 @@ static const struct knob {
          "MHz that are the VM's alone"},
         {"vm.cpu.limit", "cpuAllocation", LIMIT, -1, INT32_MAX, "most MHz; -1: no limit"},
         {"vm.cpu.shares", "cpuAllocation", SHARES, 1, MOST_SHARES,
-         "1…1000000: share of CPU time against other VMs"},
+         "1…1000000, or low, normal, high: share of CPU time against other VMs"},
         {"vm.memory.reservation", "memoryAllocation", RESERVATION, 0, INT32_MAX,
          "MiB that are the VM's alone"},
         {"vm.memory.limit", "memoryAllocation", LIMIT, -1, INT32_MAX,
          "most MiB of the host's memory; -1: no limit"},
         {"vm.memory.shares", "memoryAllocation", SHARES, 1, MOST_SHARES,
-         "1…1000000: share of memory against other VMs"},
+         "1…1000000, or low, normal, high: share of memory against other VMs"},
         {"vm.latency.sensitivity", "latencySensitivity", LEVEL, 0, 1,
          "normal or high; high wants all memory and CPU reserved"},
 };
 
 static const char *const levels[] = {"normal", "high"};
+/* Of shares: numbers below 0 stand for them. */
+static const char *const share_levels[] = {"low", "normal", "high"};
 static const char *const parts[] = {"reservation", "limit", "shares/shares", "level"};
+/* What holds where a VM says nothing. */
+static const char *const fallbacks[] = {"0", "-1", "normal", "normal"};
 
 #define PATHS "config.cpuAllocation config.memoryAllocation config.latencySensitivity"
 
@@ -52,13 +56,19 @@ static int find_knob(const char *name, size_t length)
 
 static void put_knob(const struct call *call, const struct nova_xml_node *vm, int i)
 {
+	enum part part = knobs[i].part;
+	const struct nova_xml_node *element;
+	const char *level;
 	char path[48];
-	const char *value;
 
 	snprintf(path, sizeof(path), "config.%s", knobs[i].element);
-	value = nova_xml_text(props_value(vm, path), VIM, parts[knobs[i].part], NULL);
-	if (value)
-		call->self->host->put_fact(call->base.op, NOVA_FIELD_KNOB, knobs[i].name, value);
+	element = props_value(vm, path);
+	level = nova_xml_text(element, VIM, "shares/level", "custom");
+	call->self->host->put_fact(
+	        call->base.op, NOVA_FIELD_KNOB, knobs[i].name,
+	        part == SHARES && strcmp(level, "custom") != 0
+	                ? level
+	                : nova_xml_text(element, VIM, parts[part], fallbacks[part]));
 }
 
 static void list_knobs(struct call *call, const struct nova_xml_node *result)
@@ -92,19 +102,30 @@ static void ask_one(struct call *call, const struct nova_xml_node *unused)
 /* --- setting ------------------------------------------------------------------------------------
  */
 
+static int find_level(const char *const *names, int count, const char *text)
+{
+	for (int i = 0; i < count; i++) {
+		if (strcmp(names[i], text) == 0)
+			return i;
+	}
+	return -1;
+}
+
 static int read_value(const struct knob *knob, const char *text, int64_t *value)
 {
+	int level = find_level(share_levels, 3, text);
 	char *end;
 
-	for (int64_t i = 0; knob->part == LEVEL && i < 2; i++) {
-		if (strcmp(text, levels[i]) == 0) {
-			*value = i;
-			return 1;
-		}
+	if (knob->part == LEVEL) {
+		*value = find_level(levels, 2, text);
+		return *value >= 0;
+	}
+	if (knob->part == SHARES && level >= 0) {
+		*value = -1 - level;
+		return 1;
 	}
 	*value = strtoll(text, &end, 10);
-	return knob->part != LEVEL && *text && !*end && *value >= knob->least &&
-	       *value <= knob->most;
+	return *text && !*end && *value >= knob->least && *value <= knob->most;
 }
 
 /* "vm.cpu.shares=2000" */
@@ -143,8 +164,8 @@ static void add_part(struct nova_text *body, const struct knob *knob, int64_t va
 		nova_xml_add(body, "level", levels[value]);
 	} else if (knob->part == SHARES) {
 		nova_text_add(body, "<shares>");
-		nova_xml_add_number(body, "shares", value);
-		nova_xml_add(body, "level", "custom");
+		nova_xml_add_number(body, "shares", value > 0 ? value : 0); /* of a level unread */
+		nova_xml_add(body, "level", value > 0 ? "custom" : share_levels[-1 - value]);
 		nova_text_add(body, "</shares>");
 	} else {
 		nova_xml_add_number(body, parts[knob->part], value);
