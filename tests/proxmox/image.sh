@@ -47,9 +47,10 @@ nothing_left() {
 run --dry-run >"$work/plan"
 grep -q 'VMs of lab boot the appliance from a disk that is uploaded, because proxmox boots no files of this host; where it takes no disk, they are clones of its template debian12' "$work/plan"
 
-run --format json --output "$work/r.json"
+run --format json --output "$work/r.json" --trace "$work/trace"
 judge "$work/r.json" disk ready
 grep -q 'lab: uploading the appliance as a disk' "$work/err"
+grep '"image_put"' "$work/trace" | grep -q '"PROGRESS"\|progress' || { grep image_put "$work/trace" | cut -c1-2000; exit 1; }
 nothing_left
 
 truncate -s 4M "$work/own.raw"

@@ -88,9 +88,26 @@ run --benchmark lifecycle --set run.samples=1 --set "guest.image=$work/own.raw" 
 grep -q 'the disk could not be uploaded to lab.*no space of the test' "$work/err"
 nothing_left
 
+# Ctrl-C in the middle of the upload: nothing is left, and what was interrupted is finished later
+tell fault '{"match":"PUT /import_raw_vdi","delay_ms":60000}' >"$work/ok"
+limit=(exec) # it is $! itself that is to be told
+run --benchmark lifecycle --set run.samples=1 --set "guest.image=$work/own.raw" >"$work/out" &
+for _ in $(seq 600); do
+	[ "$(tell disks)" = '[]' ] || break
+	sleep 0.1
+done
+kill -INT $!
+status=0
+wait $! || status=$?
+[ "$status" = 130 ] || { echo "exit $status instead of 130 after Ctrl-C"; exit 1; }
+nothing_left
+id=$(grep -o 'resume [0-9a-f-]*' "$work/err" | tail -1 | cut -d' ' -f2)
+(exec "$novacore" run --resume "$id" --config "$work/lab.conf" --format json --output "$work/resumed.json" 2>>"$work/err" 8>&- 9>&-)
+grep -q '"state": *"complete"' "$work/resumed.json"
+nothing_left
+
 # killed in the middle of its steps: the next one deletes the image
 tell settings '{"toolsMs":60000}' >"$work/ok"
-limit=(exec) # it is $! itself that is to be killed
 run --benchmark lifecycle --set run.samples=1 --set "guest.image=$work/own.raw" >"$work/out" &
 for _ in $(seq 600); do
 	[ "$(tell vms)" = '[]' ] || break
