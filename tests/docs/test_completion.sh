@@ -126,7 +126,7 @@ only "novacore report $scratch/some/l" "$scratch/some/lab.conf"
 only "novacore --config $scratch/some/" "$scratch/some/lab.conf"
 only "novacore --config=$scratch/some/l" "$scratch/some/lab.conf"
 only "novacore results import $scratch/some/l" "$scratch/some/lab.conf"
-only 'novacore guest build --format ' qcow2 vmdk vhdx raw containerdisk
+only 'novacore guest build --format ' qcow2 vmdk vhd vhdx raw containerdisk
 only 'novacore guest list --format ' table json
 only "novacore guest build --kernel $scratch/some/l" "$scratch/some/lab.conf"
 only "novacore plugin new benchmark hello $scratch/so" "$scratch/some"

@@ -196,6 +196,31 @@ static void boots_a_vhdx_from_ide(void **state)
 	press_the_button();
 }
 
+/* XCP-ng takes the size from the footer, at its byte 48: what a BIOS could address would be less.
+ */
+static void boots_a_vhd_of_exactly_its_size(void **state)
+{
+	static const unsigned char four_gib[8] = {0, 0, 0, 1, 0, 0, 0, 0};
+	struct nova_guest_disk wish = {.format = "vhd", .ssh_key = public_key, .directory = place};
+	unsigned char footer[512];
+
+	(void)state;
+	make(&wish);
+	assert_int_equal(strncmp(disk.image, place, strlen(place)), 0);
+	FILE *file = fopen(disk.image, "rb");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, -512, SEEK_END), 0);
+	assert_int_equal(fread(footer, 1, sizeof(footer), file), sizeof(footer));
+	fclose(file);
+	assert_memory_equal(footer, "conectix", 8);
+	assert_memory_equal(footer + 48, four_gib, 8);
+	vm_start_disk(&vm, &(struct vm_kind){disk.image, "vpc", "q35", NULL, virtio, NULL, true});
+	vm_agent_ready(&vm);
+	expect_ssh("test $(stat -f -c %b /) -gt 900000 && echo grown", 0, "grown");
+	press_the_button();
+	assert_int_equal(unlink(disk.image), 0);
+}
+
 static void lets_nobody_in_without_a_key(void **state)
 {
 	struct nova_guest_disk wish = {.format = "raw", .ssh_key = public_key};
@@ -321,6 +346,7 @@ int main(int argc, char **argv)
 	};
 	const struct CMUnitTest slow[] = {
 	        cmocka_unit_test_teardown(boots_a_vhdx_from_ide, end_vm),
+	        cmocka_unit_test_teardown(boots_a_vhd_of_exactly_its_size, end_vm),
 	        cmocka_unit_test_teardown(lets_nobody_in_without_a_key, end_vm),
 	        cmocka_unit_test_teardown(a_container_image_has_the_disk_for_the_user_of_qemu,
 	                                  end_vm),
