@@ -220,25 +220,17 @@ static char *key_file(const struct lead *lead, const char *suffix)
 	return nova_format("%s/ssh_key%s", lead->directory, suffix);
 }
 
-/* Also when a dead worker's files were cleared away, and the key with them. */
-int nova_lead_write_key(struct lead *lead, struct nova_error *error)
+/* Once for a run; its directory has it until the end. */
+static int make_key(struct lead *lead, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *path = key_file(lead, ""), *public = key_file(lead, ".pub");
-	int code;
+	int code = lead->key ? 0 : nova_ssh_key_make(&lead->key, &lead->public_key, error);
 
-	if (!lead->key)
-		return 0;
-	code = nova_file_write(path, lead->key, strlen(lead->key), 0600, error);
+	if (!code)
+		code = nova_file_write(path, lead->key, strlen(lead->key), 0600, error);
 	return code ? code
 	            : nova_file_write(public, lead->public_key, strlen(lead->public_key), 0644,
 	                              error);
-}
-
-static int make_key(struct lead *lead, struct nova_error *error)
-{
-	int code = lead->key ? 0 : nova_ssh_key_make(&lead->key, &lead->public_key, error);
-
-	return code ? code : nova_lead_write_key(lead, error);
 }
 
 void nova_lead_drop_key(struct lead *lead)

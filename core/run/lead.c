@@ -410,12 +410,14 @@ static void forget_directory_if_clean(struct lead *lead)
 		nova_directory_remove(lead->directory, NULL);
 }
 
-/* The next step needs the room that files of a dead worker take. */
+/* The next step needs the room that files of a dead worker take; but not if it needs the run's key,
+ * or an image that is a file of this host. */
 static void empty_directory(struct lead *lead)
 {
+	if (lead->has_images)
+		return;
 	forget_directory_if_clean(lead);
 	nova_directory_make(lead->directory, 0755, NULL);
-	nova_lead_write_key(lead, NULL);
 }
 
 /* A step in which not one VM got through has measured nothing. */

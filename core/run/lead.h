@@ -310,8 +310,7 @@ int nova_lead_boot(const struct lead *lead, size_t index, json_t *target, struct
 void nova_lead_on_progress(struct lead *lead, double share);
 /* Deletes the images of this run. */
 void nova_lead_drop_images(struct lead *lead, int *exit_code);
-/* The run's SSH key, if it has one, into its directory. */
-int nova_lead_write_key(struct lead *lead, struct nova_error *error);
+/* The run's SSH key, if it has one, is gone from its directory and from memory. */
 void nova_lead_drop_key(struct lead *lead);
 
 /* --- targets.c
