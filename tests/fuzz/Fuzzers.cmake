@@ -13,7 +13,7 @@ function(novacore_fuzzer thing)
   target_include_directories(fuzz_${thing} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(fuzz_${thing} PRIVATE novacore_flags)
   foreach(room IN LISTS ARG_ROOMS)
-    if(room MATCHES "^(helpers|xml|workload)$") # of the SDK
+    if(room MATCHES "^(helpers|xml|ssh|workload)$") # of the SDK
       set(room NovacoreSDK::${room})
     else()
       set(room nova_${room})

@@ -1,4 +1,4 @@
-// rooms: xml
+// rooms: xml ssh
 // SPDX-License-Identifier: MIT
 // sources: plugins/hypervisors/hyperv/cim.c plugins/hypervisors/hyperv/fault.c
 // sources: plugins/hypervisors/hyperv/wsman.c
