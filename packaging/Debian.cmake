@@ -10,7 +10,7 @@ file(READ ${control_file} control)
 file(READ ${abi_header} abi)
 
 # The same as in debian/dh_novacore, which says why.
-foreach(part MAJOR MINOR DRAFT)
+foreach(part MAJOR MINOR)
   if(NOT abi MATCHES "#define NOVA_ABI_${part} ([0-9]+)")
     message(FATAL_ERROR "${abi_header} has no NOVA_ABI_${part}")
   endif()
@@ -18,10 +18,6 @@ foreach(part MAJOR MINOR DRAFT)
 endforeach()
 set(abi_provides "novacore-abi-${abi_MAJOR} (= ${abi_MAJOR}.${abi_MINOR})")
 set(abi_depends "novacore-abi-${abi_MAJOR} (>= ${abi_MAJOR}.${abi_MINOR})")
-if(abi_DRAFT)
-  set(abi_depends "novacore-abi-${abi_MAJOR}-draft-${abi_DRAFT}")
-  string(APPEND abi_provides ", ${abi_depends}")
-endif()
 
 execute_process(COMMAND dpkg --print-architecture OUTPUT_VARIABLE architecture
   OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE no_dpkg)

@@ -159,18 +159,17 @@ void check_print_result(const struct checking *checking, int code)
 		                          *row->why ? json_string(row->why) : json_null(),
 		                          "seconds", row->seconds));
 	}
-	NOVA_AUTOJSON json_t *all =
-	        json_pack("{ss s:{ss? ss ss? ss ss} s:{sI sI sI} sO s:{sI sI sI} sI}", "schema",
-	                  "novacore.check/1", "plugin", "kind",
-	                  file->kind ? nova_kind_name(file->kind) : NULL, "name", file->name,
-	                  "version", file->manifest ? file->manifest->version : NULL, "path",
-	                  file->path, "sha256", file->sha256, "abi", "major",
-	                  (json_int_t)file->note.major, "minor", (json_int_t)file->note.minor,
-	                  "draft", (json_int_t)file->note.draft, "checks", checks, "counts",
-	                  "passed", (json_int_t)count_verdicts(checking, NOVA_VERDICT_PASSED),
-	                  "failed", (json_int_t)count_verdicts(checking, NOVA_VERDICT_FAILED),
-	                  "not_tried", (json_int_t)count_verdicts(checking, NOVA_VERDICT_NOT_TRIED),
-	                  "exit_code", (json_int_t)code);
+	NOVA_AUTOJSON json_t *all = json_pack(
+	        "{ss s:{ss? ss ss? ss ss} s:{sI sI} sO s:{sI sI sI} sI}", "schema",
+	        "novacore.check/1", "plugin", "kind",
+	        file->kind ? nova_kind_name(file->kind) : NULL, "name", file->name, "version",
+	        file->manifest ? file->manifest->version : NULL, "path", file->path, "sha256",
+	        file->sha256, "abi", "major", (json_int_t)file->note.major, "minor",
+	        (json_int_t)file->note.minor, "checks", checks, "counts", "passed",
+	        (json_int_t)count_verdicts(checking, NOVA_VERDICT_PASSED), "failed",
+	        (json_int_t)count_verdicts(checking, NOVA_VERDICT_FAILED), "not_tried",
+	        (json_int_t)count_verdicts(checking, NOVA_VERDICT_NOT_TRIED), "exit_code",
+	        (json_int_t)code);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 }

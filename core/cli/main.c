@@ -90,8 +90,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[1], "--version")) {
-		printf("novacore %s (plugin ABI %u.%u, draft %u)\n", NOVACORE_VERSION,
-		       NOVA_ABI_MAJOR, NOVA_ABI_MINOR, NOVA_ABI_DRAFT);
+		printf("novacore %s (plugin ABI %u.%u)\n", NOVACORE_VERSION, NOVA_ABI_MAJOR,
+		       NOVA_ABI_MINOR);
 		return 0;
 	}
 	if (argv[1][0] == '-')

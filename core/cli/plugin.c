@@ -139,15 +139,15 @@ static json_t *trust_json(const struct nova_manifest *plugin)
 static json_t *plugin_json(const struct nova_manifest *plugin)
 {
 	return json_pack(
-	        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i,s:i,s:i,s:i},s:s,s:i,s:i,s:b,s:o,s:o,s:o,s:o,"
+	        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:{s:i,s:i,s:i},s:s,s:i,s:i,s:b,s:o,s:o,s:o,s:o,"
 	        "s:o,s:s?,s:o}",
 	        "kind", nova_kind_name(plugin->kind), "name", plugin->name, "version",
 	        plugin->version, "summary", plugin->summary, "license", plugin->license, "path",
 	        plugin->path, "sha256", plugin->sha256, "abi", "major", (int)plugin->major, "minor",
-	        (int)plugin->minor, "min_minor", (int)plugin->min_minor, "draft",
-	        (int)plugin->draft, "threads", nova_thread_model_name(plugin->thread_model),
-	        "targets_min", (int)plugin->targets_min, "targets_max", (int)plugin->targets_max,
-	        "native", (int)plugin->native, "needs", strings_json(plugin->needs), "ops",
+	        (int)plugin->minor, "min_minor", (int)plugin->min_minor, "threads",
+	        nova_thread_model_name(plugin->thread_model), "targets_min",
+	        (int)plugin->targets_min, "targets_max", (int)plugin->targets_max, "native",
+	        (int)plugin->native, "needs", strings_json(plugin->needs), "ops",
 	        strings_json(plugin->ops), "hints", strings_json(plugin->hints), "parameters",
 	        parameters_json(plugin), "metrics", metrics_json(plugin), "settings",
 	        plugin->settings, "trust", trust_json(plugin));
@@ -188,10 +188,9 @@ static void list_json(const struct arguments *arguments, const struct nova_regis
 	}
 	for (size_t i = 0; i < registry->problem_count; i++)
 		json_array_append_new(problems, json_string(registry->problems[i]));
-	print_json(json_pack("{s:s,s:{s:i,s:i,s:i},s:o,s:o,s:o}", "schema", "novacore.plugins/1",
-	                     "abi", "major", (int)NOVA_ABI_MAJOR, "minor", (int)NOVA_ABI_MINOR,
-	                     "draft", (int)NOVA_ABI_DRAFT, "plugins", plugins, "refused", refused,
-	                     "problems", problems));
+	print_json(json_pack("{s:s,s:{s:i,s:i},s:o,s:o,s:o}", "schema", "novacore.plugins/1", "abi",
+	                     "major", (int)NOVA_ABI_MAJOR, "minor", (int)NOVA_ABI_MINOR, "plugins",
+	                     plugins, "refused", refused, "problems", problems));
 }
 
 static void list_accepted(const struct arguments *arguments, const struct nova_registry *registry)
@@ -393,12 +392,9 @@ static void info_table(const struct nova_manifest *plugin)
 	printf("  file      %s\n  sha256    %s\n  license   %s\n", plugin->path, plugin->sha256,
 	       plugin->license);
 	print_trust(plugin);
-	printf("  ABI       %u.%u", plugin->major, plugin->minor);
-	if (plugin->draft)
-		printf(", draft %u: works with exactly this draft", plugin->draft);
-	else
-		printf(": works with %u.%u and later", plugin->major, plugin->min_minor);
-	printf("\n  threads   %s\n", nova_thread_model_name(plugin->thread_model));
+	printf("  ABI       %u.%u: works with %u.%u and later\n", plugin->major, plugin->minor,
+	       plugin->major, plugin->min_minor);
+	printf("  threads   %s\n", nova_thread_model_name(plugin->thread_model));
 	if (plugin->kind == NOVA_KIND_BENCHMARK)
 		print_targets(plugin, needs);
 	if (plugin->kind != NOVA_KIND_PROFILE)

@@ -114,12 +114,12 @@ static int check_note(struct subject *subject)
 		              "novacore or an older version of the plugin",
 		              subject->path, note->major, note->min_minor, NOVA_ABI_MAJOR,
 		              NOVA_ABI_MINOR);
-	if (note->draft != NOVA_ABI_DRAFT)
-		return REFUSE(
-		        subject, ABI_DRAFT,
-		        "%s was built for draft %u of the plugin ABI, this novacore has draft %u; "
-		        "rebuild the plugin with this novacore's SDK",
-		        subject->path, note->draft, NOVA_ABI_DRAFT);
+	if (note->draft)
+		return REFUSE(subject, ABI_DRAFT,
+		              "%s was built for draft %u of the plugin ABI, from before ABI 1.0 "
+		              "was frozen; "
+		              "rebuild the plugin with this novacore's SDK",
+		              subject->path, note->draft);
 	if (note->kind != subject->check->kind)
 		return REFUSE(
 		        subject, KIND,

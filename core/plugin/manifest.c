@@ -204,7 +204,7 @@ static int read_abi(struct reader *reader, const config_setting_t *root,
 	return read_number(reader, abi, "major", true, &manifest->major) ||
 	       read_number(reader, abi, "minor", true, &manifest->minor) ||
 	       read_number(reader, abi, "min_minor", true, &manifest->min_minor) ||
-	       read_number(reader, abi, "draft", true, &manifest->draft);
+	       read_number(reader, abi, "draft", false, &manifest->draft);
 }
 
 static int read_digest(struct reader *reader, const config_setting_t *root,

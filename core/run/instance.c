@@ -8,6 +8,7 @@
 
 #define PUMP_SLICE_NS (500 * INT64_C(1000000)) /* with `wake` */
 #define PUMP_SHORT_NS (10 * INT64_C(1000000))  /* without */
+#define GOODBYE_NS    (3 * INT64_C(1000000000))
 #define ID_BYTES_MAX  4096
 #define FACTS_MAX     200 /* that a target may tell of itself, all in a packet that fits */
 #define FACT_KEY_MAX  64
@@ -486,8 +487,24 @@ int nova_instance_open(struct instance *instance, const struct nova_hypervisor *
 	return 0;
 }
 
+/* What a driver has got from its target it gives back. That it cannot costs nothing but a word. */
+static void disconnect(struct instance *instance)
+{
+	struct op *op;
+
+	if (!instance->driver.disconnect)
+		return;
+	op = nova_op_new(instance, OP_DISCONNECT, nova_now_ns() + GOODBYE_NS);
+	if (nova_op_run(op, true) != NOVA_DONE)
+		nova_tellf(NOVA_LOG_INFO, "%s could not log out: %s", instance->plugin,
+		           op->error.text);
+	nova_op_release(op);
+}
+
 void nova_instance_close(struct instance *instance)
 {
+	if (instance && instance->self && !instance->tainted)
+		disconnect(instance);
 	/* A call that hangs inside the driver makes destroy unsafe: the process ends soon anyway.
 	 */
 	if (!instance || instance->tainted || !instance->self)

@@ -553,12 +553,19 @@ static int prepare(struct vm *vm, struct instance *destination, int64_t deadline
 static int finish(struct vm *vm, struct instance *destination, const char *ticket, int32_t outcome)
 {
 	struct op *op = nova_op_new(destination, OP_MIGRATE_FINISH, or_default(0));
+	const struct value *id;
 	int code;
 
 	nova_op_set_vm(op, vm);
 	op->name = nova_strdup(ticket);
 	op->outcome = outcome;
 	code = nova_op_run(op, true);
+	id = nova_op_value(op, NOVA_FIELD_ID, 0, NULL);
+	if (outcome == NOVA_MIGRATED && id && id->bytes) {
+		nova_lock();
+		vm->id = nova_strdup(id->bytes); /* the old one may still be read */
+		nova_unlock();
+	}
 	nova_op_release(op);
 	return code;
 }

@@ -298,6 +298,7 @@ static const struct {
         [OP_MIGRATE] = {"migrate", true},
         [OP_MIGRATE_FINISH] = {"migrate_finish", true},
         [OP_TWIN] = {"twin", true},
+        [OP_DISCONNECT] = {"disconnect", false},
 };
 
 const char *nova_op_name(enum op_kind kind)
@@ -338,6 +339,8 @@ static int dispatch(struct op *op)
 	case OP_MIGRATE_FINISH:
 		return CALL(migrate_finish, self, number, &op->ref, op->name, op->outcome);
 	case OP_TWIN: return CALL(twin, self, number);
+	case OP_DISCONNECT:
+		return driver->disconnect ? driver->disconnect(self, number) : NOVA_DONE;
 	}
 #undef CALL
 	return NOVA_E_INTERNAL;

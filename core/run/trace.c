@@ -119,12 +119,18 @@ json_t *nova_trace_exec(const struct nova_exec *exec)
 	                 "input_bytes", (json_int_t)exec->input_bytes);
 }
 
+/* A ticket may carry credentials that nobody has named as secrets. */
+static json_t *trace_ticket(const char *ticket)
+{
+	return ticket ? json_pack("{sI}", "bytes", (json_int_t)strlen(ticket)) : json_null();
+}
+
 json_t *nova_trace_migrate(const struct nova_migrate *migrate)
 {
 	if (!migrate)
 		return json_null();
 	return json_pack("{sI so sI sI sI}", "flags", (json_int_t)migrate->flags, "ticket",
-	                 nova_trace_text(migrate->ticket), "bandwidth_bytes_per_s",
+	                 trace_ticket(migrate->ticket), "bandwidth_bytes_per_s",
 	                 (json_int_t)migrate->bandwidth_bytes_per_s, "downtime_ns",
 	                 (json_int_t)migrate->downtime_ns, "channels",
 	                 (json_int_t)migrate->channels);
@@ -310,7 +316,7 @@ static json_t *op_args(const struct op *op)
 	case OP_IMAGE_DELETE: json_object_set_new(args, "image", nova_trace_text(op->name)); break;
 	case OP_MIGRATE: json_object_set_new(args, "how", nova_trace_migrate(&op->migrate)); break;
 	case OP_MIGRATE_FINISH:
-		json_object_set_new(args, "ticket", nova_trace_text(op->name));
+		json_object_set_new(args, "ticket", trace_ticket(op->name));
 		json_object_set_new(args, "migrated", json_boolean(op->outcome == NOVA_MIGRATED));
 		break;
 	default: break;
@@ -353,7 +359,9 @@ static json_t *one_result(const struct value *value)
 	json_object_set_new(result, "field", nova_trace_name(NOVA_TRACE_FIELD, value->field));
 	if (value->key && *value->key)
 		json_object_set_new(result, "key", nova_trace_text(value->key));
-	if (value->bytes || value->key)
+	if (value->field == NOVA_FIELD_TICKET)
+		json_object_set_new(result, "bytes", json_integer((json_int_t)value->count));
+	else if (value->bytes || value->key)
 		json_object_set_new(result, "text", nova_trace_bytes(value->bytes, value->count));
 	else if (value->i64)
 		json_object_set_new(result, "value", json_integer((json_int_t)value->i64));

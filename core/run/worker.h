@@ -56,7 +56,8 @@ enum op_kind {
 	OP_MIGRATE_PREPARE,
 	OP_MIGRATE,
 	OP_MIGRATE_FINISH,
-	OP_TWIN
+	OP_TWIN,
+	OP_DISCONNECT
 };
 
 struct instance;

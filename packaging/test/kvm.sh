@@ -24,17 +24,17 @@ expect 0 apt-get install -s --install-recommends novacore-hypervisor-kvm
 says "libvirt-daemon-driver-qemu"
 says "qemu-system-x86"
 
-note "another draft of the ABI is not installed beside this one"
+note "what needs a later minor of the ABI is not installed beside this one"
 mkdir -p other/DEBIAN
 cat >other/DEBIAN/control <<'END'
 Package: novacore-benchmark-other
 Version: 1
 Architecture: all
 Maintainer: Nobody <nobody@example.org>
-Depends: novacore-abi-1-draft-9999
-Description: built for another draft
+Depends: novacore-abi-1 (>= 1.9999)
+Description: built for a later minor
 END
 dpkg-deb -b other other.deb >/dev/null
 expect 100 apt-get install -y -q ./other.deb
-says "novacore-abi-1-draft-9999"
+says "novacore-abi-1 (>= 1.9999)"
 apt purge --autoremove 'novacore*'

@@ -284,7 +284,7 @@ endfunction()
 #
 # For a project outside of novacore's tree, after its plugins: `cpack` in the build directory then
 # makes a Debian package of it, novacore-<kind>-<name> after the first plugin. It depends on what its
-# libraries come from and on the plugin ABI: on a draft of it exactly, later on its minor and newer.
+# libraries come from and on the plugin ABI, its minor and newer.
 function(novacore_add_package)
   cmake_parse_arguments(ARG "" "CONTACT;NAME;RELEASE" "" ${ARGN})
   get_property(plugins GLOBAL PROPERTY NOVACORE_PLUGINS)
@@ -322,8 +322,5 @@ function(novacore_add_package)
   set(CPACK_DEBIAN_PACKAGE_SECTION admin)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
   set(CPACK_DEBIAN_PACKAGE_DEPENDS "novacore-abi-${abi} (>= ${abi}.${NovacoreSDK_ABI_MINOR})")
-  if(NovacoreSDK_ABI_DRAFT)
-    set(CPACK_DEBIAN_PACKAGE_DEPENDS "novacore-abi-${abi}-draft-${NovacoreSDK_ABI_DRAFT}")
-  endif()
   include(CPack)
 endfunction()

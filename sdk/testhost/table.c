@@ -262,10 +262,8 @@ static const char *table_directory(uint64_t instance, uint32_t which)
 }
 
 /* What is wrong with the call, or NULL. */
-static const char *doubt_process(const struct nova_testhost *host, const struct nova_exec *exec)
+static const char *doubt_process(const struct nova_exec *exec)
 {
-	if (nova_testhost_ops(host) && host->gate)
-		return "it blocks, which only a PARALLEL driver may";
 	if (!exec || exec->struct_size < sizeof(*exec))
 		return "struct_size of the exec is not set";
 	return NULL;
@@ -295,7 +293,7 @@ static int table_process(uint64_t op_or_instance, const struct nova_exec *exec,
 		return NOVA_E_INVALID;
 	if (host->lab)
 		return th_lab_process(host, exec, output, context, status);
-	wrong = doubt_process(host, exec);
+	wrong = doubt_process(exec);
 	if (wrong) {
 		pthread_mutex_lock(&th_lock);
 		th_complain(host, "process: %s", wrong);

@@ -184,12 +184,27 @@ int nova_testhost_start(struct nova_testhost *host)
 	return NOVA_DONE;
 }
 
+#define GOODBYE_MS 3000
+
+static void say_goodbye(struct nova_testhost *host)
+{
+	nova_testhost_call(host, GOODBYE_MS, disconnect);
+	if (nova_testhost_ended(host))
+		return;
+	pthread_mutex_lock(&th_lock);
+	th_complain(host, "disconnect had not ended 5 s after its deadline");
+	pthread_mutex_unlock(&th_lock);
+}
+
 void nova_testhost_stop(struct nova_testhost *host)
 {
 	const struct nova_hypervisor *ops = nova_testhost_ops(host);
 
 	if (!host->created || host->destroyed)
 		return;
+	if (ops && NOVA_HAS(ops, struct nova_hypervisor, disconnect) && ops->disconnect &&
+	    !host->open_count)
+		say_goodbye(host);
 	th_threads_stop(host);
 	if (ops && ops->destroy)
 		ops->destroy(host->self);

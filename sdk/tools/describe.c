@@ -63,22 +63,25 @@ static const struct op hypervisor_ops[] = {OP(nova_hypervisor, create, 1),
                                            OP(nova_hypervisor, knob_get, 0),
                                            OP(nova_hypervisor, knob_set, 0),
                                            OP(nova_hypervisor, twin, 0),
+                                           OP(nova_hypervisor, disconnect, 0),
                                            {NULL, 0, 0}};
 static const struct op optimizer_ops[] = {OP(nova_optimizer, examine, 1), {NULL, 0, 0}};
 static const struct op profile_ops[] = {OP(nova_profile, adapt, 0), {NULL, 0, 0}};
 #undef OP
 
-/* By kind: the ops, and the size of the ops struct in the first minor. While the ABI is a draft
- * that is today's size. */
+/*
+ * By kind: the ops, and the size of the ops struct in the first minor, ABI 1.0: what an old plugin
+ * has. A struct that grows keeps the last member of 1.0 here.
+ */
 static const struct {
 	const struct op *ops;
 	uint32_t minimum;
 } kinds[] = {
         {NULL, 0},
-        {benchmark_ops, sizeof(struct nova_benchmark)},
-        {hypervisor_ops, sizeof(struct nova_hypervisor)},
-        {optimizer_ops, sizeof(struct nova_optimizer)},
-        {profile_ops, sizeof(struct nova_profile)},
+        {benchmark_ops, NOVA_SIZE_TO(struct nova_benchmark, width)},
+        {hypervisor_ops, NOVA_SIZE_TO(struct nova_hypervisor, disconnect)},
+        {optimizer_ops, NOVA_SIZE_TO(struct nova_optimizer, examine)},
+        {profile_ops, NOVA_SIZE_TO(struct nova_profile, adapt)},
 };
 
 struct describer {
@@ -185,7 +188,8 @@ static int add_parameter(struct describer *describer, config_setting_t *list,
 	const uint32_t known =
 	        NOVA_PARAM_LIST | NOVA_PARAM_REQUIRED | NOVA_PARAM_EACH | NOVA_PARAM_VMS;
 
-	if (check_size(describer, "a parameter", parameter->struct_size, sizeof(*parameter)))
+	if (check_size(describer, "a parameter", parameter->struct_size,
+	               NOVA_SIZE_TO(struct nova_parameter, choices)))
 		return -1;
 	if (!parameter->name || !parameter->doc)
 		return fail(describer, NOVA_DESCRIBE_NULL,
@@ -201,6 +205,9 @@ static int add_parameter(struct describer *describer, config_setting_t *list,
 		return fail(describer, NOVA_DESCRIBE_WRONG,
 		            "parameter `%s` has the unknown type %u: use NOVA_PARAM_*",
 		            parameter->name, parameter->type);
+	if (parameter->reserved)
+		return fail(describer, NOVA_DESCRIBE_WRONG, "parameter `%s`: `reserved` is not 0",
+		            parameter->name);
 	if (parameter->flags & ~known)
 		return fail(describer, NOVA_DESCRIBE_WRONG, "parameter `%s` has unknown flags 0x%x",
 		            parameter->name, parameter->flags & ~known);
@@ -257,7 +264,8 @@ static int add_metric(struct describer *describer, config_setting_t *list, const
 {
 	size_t length = strlen(plugin);
 
-	if (check_size(describer, "a metric", metric->struct_size, sizeof(*metric)))
+	if (check_size(describer, "a metric", metric->struct_size,
+	               NOVA_SIZE_TO(struct nova_metric, doc)))
 		return -1;
 	if (!metric->name || !metric->doc)
 		return fail(describer, NOVA_DESCRIBE_NULL,
@@ -330,13 +338,18 @@ static int add_profile(struct describer *describer, const struct nova_plugin *pl
 static int add_ops(struct describer *describer, const struct nova_plugin *plugin)
 {
 	const char *ops = plugin->ops;
-	uint32_t size;
+	uint32_t size, flags;
 
 	if (!ops)
 		return fail(describer, NOVA_DESCRIBE_NULL, "plugin `%s` has no ops", plugin->name);
 	memcpy(&size, ops, sizeof(size));
 	if (check_size(describer, "the ops struct", size, kinds[plugin->kind].minimum))
 		return -1;
+	memcpy(&flags, ops + sizeof(size),
+	       sizeof(flags)); /* the second member of each kind's ops */
+	if (plugin->kind != NOVA_KIND_BENCHMARK && flags)
+		return fail(describer, NOVA_DESCRIBE_WRONG, "%s `%s` has unknown flags 0x%x",
+		            nova_kind_words[plugin->kind], plugin->name, flags);
 
 	config_setting_t *array = config_setting_add(describer->root, "ops", CONFIG_TYPE_ARRAY);
 	for (const struct op *op = kinds[plugin->kind].ops; op->name; op++) {
@@ -362,7 +375,8 @@ static int add_plugin(struct describer *describer, const struct nova_plugin *plu
 
 	if (!plugin)
 		return fail(describer, NOVA_DESCRIBE_NULL, "the entry returned NULL");
-	if (check_size(describer, "the descriptor", plugin->struct_size, sizeof(*plugin)))
+	if (check_size(describer, "the descriptor", plugin->struct_size,
+	               NOVA_SIZE_TO(struct nova_plugin, ops)))
 		return -1;
 	if (!plugin->name || !plugin->version || !plugin->summary || !plugin->license)
 		return fail(describer, NOVA_DESCRIBE_NULL,
@@ -386,6 +400,10 @@ static int add_plugin(struct describer *describer, const struct nova_plugin *plu
 		return fail(describer, NOVA_DESCRIBE_WRONG,
 		            "plugin `%s` has the unknown thread model %u: use NOVA_THREADS_*",
 		            plugin->name, plugin->thread_model);
+
+	if (plugin->flags)
+		return fail(describer, NOVA_DESCRIBE_WRONG, "plugin `%s` has unknown flags 0x%x",
+		            plugin->name, plugin->flags);
 
 	add_text(root, "kind", kind);
 	add_text(root, "name", plugin->name);

@@ -274,7 +274,8 @@ static int fill(const struct request *request, config_t *config, const struct no
 	set_int(abi, "major", note->major);
 	set_int(abi, "minor", note->minor);
 	set_int(abi, "min_minor", note->min_minor);
-	set_int(abi, "draft", note->draft);
+	if (note->draft) /* from before the freeze: the host says so */
+		set_int(abi, "draft", note->draft);
 	config_setting_t *hints = config_setting_add(root, "hints", CONFIG_TYPE_ARRAY);
 	for (size_t i = 0; i < request->hint_count; i++)
 		config_setting_set_string_elem(hints, -1, request->hints[i]);

@@ -66,6 +66,7 @@ static int view_knob(nova_op op, const char *object, const char *knob, char *val
 static int view_metric(nova_op op, const char *name, struct nova_result *result)
 {
 	static const double odd[] = {0, -1, 1, 1e308, (double)INFINITY, (double)NAN, 1e-300};
+	struct nova_result given;
 	uint32_t size;
 
 	(void)op;
@@ -75,14 +76,15 @@ static int view_metric(nova_op op, const char *name, struct nova_result *result)
 	if (view_state.mode == NOTHING || !result)
 		return NOVA_E_NOT_FOUND;
 	size = result->struct_size;
-	if (size < sizeof(*result)) {
+	if (size < NOVA_SIZE_TO(struct nova_result, key)) {
 		fail(view_state.v, "it asks for a metric with a struct_size of %u", size);
 		return NOVA_E_INVALID;
 	}
-	*result = (struct nova_result){.struct_size = size,
-	                               .count = view_state.mode % 2 ? 0 : 5,
-	                               .f64 = odd[(size_t)view_state.mode % COUNT(odd)],
-	                               .i64 = view_state.mode % 3 ? -1 : INT64_MAX};
+	given = (struct nova_result){.struct_size = size,
+	                             .count = view_state.mode % 2 ? 0 : 5,
+	                             .f64 = odd[(size_t)view_state.mode % COUNT(odd)],
+	                             .i64 = view_state.mode % 3 ? -1 : INT64_MAX};
+	memcpy(result, &given, size < sizeof(given) ? size : sizeof(given)); /* it may be older */
 	return NOVA_DONE;
 }
 
@@ -103,7 +105,7 @@ static int is_object(const char *object)
 
 static void judge_change(struct validator *v, const char *slug, const struct nova_change *change)
 {
-	if (change->struct_size < sizeof(*change)) {
+	if (change->struct_size < NOVA_SIZE_TO(struct nova_change, to)) {
 		fail(v, "%s: a change has the struct_size %u", slug, change->struct_size);
 		return;
 	}
@@ -152,7 +154,7 @@ static int view_propose(nova_op op, const struct nova_proposal *proposal)
 {
 	(void)op;
 	view_state.proposed++;
-	if (!proposal || proposal->struct_size < sizeof(*proposal)) {
+	if (!proposal || proposal->struct_size < NOVA_SIZE_TO(struct nova_proposal, confidence)) {
 		fail(view_state.v, "a proposal has the struct_size %u",
 		     proposal ? proposal->struct_size : 0);
 		return NOVA_E_INVALID;

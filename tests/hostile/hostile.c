@@ -224,7 +224,7 @@ __attribute__((section(".note.novacore"), used,
         NOVA_ABI_MINOR,
         NOVA_ABI_MINOR,
         NOVA_KIND_BENCHMARK,
-        NOVA_ABI_DRAFT,
+        0u,
 };
 #endif
 

@@ -75,6 +75,9 @@ rogue notes done 'has more to say'
 rogue no-event failed 'not one of'
 rogue after-destroy done ''
 rogue destroy-crash done 'crashed (Segmentation fault) as it was closing'
+rogue disconnect-crash done 'crashed (Segmentation fault) as it was closing'
+rogue disconnect-error done 'could not log out'
+rogue disconnect-never done 'did not end in 3.0 s'
 rogue pump-rubbish done ''
 rogue close lost 'ended by itself'
 rogue rubbish-packet lost 'cannot be understood'
@@ -105,6 +108,7 @@ rogue connect-crash lost 'crashed'
 exit_code=3 rogue connect-error failed 'target rogue-parallel'
 rogue stop lost 'did not answer in time' --set run.replicate_timeout=2s
 rogue destroy-hang done 'did not end when it was told to'
+rogue disconnect-hang done 'did not end in 3.0 s'
 for driver in rogue-per-instance rogue-serial; do
   rogue none done ''
   rogue block lost 'did not answer in time' --set run.replicate_timeout=2s

@@ -51,7 +51,7 @@ def main():
         if found.group(1) != version:
             wrong.append("%s says %s, CMakeLists.txt %s" % (where, found.group(1), version))
     header = read("sdk", "include", "novacore", "abi.h")
-    for part in ("MAJOR", "MINOR", "DRAFT"):
+    for part in ("MAJOR", "MINOR"):
         ours = re.search(r"#define NOVA_ABI_%s (\d+)" % part, header).group(1)
         theirs = re.search(r"^%%global abi_%s (\d+)" % part.lower(), spec, re.M).group(1)
         if ours != theirs:

@@ -50,9 +50,7 @@ has novacore-hypervisor-sim usr/share/man/man7/novacore-hypervisor-sim.7.gz
 has novacore-profiles usr/lib/novacore/plugins/1/profile/hpc.manifest
 
 note "who needs what"
-draft=$(sed -n 's/^#define NOVA_ABI_DRAFT \([0-9]*\).*/\1/p' "$source/sdk/include/novacore/abi.h")
 abi=novacore-abi-1
-[ "$draft" = 0 ] || abi=novacore-abi-1-draft-$draft
 dpkg-deb -f "${file[novacore]}" Provides | grep -F "$abi" >/dev/null || fail "novacore does not provide $abi"
 for package in "${!file[@]}"; do
   case $package in

@@ -48,19 +48,17 @@ says 'novacore-sdk-dev'
 [ ! -e hello ] || fail 'something was written'
 mv template "$prefix/share/novacore/template"
 
-note 'versions: the ABI, and the draft where it is asked for'
-sed -n 's/^#define NOVA_ABI_\(MAJOR\|MINOR\|DRAFT\) \([0-9]*\)u.*/\2/p' "$prefix/include/novacore/abi.h" >numbers
-read -r -d '' major minor draft <numbers || true
+note 'versions are those of the ABI'
+sed -n 's/^#define NOVA_ABI_\(MAJOR\|MINOR\) \([0-9]*\)u.*/\2/p' "$prefix/include/novacore/abi.h" >numbers
+read -r -d '' major minor <numbers || true
 mkdir versions
 printf 'cmake_minimum_required(VERSION 3.25)\nproject(v LANGUAGES C)\nfind_package(NovacoreSDK ${WANTED} REQUIRED)\n' >versions/CMakeLists.txt
 configure() { expect "$1" "$cmake" -S versions -B versions/build "-DCMAKE_PREFIX_PATH=$prefix" "-DWANTED=$2"; }
 configure 0 "$major"
 configure 0 "$major.$minor"
-configure 0 "$major.$minor.$draft"
 configure 1 "$((major + 1))"
-says "version: $major.$minor.$draft"
+says "version: $major.$minor"
 configure 1 "$major.$((minor + 1))"
-configure 1 "$major.$minor.$((draft + 1))"
 
 note 'wrong calls of novacore_add_plugin are refused with a reason'
 # refuses ARGUMENTS TEXT

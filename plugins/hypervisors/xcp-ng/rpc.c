@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What `destroy` takes at most to say goodbye. */
-#define LOGOUT_NS (SECOND_NS / 2)
-#define OUT_NS    (60 * SECOND_NS)
+#define OUT_NS (60 * SECOND_NS)
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
@@ -106,7 +104,10 @@ static int judge(struct nova_call *base, const struct nova_reply *reply, struct 
 
 static int expired(struct nova_call *base, const struct nova_refusal *refusal)
 {
-	return !((struct call *)base)->plain && strncmp(refusal->words, "SESSION_INVALID", 15) == 0;
+	struct call *call = (struct call *)base;
+
+	return !call->plain && !call->self->leaving &&
+	       strncmp(refusal->words, "SESSION_INVALID", 15) == 0;
 }
 
 /* What is called returned that; NULL: this is no answer to it, and the call has ended. */
@@ -469,23 +470,23 @@ static void refresh(struct nova_call *base, struct nova_text *body)
 static void logged_out(struct call *call, json_t *result)
 {
 	(void)result;
-	call->self->logged_out = 1;
+	call->self->session[0] = 0;
 	nova_call_done(&call->base);
 }
 
-/* A session that is left behind counts against the pool's limit for a day. */
-void rpc_logout(struct xcpng *self)
+int xcpng_disconnect(void *handle, nova_op op)
 {
-	int64_t until_ns = nova_http_now_ns() + LOGOUT_NS;
+	struct xcpng *self = handle;
 	struct call *call;
 
-	if (!self->session[0] || !(call = call_new(self, 0, NULL)))
-		return;
-	call->base.deadline_ns = until_ns;
+	self->leaving = 1; /* what the watch hears when it is over does not log in again */
+	if (!self->session[0])
+		return NOVA_DONE;
+	call = call_new(self, op, NULL);
+	if (!call)
+		return NOVA_E_MEMORY;
 	call_rpc(call, logged_out, "session.logout", "[]");
-	nova_call_return(&call->base);
-	while (!self->logged_out && nova_http_now_ns() < until_ns)
-		nova_calls_pump(self->calls, until_ns);
+	return nova_call_return(&call->base);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

@@ -137,8 +137,6 @@ static void destroy(void *handle)
 {
 	struct xcpng *self = handle;
 
-	if (self->calls)
-		rpc_logout(self);
 	nova_calls_close(self->calls);
 	nova_ssh_close(self->ssh);
 	watch_free(self);
@@ -216,6 +214,7 @@ static const struct nova_hypervisor ops = {
         .knob_list = xcpng_knob_list,
         .knob_get = xcpng_knob_get,
         .knob_set = xcpng_knob_set,
+        .disconnect = xcpng_disconnect,
 };
 
 static const struct nova_plugin plugin = {

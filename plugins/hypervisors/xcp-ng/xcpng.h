@@ -43,7 +43,7 @@ struct xcpng {
 	char session[REF_ROOM];
 	int64_t rpc_id;
 	int redirected; /* to the master, once in a login */
-	int logged_out;
+	int leaving;    /* no session is asked for any more */
 
 	/* the target, from `connect` */
 	int connected;
@@ -132,8 +132,8 @@ void call_tell(struct call *call);
 /* Logs in, as the first step of `call`. */
 void rpc_login(struct call *call, call_step then);
 int rpc_open(struct xcpng *self);
-/* Ends the session, if that takes no longer than a moment. */
-void rpc_logout(struct xcpng *self);
+/* A session that is left behind counts against the pool's limit for a day. */
+int xcpng_disconnect(void *self, nova_op op);
 
 /* --- watch.c ---------------------------------------------------------------------------------- */
 

@@ -2,9 +2,8 @@
 /*
  * ABI version, the ELF note that announces it, and the one export of a plugin.
  *
- * The note is read from the file before anything is opened for execution. While the ABI is a draft
- * the host wants an exact match of NOVA_ABI_DRAFT; from 1.0 on (draft 0) a plugin loads on every
- * later host of the same major.
+ * The note is read from the file before anything is opened for execution. A plugin loads on every
+ * host of its major whose minor is at least the plugin's min_minor, without being rebuilt.
  */
 #ifndef NOVACORE_ABI_H
 #define NOVACORE_ABI_H
@@ -14,16 +13,26 @@
 
 #define NOVA_ABI_MAJOR 1u
 #define NOVA_ABI_MINOR 0u
-#define NOVA_ABI_DRAFT 3u /* ABI.md has a line for each serial */
+
+/*
+ * The lowest minor of a host that the plugin works with. Headers of a later minor also build
+ * plugins for hosts of an earlier one: define it before the first include (a compiler's option
+ * -DNOVA_ABI_MIN_MINOR=0u), and ask NOVA_HAS before using what a newer minor added.
+ */
+#ifndef NOVA_ABI_MIN_MINOR
+#define NOVA_ABI_MIN_MINOR NOVA_ABI_MINOR
+#endif
 
 #define NOVA_ENTRY_NAME "nova_plugin_entry_v1"
+
+/* How large a struct is whose last member is `field`. */
+#define NOVA_SIZE_TO(type, field) (offsetof(type, field) + sizeof(((const type *)0)->field))
 
 /*
  * True if `field` of the struct at `pointer` was there when its writer was compiled. Every
  * pointed-to struct starts with `uint32_t struct_size`.
  */
-#define NOVA_HAS(pointer, type, field)                                                             \
-	((pointer)->struct_size >= offsetof(type, field) + sizeof(((const type *)0)->field))
+#define NOVA_HAS(pointer, type, field) ((pointer)->struct_size >= NOVA_SIZE_TO(type, field))
 
 /* The note: section .note.novacore, name "novacore", type 1. All fields in the file's byte order.
  */
@@ -38,7 +47,7 @@ struct nova_note {
 	uint32_t major, minor;
 	uint32_t min_minor; /* the lowest minor of a host that this plugin can work with */
 	uint32_t kind;      /* NOVA_KIND_* */
-	uint32_t draft;     /* NOVA_ABI_DRAFT at build, 0 once frozen */
+	uint32_t draft;     /* 0; another number: built before 1.0 was frozen, and refused */
 };
 
 #ifdef __cplusplus
@@ -75,9 +84,9 @@ struct nova_plugin;
 	        NOVA_NOTE_NAME,                                                                    \
 	        NOVA_ABI_MAJOR,                                                                    \
 	        NOVA_ABI_MINOR,                                                                    \
-	        NOVA_ABI_MINOR,                                                                    \
+	        NOVA_ABI_MIN_MINOR,                                                                \
 	        (kind_),                                                                           \
-	        NOVA_ABI_DRAFT,                                                                    \
+	        0u,                                                                                \
 	}
 
 #endif

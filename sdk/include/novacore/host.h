@@ -72,7 +72,9 @@
 #define NOVA_FIELD_NET_TX_BYTES         580u /* i */
 #define NOVA_FIELD_DISK_ALLOCATED_BYTES 590u /* i space that the VM's disks take */
 /* migration */
-#define NOVA_FIELD_TICKET      600u /* t key "": what `migrate` needs, opaque to the host */
+/* t key "": what `migrate` needs, opaque to the host. It may carry credentials: the host hands it
+ * on and shows, logs, traces and stores no more of it than its length. */
+#define NOVA_FIELD_TICKET      600u
 #define NOVA_FIELD_DURATION_NS 610u /* i total, as the hypervisor reports it */
 #define NOVA_FIELD_SETUP_NS    615u /* i before the first byte of memory moved */
 #define NOVA_FIELD_DOWNTIME_NS 620u /* i as the hypervisor reports it */
@@ -190,10 +192,13 @@ struct nova_host {
 	void (*log)(uint64_t instance, uint32_t severity, const char *text);
 	const char *(*directory)(uint64_t instance, uint32_t which);
 	/*
-	 * Runs a process on this host to its end or to the op's deadline. Blocks: only from a
-	 * PARALLEL driver or a benchmark. Output arrives through `output` (field NOVA_FIELD_STDOUT
-	 * or …_STDERR, called on the calling thread, may be NULL). `*status`: exit status, or minus
-	 * the signal. NOVA_DONE also for a non-zero status; NOVA_E_* if it could not be run.
+	 * Runs a process on this host to its end or to the op's deadline. Blocks: from a PARALLEL
+	 * driver, a benchmark, and any driver's `connect`. A driver of another thread model that
+	 * must log in again later may do it there as well, for as short as it can: until then no
+	 * other call of the instance goes on. Output arrives through `output` (field
+	 * NOVA_FIELD_STDOUT or …_STDERR, called on the calling thread, may be NULL). `*status`:
+	 * exit status, or minus the signal. NOVA_DONE also for a non-zero status; NOVA_E_* if it
+	 * could not be run.
 	 */
 	int (*process)(uint64_t op_or_instance, const struct nova_exec *exec,
 	               void (*output)(void *context, uint32_t field, const void *bytes,

@@ -217,6 +217,8 @@ struct nova_hypervisor {
 	                       const struct nova_shape *shape);
 	int (*migrate)(void *source, nova_op op, const struct nova_ref *vm,
 	               const struct nova_migrate *how);
+	/* `outcome` is NOVA_MIGRATED or NOVA_NOT_MIGRATED. Puts NOVA_FIELD_ID if the VM has another
+	 * identity at the destination: the host uses and journals that one from then on. */
 	int (*migrate_finish)(void *destination, nova_op op, const struct nova_ref *vm,
 	                      const char *ticket, int32_t outcome);
 	int (*knob_list)(void *self, nova_op op, const struct nova_ref *vm);
@@ -229,6 +231,11 @@ struct nova_hypervisor {
 	 * server that it left running is taken over. It ends with the instance: `destroy` stops it,
 	 * after the other instance was destroyed. */
 	int (*twin)(void *self, nova_op op);
+	/* Says goodbye to the target: gives back what a `connect`, also a failed one, got (a
+	 * session, a ticket), and nothing else. The last op, with a deadline of a few seconds; not
+	 * called after an op that hangs. Whatever it returns, `destroy` follows, which itself never
+	 * waits for the target. NULL: there is nothing to give back. */
+	int (*disconnect)(void *self, nova_op op);
 };
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An optimizer: looks at the host, the targets and the results, and proposes changes. It never
- * applies one. (Draft: core/tune is not built yet; the host only lists optimizers.)
+ * applies one. The host that first has this ABI lists optimizers and calls none of them yet.
  */
 #ifndef NOVACORE_OPTIMIZER_H
 #define NOVACORE_OPTIMIZER_H
@@ -20,10 +20,31 @@ struct nova_change {
 	const char *knob, *from, *to;
 };
 
+/* What a proposal is about. 0: none of these; a later minor may have more. */
+#define NOVA_CATEGORY_CPU      1u
+#define NOVA_CATEGORY_MEMORY   2u
+#define NOVA_CATEGORY_STORAGE  3u
+#define NOVA_CATEGORY_NETWORK  4u
+#define NOVA_CATEGORY_NUMA     5u
+#define NOVA_CATEGORY_SECURITY 6u
+#define NOVA_CATEGORY_COST     7u
+
+/* How much it matters. 0: not said. */
+#define NOVA_SEVERITY_HINT     100u /* could be better */
+#define NOVA_SEVERITY_WARNING  200u /* costs something that can be measured */
+#define NOVA_SEVERITY_CRITICAL 300u /* what is wanted cannot be had without it */
+
+/* What applying it, or taking it back, may cost. 0: not said, which a host takes for HIGH. */
+#define NOVA_RISK_LOW    100u /* nobody notices */
+#define NOVA_RISK_MEDIUM 200u /* what runs is disturbed for a moment */
+#define NOVA_RISK_HIGH   300u /* VMs may stop, or a protection is lost: name it in `accept_risk` */
+
 /* One transaction. */
 struct nova_proposal {
 	uint32_t struct_size;
-	uint32_t category, severity, risk;
+	uint32_t category; /* NOVA_CATEGORY_* */
+	uint32_t severity; /* NOVA_SEVERITY_* */
+	uint32_t risk;     /* NOVA_RISK_* */
 	const char *slug, *why, *source, *metric;
 	const char *accept_risk; /* the named risk that must be accepted first, or NULL */
 	const struct nova_change *const *changes;     /* NULL-terminated */
@@ -32,7 +53,7 @@ struct nova_proposal {
 
 struct nova_view {
 	uint32_t struct_size;
-	uint32_t reserved;
+	uint32_t reserved; /* 0 */
 	int (*fact)(nova_op op, const char *key, char *value, uint32_t room);
 	int (*knob)(nova_op op, const char *object, const char *knob, char *value, uint32_t room);
 	int (*metric)(nova_op op, const char *name, struct nova_result *result);

@@ -5,6 +5,11 @@
  * Errors, once for the whole SDK: a function returns NOVA_DONE, NOVA_PENDING (only where its
  * contract says so) or one of NOVA_E_*. The text for a person goes to host->error(); the first
  * error of an op wins, later ones are kept as its cause chain. Values are fixed for ever.
+ *
+ * Lists of values are open: a later minor may add codes, events, fields, sources, states and units.
+ * Whoever gets one that it does not know treats a negative status as a failure, and leaves the rest
+ * aside. Flags and `reserved` are 0 where this minor names none; who gets a flag that it does not
+ * know refuses it, because flags change what a call means.
  */
 #ifndef NOVACORE_TYPES_H
 #define NOVACORE_TYPES_H

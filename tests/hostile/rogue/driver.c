@@ -325,6 +325,19 @@ static void *after_destroy(void *argument)
 	return NULL;
 }
 
+static int disconnect(void *opaque, nova_op op)
+{
+	struct self *self = opaque;
+
+	if (is(self, "disconnect-hang"))
+		hang();
+	if (is(self, "disconnect-crash"))
+		crash();
+	return is(self, "disconnect-never")   ? NOVA_PENDING
+	       : is(self, "disconnect-error") ? self->host->error(op, NOVA_E_PROTOCOL, ESCAPES)
+	                                      : NOVA_DONE;
+}
+
 static void destroy(void *opaque)
 {
 	struct self *self = opaque;
@@ -461,6 +474,7 @@ static const struct nova_hypervisor driver = {
         .struct_size = sizeof(driver),
         .create = create,
         .destroy = destroy,
+        .disconnect = disconnect,
         .pump = pump,
         .connect = connect_target,
         .describe = describe,

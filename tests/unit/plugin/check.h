@@ -116,9 +116,9 @@ static inline char *fake_manifest(const struct nova_plugin *plugin)
 	assert_non_null(file);
 	config_write(&config, file);
 	fprintf(file,
-	        "format = 1; abi = { major = 1; minor = 0; min_minor = 0; draft = %u; };\n"
+	        "format = 1; abi = { major = 1; minor = 0; min_minor = 0; };\n"
 	        "hints = [ \"libx.so.1=libx1\" ];\nsha256 = \"%064d\";\n",
-	        NOVA_ABI_DRAFT, 0);
+	        0);
 	fclose(file);
 	config_destroy(&config);
 	return text;

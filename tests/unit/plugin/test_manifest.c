@@ -50,7 +50,7 @@ static void reads_back_what_the_descriptor_says(void **state)
 	assert_string_equal(manifest->summary, fake.plugin.summary);
 	assert_string_equal(manifest->license, "MIT");
 	assert_int_equal(manifest->major, 1);
-	assert_int_equal(manifest->draft, NOVA_ABI_DRAFT);
+	assert_int_equal(manifest->draft, 0);
 	assert_int_equal(manifest->targets_min, 2);
 	assert_string_equal(manifest->needs[1], "start");
 	assert_null(manifest->needs[2]);
@@ -148,7 +148,8 @@ static void says_what_is_wrong_and_where(void **state)
 	        {"better = \"lower\"", "better = \"\"", "`` is not known"},
 	        {"revision = 7", "revision = 7L", "`revision` must be a whole number"},
 	        {"abi =", "aby =", "`abi` is missing"},
-	        {"draft =", "craft =", "`draft` is missing"},
+	        {"min_minor =", "mid_minor =", "`min_minor` is missing"},
+	        {"min_minor = 0;", "min_minor = 0; draft = -1;", "`draft`"},
 	        {"format = 1", "format = 99", "manifest format 99"},
 	        {"sha256 = \"0", "sha256 = \"G", "hexadecimal"},
 	        {"sha256 = \"0", "sha256 = \"", "hexadecimal"},

@@ -59,8 +59,8 @@ static void place(const char *root, const char *kind, const char *name)
 	NOVA_AUTOFREE char *head_text = nova_format(
 	        "format = 1; kind = \"%s\"; name = \"%s\"; version = \"1\"; summary = \"s\";\n"
 	        "license = \"MIT\"; threads = \"serial\"; settings = \"\"; sha256 = \"%s\";\n"
-	        "abi = { major = 1; minor = 0; min_minor = 0; draft = %u; };\n",
-	        kind, name, digest, NOVA_ABI_DRAFT);
+	        "abi = { major = 1; minor = 0; min_minor = 0; };\n",
+	        kind, name, digest);
 	assert_int_equal(nova_directory_make(directory, 0755, NULL), 0);
 	assert_int_equal(nova_file_write(so, data, bytes, 0755, NULL), 0);
 	assert_int_equal(nova_file_write(manifest, head_text, strlen(head_text), 0644, NULL), 0);

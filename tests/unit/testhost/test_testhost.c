@@ -159,6 +159,20 @@ static int fake_vm_clone(void *self, nova_op op, const char *name, const struct 
 	return NOVA_E_CANCELLED;
 }
 
+static atomic_int goodbyes;
+
+static int fake_disconnect(void *self, nova_op op)
+{
+	struct fake *fake = self;
+
+	come(fake);
+	atomic_fetch_add(&goodbyes, 1);
+	fake->due = 1;
+	fake->pending = op;
+	go(fake);
+	return NOVA_PENDING;
+}
+
 static const struct nova_hypervisor OPS = {
         .struct_size = sizeof(OPS),
         .create = fake_create,
@@ -168,6 +182,7 @@ static const struct nova_hypervisor OPS = {
         .cancel = fake_cancel,
         .vm_create = fake_vm_create,
         .vm_clone = fake_vm_clone,
+        .disconnect = fake_disconnect,
 };
 
 static const struct nova_parameter COUNT_PARAMETER = {.struct_size = sizeof(COUNT_PARAMETER),
@@ -661,20 +676,29 @@ static void complains_of_puts_after_destroy(void **state)
 	nova_testhost_free(host);
 }
 
+static void says_goodbye_once_and_before_the_last_pump(void **state)
+{
+	struct nova_testhost *host = begin(NOVA_THREADS_PER_INSTANCE);
+	int before = atomic_load(&goodbyes);
+
+	(void)state;
+	nova_testhost_stop(host);
+	nova_testhost_stop(host);
+	assert_int_equal(atomic_load(&goodbyes), before + 1);
+	assert_int_equal(nova_testhost_complaints(host), 0);
+	nova_testhost_free(host);
+	assert_int_equal(atomic_load(&goodbyes), before + 1);
+}
+
 static void complains_of_processes_that_may_not_be(void **state)
 {
 	static const char *const argv[] = {"true", NULL};
 	struct nova_exec exec = {.struct_size = sizeof(exec), .argv = argv};
-	struct nova_testhost *host = begin(NOVA_THREADS_PER_INSTANCE);
+	struct nova_testhost *host = begin(NOVA_THREADS_PARALLEL);
 	const struct nova_host *table = nova_testhost_table();
 	int32_t status;
 
 	(void)state;
-	assert_int_equal(table->process(nova_testhost_instance(host), &exec, NULL, NULL, &status),
-	                 NOVA_E_INVALID);
-	assert_complaints(host, 1, "PARALLEL");
-	nova_testhost_free(host);
-	host = begin(NOVA_THREADS_PARALLEL);
 	exec.struct_size = 4;
 	assert_int_equal(table->process(nova_testhost_instance(host), &exec, NULL, NULL, &status),
 	                 NOVA_E_INVALID);
@@ -805,6 +829,7 @@ int main(void)
 	        cmocka_unit_test(many_hosts_leave_no_memory_behind),
 	        cmocka_unit_test(complains_of_calls_after_destroy),
 	        cmocka_unit_test(complains_of_puts_after_destroy),
+	        cmocka_unit_test(says_goodbye_once_and_before_the_last_pump),
 	        cmocka_unit_test(complains_of_processes_that_may_not_be),
 	        cmocka_unit_test(complains_of_a_silent_probe_and_a_failing_pump),
 	        cmocka_unit_test(a_cancelled_op_ends_with_what_the_driver_says),
