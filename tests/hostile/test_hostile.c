@@ -185,7 +185,7 @@ static void refuses_bad_manifest(void **state)
 	        {"sha256", "sha257", "`sha256` is missing"},
 	        {"threads = \"parallel\"", "threads = 3", "`threads` must be text"},
 	        {"summary =", "summary", ": syntax error"},
-	        {"min_minor = ", "min_minor = -", "`min_minor`"},
+	        {"min_minor = ", "min_minor = -1; more = ", "`min_minor`"},
 	        {"license", "@include \"/etc/passwd\"\nlicense", "@include"},
 	        {"type = \"integer\"", "type = \"complex\"", "complex"},
 	        {"unit = \"1\"", "unit = \"furlong\"", "furlong"},
