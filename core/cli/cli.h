@@ -97,6 +97,7 @@ int nova_command_history(int argc, char **argv);
 int nova_command_rank(int argc, char **argv);
 int nova_command_ack(int argc, char **argv);
 int nova_command_hotspots(int argc, char **argv);
+int nova_command_flame(int argc, char **argv);
 int nova_command_selftest(int argc, char **argv);
 int nova_command_guest(int argc, char **argv);
 int nova_command_target(int argc, char **argv);

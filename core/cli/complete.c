@@ -594,6 +594,7 @@ static const struct {
         {"rank", NULL, offer_metrics, 0, 0},
         {"rank", NULL, offer_runs, 1, MANY},
         {"hotspots", NULL, offer_files, 0, 0},
+        {"flame", NULL, offer_files, 0, MANY},
 };
 
 /* The line "  --NAME …" of the help; NULL if there is none. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore hotspots: where the time of a recording goes, and what of it has changed. */
 #include "core/cli/judging.h"
+#include "core/cli/recording.h"
 
-#include "core/profiler/profiler.h"
 #include "core/report/report.h"
 
 #include <string.h>
@@ -66,16 +66,6 @@ static int usage(const char *format, const char *word)
 	return 2;
 }
 
-/* "0" is a share, too. */
-static int read_share(const char *text, double *share)
-{
-	if (!strcmp(text, "0") || !strcmp(text, "0%")) {
-		*share = 0;
-		return 0;
-	}
-	return nova_effect_parse(text, share) == 0 && *share <= 1 ? 0 : -1;
-}
-
 static int take(struct command *command, int option)
 {
 	static const char *const by[] = {"function", "library", "process", NULL};
@@ -83,12 +73,12 @@ static int take(struct command *command, int option)
 
 	switch (option) {
 	case OPTION_THRESHOLD:
-		if (read_share(optarg, &command->request.threshold) != 0)
+		if (recording_share(optarg, &command->request.threshold) != 0)
 			return usage("--threshold takes a share such as 5%% or 0.05, not \"%s\"",
 			             optarg);
 		return -1;
 	case OPTION_LEVEL:
-		if (read_share(optarg, &command->request.level) != 0 ||
+		if (recording_share(optarg, &command->request.level) != 0 ||
 		    command->request.level <= 0 || command->request.level >= 1)
 			return usage(
 			        "--level takes a share between 0 and 100 %%, such as 95%%, not "
@@ -134,26 +124,6 @@ static int parse(struct command *command, int argc, char **argv)
 	return -1;
 }
 
-/* What the recording counts, by name; the one that is meant if nobody says. */
-static int choose_value(struct command *command, const struct nova_stacks *stacks,
-                        struct nova_error *error)
-{
-	NOVA_AUTOTEXT struct nova_text names = {0};
-
-	command->request.type = stacks->shown;
-	if (!command->value)
-		return 0;
-	for (uint32_t i = 0; i < stacks->type_count; i++) {
-		if (!strcmp(stacks->types[i].type, command->value)) {
-			command->request.type = i;
-			return 0;
-		}
-		nova_text_addf(&names, "%s%s", i ? ", " : "", stacks->types[i].type);
-	}
-	return nova_error_set(error, NOVA_E_INVALID, "%s has no values \"%.60s\"; it has %s",
-	                      command->file, command->value, nova_text_get(&names));
-}
-
 static int find(struct command *command, struct nova_error *error)
 {
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL, *before = NULL;
@@ -163,7 +133,8 @@ static int find(struct command *command, struct nova_error *error)
 	if (!code)
 		code = nova_stacks_read(command->file, NULL, &stacks, error);
 	if (!code)
-		code = choose_value(command, stacks, error);
+		code = recording_value(stacks, command->file, command->value,
+		                       &command->request.type, error);
 	if (!code && command->before)
 		code = nova_stacks_read(command->before, NULL, &before, error);
 	command->request.before = before;

@@ -27,6 +27,7 @@ static const struct {
         {"rank", nova_command_rank, "targets by a metric, with ties"},
         {"ack", nova_command_ack, "acknowledge a change or a regression, so that it is known"},
         {"hotspots", nova_command_hotspots, "where the time of a recording goes"},
+        {"flame", nova_command_flame, "a recording, or what has changed since another, as a flame graph"},
         {"selftest", nova_command_selftest,
          "check on this host that novacore measures and judges rightly"},
         {"clean", nova_command_clean, "delete what dead runs left on a hypervisor"},

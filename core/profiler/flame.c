@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From stacks to the boxes of a flame graph. */
-#include "core/profiler/inside.h"
+#include "core/profiler/flame.h"
 
 #include <string.h>
 
@@ -12,7 +12,8 @@ static const char *or_unknown(const char *text)
 	return text[0] ? text : "[unknown]";
 }
 
-void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text, size_t room)
+void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text,
+                   size_t room)
 {
 	switch (by) {
 	case NOVA_BY_CPU:
@@ -53,53 +54,123 @@ static uint32_t path_of(const struct nova_stacks *stacks, uint32_t node, uint32_
 	return depth;
 }
 
-/* The same stacks under a frame for what they are told apart by, or the other way round, or both.
- */
-static struct nova_stacks *turn(const struct nova_stacks *stacks,
+static uint32_t label_node(struct nova_stacks *turned, const struct nova_origin *origin,
+                           enum nova_stacks_by by)
+{
+	char label[128];
+
+	stacks_label(origin, by, label, sizeof(label));
+	if (!label[0])
+		return 0;
+	return nova_stacks_call(
+	        turned, 0,
+	        nova_stacks_frame(turned,
+	                           &(struct nova_frame){.name = label, .flags = FLAME_LABEL}));
+}
+
+struct nova_stacks *flame_turn(const struct nova_stacks *stacks,
                                 const struct nova_flame_request *request)
 {
-	struct nova_stacks *turned = nova_stacks_new(&stacks->types[request->type], 1);
-	uint32_t *frames = nova_alloc((stacks->frame_count + 1) * sizeof(*frames));
-	uint32_t *path = NULL, room = 0;
+	struct nova_stacks *turned;
+	uint32_t *frames, *path = NULL, room = 0;
 
+	if (!request->reverse && request->by == NOVA_BY_NOTHING)
+		return NULL;
+	turned = nova_stacks_new(stacks->types, stacks->type_count);
+	frames = nova_alloc((stacks->frame_count + 1) * sizeof(*frames));
 	for (uint32_t i = 0; i < stacks->frame_count; i++)
 		frames[i] = nova_stacks_frame(turned, &stacks->frames[i]);
 	for (uint32_t i = 0; i < stacks->count_count; i++) {
-		uint32_t depth = path_of(stacks, stacks->counts[i].node, &path, &room), node = 0;
-		char label[128];
+		const struct nova_stack_count *count = &stacks->counts[i];
+		uint32_t depth = path_of(stacks, count->node, &path, &room);
+		uint32_t node = label_node(turned, &stacks->origins[count->origin], request->by);
 
-		stacks_label(&stacks->origins[stacks->counts[i].origin], request->by, label,
-		             sizeof(label));
-		if (label[0])
-			node = nova_stacks_call(
-			        turned, node,
-			        nova_stacks_frame(turned, &(struct nova_frame){.name = label}));
 		for (uint32_t j = 0; j < depth; j++)
-			node = nova_stacks_call(turned, node,
-			                        frames[path[request->reverse ? j : depth - 1 - j]]);
+			node = nova_stacks_call(
+			        turned, node, frames[path[request->reverse ? j : depth - 1 - j]]);
 		nova_stacks_add(turned, node, 0,
-		                &stacks->values[(size_t)i * stacks->type_count + request->type]);
+		                 &stacks->values[(size_t)i * stacks->type_count]);
 	}
 	free(frames);
 	free(path);
 	return turned;
 }
 
-/* --- boxes ---------------------------------------------------------------------------------------
+/* --- several in one ------------------------------------------------------------------------------
  */
 
-struct sorting {
-	const struct nova_stacks *stacks;
-	uint32_t *children; /* all nodes, those of one parent together and in order */
-	uint32_t *begin;    /* of a node's children; begin[node + 1] is their end */
-};
+static uint32_t *join_origins(struct nova_stacks *into, const struct nova_stacks *from,
+                              bool nameless)
+{
+	uint32_t *origins = nova_alloc((from->origin_count + 1) * sizeof(*origins));
+
+	for (uint32_t i = 0; i < from->origin_count; i++) {
+		struct nova_origin origin = from->origins[i];
+
+		if (nameless)
+			origin.pid = origin.tid = -1;
+		origins[i] = nova_stacks_origin(into, &origin);
+	}
+	return origins;
+}
+
+void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const uint32_t *slots,
+                bool nameless)
+{
+	uint32_t *nodes = nova_alloc(from->node_count * sizeof(*nodes));
+	uint32_t *frames = nova_alloc((from->frame_count + 1) * sizeof(*frames));
+	uint32_t *origins = join_origins(into, from, nameless);
+
+	for (uint32_t i = 0; i < from->frame_count; i++)
+		frames[i] = nova_stacks_frame(into, &from->frames[i]);
+	for (uint32_t i = 1; i < from->node_count; i++) /* parents are before their children */
+		nodes[i] = nova_stacks_call(into, nodes[from->nodes[i].parent],
+		                             frames[from->nodes[i].frame]);
+	for (uint32_t i = 0; i < from->count_count; i++) {
+		uint64_t values[NOVA_STACKS_VALUES] = {0};
+
+		for (uint32_t j = 0; j < from->type_count; j++)
+			if (slots[j] != UINT32_MAX)
+				values[slots[j]] = from->values[(size_t)i * from->type_count + j];
+		nova_stacks_add(into, nodes[from->counts[i].node], origins[from->counts[i].origin],
+		                 values);
+	}
+	for (uint32_t i = 0; i < from->note_count; i++)
+		nova_stacks_note(into, "%s", from->notes[i]);
+	into->lost += from->lost;
+	free(nodes);
+	free(frames);
+	free(origins);
+}
+
+int nova_stacks_join(struct nova_stacks *into, const struct nova_stacks *from,
+                      struct nova_error *error)
+{
+	uint32_t slots[NOVA_STACKS_VALUES];
+
+	for (uint32_t i = 0; i < from->type_count; i++)
+		slots[i] = stacks_type_like(into, &from->types[i]);
+	for (uint32_t i = 0; i < into->type_count; i++)
+		if (stacks_type_like(from, &into->types[i]) == UINT32_MAX)
+			return nova_error_set(error, NOVA_E_INVALID,
+			                      "only the first counts %s in %s, so they cannot be "
+			                      "added",
+			                      into->types[i].type, into->types[i].unit);
+	flame_join(into, from, slots, false);
+	into->duration_ns += from->duration_ns;
+	if (into->period != from->period)
+		into->period = 0;
+	return 0;
+}
+
+/* --- in order ------------------------------------------------------------------------------------
+ */
 
 static int by_name(const void *left, const void *right, void *context)
 {
-	const struct nova_stacks *stacks = context;
-	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	const struct nova_frame *one = &stacks->frames[stacks->nodes[a].frame],
-	                        *two = &stacks->frames[stacks->nodes[b].frame];
+	const struct nova_frame *frames = context;
+	const struct nova_frame *one = &frames[*(const uint32_t *)left],
+	                        *two = &frames[*(const uint32_t *)right];
 	int order = strcmp(one->name, two->name);
 
 	if (order == 0)
@@ -109,32 +180,64 @@ static int by_name(const void *left, const void *right, void *context)
 	return order ? order : (one->flags > two->flags) - (one->flags < two->flags);
 }
 
-static void sort_children(struct sorting *sorting)
+/* From how many of each there are to where the first of each stands. */
+static void add_up(uint32_t *counts, uint32_t count)
 {
-	const struct nova_stacks *stacks = sorting->stacks;
+	for (uint32_t i = 1; i < count; i++)
+		counts[i] += counts[i - 1];
+}
+
+/* All nodes but the root, by the names of their frames: only the frames are compared. */
+static uint32_t *nodes_by_name(const struct nova_stacks *stacks)
+{
+	uint32_t *frames = nova_alloc((stacks->frame_count + 1) * sizeof(*frames));
+	uint32_t *rank = nova_alloc((stacks->frame_count + 1) * sizeof(*rank));
+	uint32_t *fill = nova_alloc((stacks->frame_count + 1) * sizeof(*fill));
+	uint32_t *nodes = nova_alloc(stacks->node_count * sizeof(*nodes));
+
+	for (uint32_t i = 0; i < stacks->frame_count; i++)
+		frames[i] = i;
+	qsort_r(frames, stacks->frame_count, sizeof(*frames), by_name, stacks->frames);
+	for (uint32_t i = 0; i < stacks->frame_count; i++)
+		rank[frames[i]] = i;
+	for (uint32_t i = 1; i < stacks->node_count; i++)
+		fill[rank[stacks->nodes[i].frame] + 1]++;
+	add_up(fill, stacks->frame_count + 1);
+	for (uint32_t i = 1; i < stacks->node_count; i++)
+		nodes[fill[rank[stacks->nodes[i].frame]]++] = i;
+	free(frames);
+	free(rank);
+	free(fill);
+	return nodes;
+}
+
+void flame_order(const struct nova_stacks *stacks, struct flame_order *order)
+{
 	uint32_t count = stacks->node_count;
+	uint32_t *nodes = nodes_by_name(stacks);
 	uint32_t *fill = nova_alloc((count + 1) * sizeof(*fill));
 
-	sorting->begin = nova_alloc((count + 2) * sizeof(*sorting->begin));
-	sorting->children = nova_alloc((count + 1) * sizeof(*sorting->children));
+	order->begin = nova_alloc((count + 1) * sizeof(*order->begin));
+	order->children = nova_alloc(count * sizeof(*order->children));
 	for (uint32_t i = 1; i < count; i++)
-		sorting->begin[stacks->nodes[i].parent + 1]++;
-	for (uint32_t i = 1; i <= count; i++)
-		sorting->begin[i] += sorting->begin[i - 1];
-	memcpy(fill, sorting->begin, count * sizeof(*fill));
-	for (uint32_t i = 1; i < count; i++)
-		sorting->children[fill[stacks->nodes[i].parent]++] = i;
-	for (uint32_t i = 0; i < count; i++)
-		if (sorting->begin[i + 1] - sorting->begin[i] > 1)
-			qsort_r(sorting->children + sorting->begin[i],
-			        sorting->begin[i + 1] - sorting->begin[i],
-			        sizeof(*sorting->children), by_name, (void *)stacks);
+		order->begin[stacks->nodes[i].parent + 1]++;
+	add_up(order->begin, count + 1);
+	memcpy(fill, order->begin, count * sizeof(*fill));
+	for (uint32_t i = 0; i + 1 < count; i++)
+		order->children[fill[stacks->nodes[nodes[i]].parent]++] = nodes[i];
+	free(nodes);
 	free(fill);
 }
 
-/* What each node has itself, and with what it calls. */
-static void weigh(const struct nova_stacks *stacks, uint32_t type, uint64_t *self, uint64_t *total)
+void flame_order_free(struct flame_order *order)
 {
+	free(order->children);
+	free(order->begin);
+}
+
+void flame_weigh(const struct nova_stacks *stacks, uint32_t type, uint64_t *self, uint64_t *total)
+{
+	memset(self, 0, stacks->node_count * sizeof(*self));
 	for (uint32_t i = 0; i < stacks->count_count; i++)
 		self[stacks->counts[i].node] +=
 		        stacks->values[(size_t)i * stacks->type_count + type];
@@ -143,83 +246,120 @@ static void weigh(const struct nova_stacks *stacks, uint32_t type, uint64_t *sel
 		total[stacks->nodes[i].parent] += total[i];
 }
 
-struct walk {
+/* --- boxes ---------------------------------------------------------------------------------------
+ */
+
+struct step {
 	uint32_t node, box, child; /* child: the next one to be visited */
 };
 
-static uint32_t add_box(struct nova_flame *flame, uint32_t parent, const struct nova_frame *frame,
-                        uint64_t total, uint64_t self)
+static uint32_t add_box(struct nova_flame *flame, const struct flame_walk *walk, uint32_t node,
+                        uint32_t parent, uint32_t **nodes)
 {
-	struct nova_flame_box *box;
+	const struct nova_stacks *stacks = walk->stacks;
+	const struct nova_frame *frame = node ? &stacks->frames[stacks->nodes[node].frame] : NULL;
+	uint32_t number = flame->count;
 
-	flame->boxes = nova_grow(flame->boxes, flame->count, sizeof(*flame->boxes));
-	box = &flame->boxes[flame->count];
-	*box = (struct nova_flame_box){.parent = parent,
-	                               .name = frame ? frame->name : "all",
-	                               .library = frame ? frame->library : "",
-	                               .flags = frame ? frame->flags : 0,
-	                               .total = total,
-	                               .self = self};
-	if (frame)
-		box->depth = flame->boxes[parent].depth + 1;
-	if (box->depth > flame->depth)
-		flame->depth = box->depth;
+	flame->boxes = nova_grow(flame->boxes, number, sizeof(*flame->boxes));
+	flame->boxes[number] =
+	        (struct nova_flame_box){.parent = frame ? parent : number,
+	                                .depth = frame ? flame->boxes[parent].depth + 1 : 0,
+	                                .name = frame ? frame->name : walk->root,
+	                                .library = frame ? frame->library : "",
+	                                .flags = frame ? frame->flags : FLAME_LABEL,
+	                                .total = walk->total[node],
+	                                .self = walk->self[node]};
+	if (nodes) {
+		*nodes = nova_grow(*nodes, number, sizeof(**nodes));
+		(*nodes)[number] = node;
+	}
 	return flame->count++;
+}
+
+uint32_t flame_walk(struct nova_flame *flame, const struct flame_walk *walk, uint32_t **nodes)
+{
+	const struct flame_order *order = walk->order;
+	struct step *steps = nova_grow(NULL, 0, sizeof(*steps));
+	uint32_t depth = 0, highest = 0;
+
+	steps[depth++] = (struct step){0, add_box(flame, walk, 0, 0, nodes), order->begin[0]};
+	while (depth > 0) {
+		struct step *top = &steps[depth - 1];
+		uint32_t child;
+
+		if (top->child == order->begin[top->node + 1]) {
+			flame->boxes[top->box].next = flame->count;
+			depth--;
+			continue;
+		}
+		child = order->children[top->child++];
+		if (!walk->wanted(walk->context, child))
+			continue;
+		steps = nova_grow(steps, depth, sizeof(*steps));
+		steps[depth] = (struct step){
+		        child, add_box(flame, walk, child, steps[depth - 1].box, nodes),
+		        order->begin[child]};
+		if (depth > highest)
+			highest = depth;
+		depth++;
+	}
+	free(steps);
+	return highest;
+}
+
+struct least {
+	const uint64_t *total;
+	double least;
+};
+
+static bool wide_enough(const void *context, uint32_t node)
+{
+	const struct least *least = context;
+
+	return least->total[node] > 0 && (double)least->total[node] >= least->least;
 }
 
 void nova_flame_make(const struct nova_stacks *stacks, const struct nova_flame_request *request,
                      struct nova_flame *flame)
 {
-	bool turned = request->reverse || request->by != NOVA_BY_NOTHING;
-	uint32_t type = turned ? 0 : request->type;
-	struct sorting sorting = {0};
+	struct flame_order order;
+	struct least least;
+	struct flame_walk walk;
 	uint64_t *self, *total;
-	struct walk *walk;
-	uint32_t depth = 0;
-	double least;
 
 	memset(flame, 0, sizeof(*flame));
-	if (turned)
-		stacks = flame->turned = turn(stacks, request);
-	sorting.stacks = stacks;
+	flame->stacks = stacks;
+	flame->type = request->type;
+	flame->reverse = request->reverse;
+	flame->turned = flame_turn(stacks, request);
+	if (flame->turned)
+		stacks = flame->turned;
 	self = nova_alloc(stacks->node_count * sizeof(*self));
 	total = nova_alloc(stacks->node_count * sizeof(*total));
-	weigh(stacks, type, self, total);
-	sort_children(&sorting);
-	least = request->min_width * (double)total[0];
-	walk = nova_grow(NULL, 0, sizeof(*walk));
-	walk[depth++] =
-	        (struct walk){0, add_box(flame, 0, NULL, total[0], self[0]), sorting.begin[0]};
-	while (depth > 0) {
-		struct walk *top = &walk[depth - 1];
-		uint32_t child;
-
-		if (top->child == sorting.begin[top->node + 1]) {
-			flame->boxes[top->box].next = flame->count;
-			depth--;
-			continue;
-		}
-		child = sorting.children[top->child++];
-		if (total[child] == 0 || (double)total[child] < least)
-			continue;
-		walk = nova_grow(walk, depth, sizeof(*walk));
-		walk[depth] = (struct walk){child,
-		                            add_box(flame, walk[depth - 1].box,
-		                                    &stacks->frames[stacks->nodes[child].frame],
-		                                    total[child], self[child]),
-		                            sorting.begin[child]};
-		depth++;
-	}
-	free(walk);
+	flame_weigh(stacks, request->type, self, total);
+	flame_order(stacks, &order);
+	least = (struct least){total, request->min_width * (double)total[0]};
+	walk = (struct flame_walk){.stacks = stacks,
+	                           .order = &order,
+	                           .self = self,
+	                           .total = total,
+	                           .root = "all",
+	                           .wanted = wide_enough,
+	                           .context = &least};
+	flame->depth = flame_walk(flame, &walk, NULL);
+	for (uint32_t i = 1; i < stacks->node_count; i++)
+		flame->left_out += total[i] > 0;
+	flame->left_out -= flame->count - 1;
+	flame_order_free(&order);
 	free(self);
 	free(total);
-	free(sorting.begin);
-	free(sorting.children);
 }
 
 void nova_flame_free(struct nova_flame *flame)
 {
 	free(flame->boxes);
+	free(flame->changes);
 	nova_stacks_free(flame->turned);
+	nova_stacks_free(flame->merged);
 	memset(flame, 0, sizeof(*flame));
 }

@@ -157,21 +157,72 @@ struct nova_flame_box {
 	uint32_t flags; /* NOVA_FRAME_* */
 	uint64_t total, self;
 };
+
+/* What the counts of two recordings say of a box. */
+enum nova_flame_mark {
+	NOVA_MARK_FEW = 1, /* so few samples that no outcome could have told a change, or untested */
+	NOVA_MARK_NOISE,   /* as different as two recordings of the same are */
+	NOVA_MARK_MORE,
+	NOVA_MARK_LESS
+};
+struct nova_flame_change {
+	uint64_t total, self; /* before; the box has those after */
+	double width;         /* of the whole picture, in [0, 1] */
+	double p;             /* of a frame that did not change; NAN: not tested */
+	double q;             /* adjusted for the number of tests (Benjamini–Hochberg) */
+	enum nova_flame_mark mark;
+};
+/* Among the boxes that are marked, this share of false ones is to be expected at most. */
+#define NOVA_FLAME_FALSE 0.05
+
 struct nova_flame {
 	struct nova_flame_box *boxes;
 	uint32_t count;
-	uint32_t depth;             /* of the highest */
-	struct nova_stacks *turned; /* flame.c's own: stacks as they are drawn, or NULL */
+	uint32_t depth;    /* of the highest */
+	uint32_t left_out; /* boxes that were too narrow */
+	/* What it was made of: which of the values of which stacks, drawn from the leaf? */
+	const struct nova_stacks *stacks;
+	uint32_t type;
+	bool reverse;
+	/* Of a difference, else NULL and 0. A path that is in `before` only stands in the lane: another
+	 * tree of boxes, whose root is the box `lane`; 0: none vanished. */
+	struct nova_flame_change *changes;
+	uint32_t lane, lane_depth;
+	uint32_t tests;       /* that were made */
+	bool absolute;        /* counts were compared, not shares */
+	const char *untested; /* why no test was made, or NULL */
+	/* flame.c's own: stacks as they are drawn, and both recordings in one, or NULL */
+	struct nova_stacks *turned, *merged;
 };
 struct nova_flame_request {
 	uint32_t type;
 	enum nova_stacks_by by;
 	bool reverse;     /* from the leaf: who calls it */
 	double min_width; /* leave out what has less of the total, in [0, 1] */
+	bool absolute;    /* of a difference: compare counts, not shares of the total */
 };
-/* The stacks must outlive it. O(nodes · log nodes); deep recursion takes no stack. */
+/* The stacks must outlive it. O(nodes + frames · log frames); deep recursion takes no stack. */
 void nova_flame_make(const struct nova_stacks *stacks, const struct nova_flame_request *request,
                      struct nova_flame *flame);
+/*
+ * The difference between two recordings of the same thing, tested for each path: flame_diff.c says
+ * how. Processes and threads are told apart by name only. NOVA_E_INVALID: they count different
+ * things.
+ */
+int nova_flame_diff(const struct nova_stacks *before, const struct nova_stacks *after,
+                    const struct nova_flame_request *request, struct nova_flame *flame,
+                    struct nova_error *error);
 void nova_flame_free(struct nova_flame *flame);
+
+/* Adds what `from` counted to `into`: a stacks with the same types, or NOVA_E_INVALID. */
+int nova_stacks_join(struct nova_stacks *into, const struct nova_stacks *from,
+                      struct nova_error *error);
+
+/* A picture that reads without scripts; with them it zooms and searches. `title` may be NULL. */
+int nova_flame_write_svg(const struct nova_flame *flame, const char *title, FILE *file,
+                         struct nova_error *error);
+/* A page: the picture, a table of functions. It loads nothing. */
+int nova_flame_write_html(const struct nova_flame *flame, const char *title, FILE *file,
+                          struct nova_error *error);
 
 #endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What the commands on recordings share. */
+#ifndef NOVACORE_CLI_RECORDING_H
+#define NOVACORE_CLI_RECORDING_H
+
+#include "core/cli/cli.h"
+#include "core/profiler/profiler.h"
+
+/* "5%", "0.05" or "0"; -1: it is no share of something. */
+int recording_share(const char *text, double *share);
+/* Which of the values is called `wanted`; NULL: the one that is meant if nobody says. `file` is for
+ * errors. */
+int recording_value(const struct nova_stacks *stacks, const char *file, const char *wanted,
+                    uint32_t *type, struct nova_error *error);
+
+#endif

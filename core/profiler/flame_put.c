@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text and numbers of drawings, into a buffer. Not by printf: a drawing has tens of thousands of
+ * boxes, each of which says five numbers.
+ */
+#include "core/profiler/flame.h"
+
+#include <math.h>
+#include <string.h>
+
+static void flush(struct put *put)
+{
+	if (put->used)
+		fwrite(put->data, 1, put->used, put->file);
+	put->used = 0;
+}
+
+void put_bytes(struct put *put, const char *bytes, size_t length)
+{
+	if (length > sizeof(put->data) - put->used) {
+		flush(put);
+		if (length > sizeof(put->data)) {
+			fwrite(bytes, 1, length, put->file);
+			return;
+		}
+	}
+	memcpy(put->data + put->used, bytes, length);
+	put->used += length;
+}
+
+void put_literal(struct put *put, const char *text)
+{
+	put_bytes(put, text, strlen(text));
+}
+
+int put_end(struct put *put, struct nova_error *error)
+{
+	flush(put);
+	return ferror(put->file) ? nova_error_errno(error, "cannot write the flame graph") : 0;
+}
+
+/* --- names ---------------------------------------------------------------------------------------
+ */
+
+/* Printable ASCII that means nothing to XML or to JSON. */
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '<' && c != '>' && c != '&' && c != '"' && c != '\'' &&
+	       c != '\\';
+}
+
+/* U+FFFE and U+FFFF are no characters of XML. */
+static void drop_noncharacters(char *text)
+{
+	for (char *at = text; (at = strstr(at, "\xef\xbf")) != NULL; at += 2)
+		if ((unsigned char)at[2] >= 0xbe)
+			at[0] = at[1] = at[2] = '?';
+}
+
+/* A copy that may be shown, of at most `most` bytes of it; `*cut`: there were more. */
+static char *shown(const char *text, size_t most, bool *cut)
+{
+	size_t length = strnlen(text, most + 1);
+	char *copy;
+
+	*cut = length > most;
+	if (*cut)
+		for (length = most; length && ((unsigned char)text[length] & 0xc0) == 0x80;)
+			length--;
+	copy = nova_alloc(length + 1);
+	memcpy(copy, text, length);
+	for (size_t i = 0; i < length; i++)
+		if (copy[i] == '\n' || copy[i] == '\t')
+			copy[i] = ' ';
+	nova_text_clean(copy);
+	drop_noncharacters(copy);
+	return copy;
+}
+
+static void put_xml(struct put *put, const char *text)
+{
+	static const char SPECIAL[] = "<>&\"'";
+	static const char *const MEANS[] = {"&lt;", "&gt;", "&amp;", "&quot;", "&#39;"};
+
+	for (size_t plain; *text; text += plain + 1) {
+		plain = strcspn(text, SPECIAL);
+		put_bytes(put, text, plain);
+		if (!text[plain])
+			return;
+		put_literal(put, MEANS[strchr(SPECIAL, text[plain]) - SPECIAL]);
+	}
+}
+
+static size_t plain_length(const char *text, size_t most)
+{
+	size_t length = 0;
+
+	while (length < most && is_plain((unsigned char)text[length]))
+		length++;
+	return length;
+}
+
+void put_text(struct put *put, const char *text)
+{
+	size_t plain = plain_length(text, PUT_CLIP);
+	bool cut;
+
+	if (!text[plain]) {
+		put_bytes(put, text, plain);
+		return;
+	}
+	NOVA_AUTOFREE char *copy = shown(text, PUT_CLIP, &cut);
+	put_xml(put, copy);
+	if (cut)
+		put_literal(put, "…");
+}
+
+void put_clipped(struct put *put, const char *text, size_t columns)
+{
+	size_t plain = plain_length(text, columns), at = 0, count = 0;
+	bool cut;
+
+	if (!text[plain] || (plain == columns && is_plain((unsigned char)text[plain]))) {
+		if (text[plain])
+			plain -= plain > 2 ? 2 : plain;
+		put_bytes(put, text, plain);
+		if (text[plain])
+			put_literal(put, "..");
+		return;
+	}
+	NOVA_AUTOFREE char *copy = shown(text, 4 * columns + 4, &cut);
+	for (; copy[at] && count <= columns; at++)
+		count += ((unsigned char)copy[at] & 0xc0) != 0x80;
+	cut = cut || copy[at] || count > columns;
+	while (cut && at > 0 && count > (columns > 2 ? columns - 2 : 0))
+		if (((unsigned char)copy[--at] & 0xc0) != 0x80)
+			count--;
+	copy[at] = '\0';
+	put_xml(put, copy);
+	if (cut)
+		put_literal(put, "..");
+}
+
+void put_json(struct put *put, const char *text)
+{
+	size_t plain = plain_length(text, PUT_CLIP);
+	bool cut;
+
+	put_literal(put, "\"");
+	put_bytes(put, text, plain);
+	if (text[plain]) {
+		NOVA_AUTOFREE char *copy = shown(text + plain, PUT_CLIP, &cut);
+
+		for (const char *at = copy; *at; at++) {
+			unsigned char c = (unsigned char)*at;
+			char escaped[8];
+
+			if (is_plain(c) || c >= 0x80) {
+				put_bytes(put, at, 1);
+				continue;
+			}
+			snprintf(escaped, sizeof(escaped), "\\u%04x", c);
+			put_literal(put, escaped);
+		}
+		if (cut)
+			put_literal(put, "…");
+	}
+	put_literal(put, "\"");
+}
+
+/* --- numbers -------------------------------------------------------------------------------------
+ */
+
+static void put_digits(struct put *put, uint64_t number, bool grouped)
+{
+	char text[32];
+	size_t at = sizeof(text), digits = 0;
+
+	do {
+		if (grouped && digits && digits % 3 == 0)
+			text[--at] = ',';
+		text[--at] = (char)('0' + number % 10);
+		number /= 10;
+		digits++;
+	} while (number);
+	put_bytes(put, text + at, sizeof(text) - at);
+}
+
+void put_number(struct put *put, uint64_t number)
+{
+	put_digits(put, number, false);
+}
+
+void put_grouped(struct put *put, uint64_t number)
+{
+	put_digits(put, number, true);
+}
+
+void put_fixed(struct put *put, double number)
+{
+	uint64_t hundredths = (uint64_t)(number * 100 + 0.5);
+	char text[3] = {'.', (char)('0' + hundredths / 10 % 10), (char)('0' + hundredths % 10)};
+
+	put_digits(put, hundredths / 100, false);
+	if (hundredths % 100)
+		put_bytes(put, text, hundredths % 10 ? 3 : 2);
+}
+
+void put_percent(struct put *put, double share)
+{
+	put_fixed(put, 100 * share);
+	put_literal(put, " %");
+}
+
+void put_value(struct put *put, const struct nova_value_type *type, uint64_t value)
+{
+	char text[32];
+
+	if (!strcmp(type->unit, "nanoseconds"))
+		nova_value_format((double)value / 1e9, NOVA_UNIT_SECOND, text);
+	else if (!strcmp(type->unit, "bytes"))
+		nova_value_format((double)value, NOVA_UNIT_BYTE, text);
+	else {
+		put_grouped(put, value);
+		put_literal(put, " ");
+		put_text(put, strcmp(type->unit, "count") != 0 ? type->unit : type->type);
+		return;
+	}
+	put_literal(put, text);
+}
+
+/* --- sentences -----------------------------------------------------------------------------------
+ */
+
+void put_name(struct put *put, const struct nova_flame_box *box)
+{
+	enum flame_kind kind = flame_kind(box->name, box->flags);
+	const char *slash = strrchr(box->library, '/');
+
+	put_text(put, box->name);
+	if (box->library[0]) {
+		put_literal(put, " (");
+		put_text(put, slash && slash[1] ? slash + 1 : box->library);
+		put_literal(put, ")");
+	}
+	if (kind != FLAME_USER && kind != FLAME_OTHER) {
+		put_literal(put, ", ");
+		put_literal(put, flame_kind_name(kind));
+	}
+}
+
+static double share_of(uint64_t part, uint64_t all)
+{
+	return all ? (double)part / (double)all : 0;
+}
+
+const char *flame_mark_name(const struct nova_flame_box *box,
+                            const struct nova_flame_change *change)
+{
+	switch (change->mark) {
+	case NOVA_MARK_MORE: return change->total ? "more" : "new";
+	case NOVA_MARK_LESS: return box->total ? "less" : "vanished";
+	case NOVA_MARK_NOISE: return "noise";
+	default: return change->total == 0  ? "new, too few to tell"
+		        : box->total == 0 ? "vanished, too few to tell"
+		                          : "too few to tell";
+	}
+}
+
+void put_change(struct put *put, const struct nova_flame *flame, uint32_t number)
+{
+	const struct nova_flame_box *box = &flame->boxes[number];
+	const struct nova_flame_change *change = &flame->changes[number];
+	double before = share_of(change->total, flame->changes[0].total);
+	double after = share_of(box->total, flame->boxes[0].total);
+
+	put_percent(put, before);
+	put_literal(put, " → ");
+	put_percent(put, after);
+	put_literal(put, after < before ? " (−" : " (+");
+	put_fixed(put, 100 * fabs(after - before));
+	put_literal(put, " points; ");
+	put_value(put, &flame->stacks->types[0], change->total);
+	put_literal(put, " → ");
+	put_grouped(put, box->total);
+	put_literal(put, "): ");
+	put_literal(put, flame_mark_name(box, change));
+	if (change->mark != NOVA_MARK_FEW) {
+		char text[32];
+
+		snprintf(text, sizeof(text), ", q %.2g", change->q);
+		put_literal(put, text);
+	}
+}
+
+void put_notes(struct put *put, const struct nova_flame *flame, const char *before,
+               const char *after)
+{
+	const struct nova_stacks *stacks = flame->stacks;
+
+	if (flame->untested) {
+		put_literal(put, before);
+		put_literal(put, flame->untested);
+		put_literal(put, after);
+	}
+	if (flame->left_out) {
+		put_literal(put, before);
+		put_grouped(put, flame->left_out);
+		put_literal(put, " boxes are too narrow to be drawn; those around them count them");
+		put_literal(put, after);
+	}
+	if (stacks->lost) {
+		put_literal(put, before);
+		put_grouped(put, stacks->lost);
+		put_literal(put, " samples were lost while it was recorded");
+		put_literal(put, after);
+	}
+	for (uint32_t i = 0; i < stacks->note_count; i++) {
+		put_literal(put, before);
+		put_text(put, stacks->notes[i]);
+		put_literal(put, after);
+	}
+}
