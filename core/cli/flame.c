@@ -11,7 +11,8 @@ static const char help[] =
         "\n"
         "Draws the stacks of a recording: a box for each function, as wide as its part of the "
         "samples, on\n"
-        "the one that called it. FILE is what perf script prints, folded stacks or pprof, with gzip "
+        "the one that called it. FILE is what perf script prints, folded stacks or pprof, with "
+        "gzip "
         "or\n"
         "without; - is standard input; several are added up. SVG is a picture for everywhere; HTML "
         "is a\n"
@@ -37,7 +38,8 @@ static const char help[] =
         "                        than a tenth of a pixel, 0.01% (svg) or 0.001% (html)\n"
         "  --value TYPE          what is counted, where the recording has several: cpu, samples, "
         "…\n"
-        "  --title TEXT          above the picture; default: the names of the files\n" NOVA_COMMON_HELP;
+        "  --title TEXT          above the picture; default: the names of the "
+        "files\n" NOVA_COMMON_HELP;
 
 enum {
 	OPTION_OUTPUT = 1,
@@ -215,7 +217,7 @@ static char *default_title(const struct command *command)
 
 	for (int i = 0; i < command->count; i++) {
 		const char *file = command->files[i], *slash = strrchr(file, '/');
-		const char *name = !strcmp(file, "-")     ? "standard input"
+		const char *name = !strcmp(file, "-")  ? "standard input"
 		                   : slash && slash[1] ? slash + 1
 		                                       : file;
 

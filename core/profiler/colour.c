@@ -12,12 +12,10 @@
 static const struct {
 	const char *name;
 	double hue, spread, saturation; /* degrees; how far a shade may be from it; in [0, 1] */
-} KINDS[FLAME_KINDS] = {[FLAME_USER] = {"user", 42, 14, 0.86},
-                        [FLAME_KERNEL] = {"kernel", 208, 14, 0.72},
-                        [FLAME_JIT] = {"JIT", 112, 14, 0.48},
-                        [FLAME_INLINED] = {"inlined", 172, 8, 0.45},
-                        [FLAME_GUEST] = {"guest", 280, 14, 0.62},
-                        [FLAME_OTHER] = {"no function", 40, 0, 0.05}};
+} KINDS[FLAME_KINDS] = {
+        [FLAME_USER] = {"user", 42, 14, 0.86},    [FLAME_KERNEL] = {"kernel", 208, 14, 0.72},
+        [FLAME_JIT] = {"JIT", 112, 14, 0.48},     [FLAME_INLINED] = {"inlined", 172, 8, 0.45},
+        [FLAME_GUEST] = {"guest", 280, 14, 0.62}, [FLAME_OTHER] = {"no function", 40, 0, 0.05}};
 
 enum flame_kind flame_kind(const char *name, uint32_t flags)
 {
@@ -35,6 +33,13 @@ enum flame_kind flame_kind(const char *name, uint32_t flags)
 const char *flame_kind_name(enum flame_kind kind)
 {
 	return KINDS[kind].name;
+}
+
+void flame_kinds(const struct nova_flame *flame, bool seen[FLAME_KINDS])
+{
+	memset(seen, 0, FLAME_KINDS * sizeof(*seen));
+	for (uint32_t i = 0; i < flame->count; i++)
+		seen[flame_kind(flame->boxes[i].name, flame->boxes[i].flags)] = true;
 }
 
 unsigned flame_colour(const char *name, uint32_t flags)
@@ -65,8 +70,7 @@ static unsigned channel(double hue, double saturation, double lightness, double 
 	double k = fmod(at + hue / 30, 12);
 	double reach = saturation * fmin(lightness, 1 - lightness);
 
-	return (unsigned)lround(
-	        255 * (lightness - reach * fmax(-1, fmin(k - 3, fmin(9 - k, 1)))));
+	return (unsigned)lround(255 * (lightness - reach * fmax(-1, fmin(k - 3, fmin(9 - k, 1)))));
 }
 
 void flame_colour_hex(unsigned colour, char hex[8])

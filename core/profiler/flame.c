@@ -12,8 +12,7 @@ static const char *or_unknown(const char *text)
 	return text[0] ? text : "[unknown]";
 }
 
-void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text,
-                   size_t room)
+void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text, size_t room)
 {
 	switch (by) {
 	case NOVA_BY_CPU:
@@ -65,11 +64,11 @@ static uint32_t label_node(struct nova_stacks *turned, const struct nova_origin 
 	return nova_stacks_call(
 	        turned, 0,
 	        nova_stacks_frame(turned,
-	                           &(struct nova_frame){.name = label, .flags = FLAME_LABEL}));
+	                          &(struct nova_frame){.name = label, .flags = FLAME_LABEL}));
 }
 
 struct nova_stacks *flame_turn(const struct nova_stacks *stacks,
-                                const struct nova_flame_request *request)
+                               const struct nova_flame_request *request)
 {
 	struct nova_stacks *turned;
 	uint32_t *frames, *path = NULL, room = 0;
@@ -86,10 +85,9 @@ struct nova_stacks *flame_turn(const struct nova_stacks *stacks,
 		uint32_t node = label_node(turned, &stacks->origins[count->origin], request->by);
 
 		for (uint32_t j = 0; j < depth; j++)
-			node = nova_stacks_call(
-			        turned, node, frames[path[request->reverse ? j : depth - 1 - j]]);
-		nova_stacks_add(turned, node, 0,
-		                 &stacks->values[(size_t)i * stacks->type_count]);
+			node = nova_stacks_call(turned, node,
+			                        frames[path[request->reverse ? j : depth - 1 - j]]);
+		nova_stacks_add(turned, node, 0, &stacks->values[(size_t)i * stacks->type_count]);
 	}
 	free(frames);
 	free(path);
@@ -125,7 +123,7 @@ void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const 
 		frames[i] = nova_stacks_frame(into, &from->frames[i]);
 	for (uint32_t i = 1; i < from->node_count; i++) /* parents are before their children */
 		nodes[i] = nova_stacks_call(into, nodes[from->nodes[i].parent],
-		                             frames[from->nodes[i].frame]);
+		                            frames[from->nodes[i].frame]);
 	for (uint32_t i = 0; i < from->count_count; i++) {
 		uint64_t values[NOVA_STACKS_VALUES] = {0};
 
@@ -133,7 +131,7 @@ void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const 
 			if (slots[j] != UINT32_MAX)
 				values[slots[j]] = from->values[(size_t)i * from->type_count + j];
 		nova_stacks_add(into, nodes[from->counts[i].node], origins[from->counts[i].origin],
-		                 values);
+		                values);
 	}
 	for (uint32_t i = 0; i < from->note_count; i++)
 		nova_stacks_note(into, "%s", from->notes[i]);
@@ -144,7 +142,7 @@ void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const 
 }
 
 int nova_stacks_join(struct nova_stacks *into, const struct nova_stacks *from,
-                      struct nova_error *error)
+                     struct nova_error *error)
 {
 	uint32_t slots[NOVA_STACKS_VALUES];
 

@@ -26,11 +26,10 @@ void flame_order(const struct nova_stacks *stacks, struct flame_order *order);
 void flame_order_free(struct flame_order *order);
 
 /* What each node has itself, and with what it calls; both have stacks->node_count elements. */
-void flame_weigh(const struct nova_stacks *stacks, uint32_t type, uint64_t *self,
-                 uint64_t *total);
+void flame_weigh(const struct nova_stacks *stacks, uint32_t type, uint64_t *self, uint64_t *total);
 /* The same stacks, all types, under a label, or from the leaf, or both. NULL: neither is wanted. */
 struct nova_stacks *flame_turn(const struct nova_stacks *stacks,
-                                const struct nova_flame_request *request);
+                               const struct nova_flame_request *request);
 
 struct flame_walk {
 	const struct nova_stacks *stacks;
@@ -58,8 +57,8 @@ struct flame_function {
 };
 /* Each frame that has anything; the most self first. A recursion counts once. `types` 1 or 2. The
  * caller's. O(nodes + functions · log functions). */
-struct flame_function *flame_table(const struct nova_stacks *stacks, uint32_t first,
-                                   uint32_t types, uint32_t *count);
+struct flame_function *flame_table(const struct nova_stacks *stacks, uint32_t first, uint32_t types,
+                                   uint32_t *count);
 
 /* --- colours (colour.c) --------------------------------------------------------------------------
  */
@@ -80,6 +79,8 @@ enum flame_kind {
 
 enum flame_kind flame_kind(const char *name, uint32_t flags);
 const char *flame_kind_name(enum flame_kind kind);
+/* Which kinds its boxes have. */
+void flame_kinds(const struct nova_flame *flame, bool seen[FLAME_KINDS]);
 /* The same number for the same name and kind, everywhere. */
 unsigned flame_colour(const char *name, uint32_t flags);
 /* What stands for a change; `all`, `all_before` are the totals. */
@@ -123,6 +124,8 @@ void put_change(struct put *put, const struct nova_flame *flame, uint32_t box);
  * around each. */
 void put_notes(struct put *put, const struct nova_flame *flame, const char *before,
                const char *after);
+/* Its q says something. */
+bool flame_is_tested(const struct nova_flame_change *change);
 /* The word for a mark. */
 const char *flame_mark_name(const struct nova_flame_box *box,
                             const struct nova_flame_change *change);

@@ -2,9 +2,9 @@
 /*
  * The difference between two recordings. Samples of a path are counts of a Poisson process; if the
  * path has the same part in both recordings, then, given how many there are in both together, those
- * of one are binomial (Przyborowski & Wilenski, Biometrika 31, 1940). So each path, with all that it
- * calls, is tested exactly, and what is marked is chosen so that at most NOVA_FLAME_FALSE of it is
- * false (Benjamini & Hochberg 1995).
+ * of one are binomial (Przyborowski & Wilenski, Biometrika 31, 1940). So each path, with all that
+ * it calls, is tested exactly, and what is marked is chosen so that at most NOVA_FLAME_FALSE of it
+ * is false (Benjamini & Hochberg 1995).
  *
  * Not tested, and not counted among the tests, is a path that has so few samples in both together
  * that no outcome could tell: which those are does not depend on how they fell. A function whose
@@ -32,7 +32,8 @@ struct difference {
 	const struct nova_stacks *stacks; /* as it is drawn, values BEFORE and AFTER */
 	struct flame_order order;
 	struct side sides[SIDES];
-	uint64_t *gone; /* of a node's total before, what paths have that vanished; and what is theirs */
+	uint64_t *gone; /* of a node's total before, what paths have that vanished; and what is
+	                   theirs */
 	uint64_t *gone_self;
 	double least;
 	double *p, *q;
@@ -109,7 +110,6 @@ static uint32_t test_nodes(struct difference *difference)
 		size_t before = samples(&sides[BEFORE], i), after = samples(&sides[AFTER], i);
 
 		tested[i] = UINT32_MAX;
-		difference->p[i] = difference->q[i] = NAN;
 		if (i && sides[BEFORE].total[i] == sides[BEFORE].total[parent] &&
 		    sides[AFTER].total[i] == sides[AFTER].total[parent]) {
 			tested[i] = tested[parent];
@@ -242,7 +242,7 @@ static void set_changes(struct nova_flame *flame, const struct difference *diffe
 		/* Those that are still there lead the way, no more. */
 		flame->boxes[i].total = flame->boxes[i].self = 0;
 		if (difference->sides[AFTER].total[node] > 0)
-			flame->changes[i].mark = NOVA_MARK_NOISE;
+			flame->changes[i].mark = NOVA_MARK_CALLER;
 	}
 }
 
@@ -272,10 +272,44 @@ static void make_boxes(struct nova_flame *flame, const struct difference *differ
 			flame->count = lane;
 	}
 	for (uint32_t i = 1; i < difference->stacks->node_count; i++)
-		flame->left_out += difference->sides[AFTER].total[i] > 0 &&
-		                   !is_there(&choice, i);
+		flame->left_out += difference->sides[AFTER].total[i] > 0 && !is_there(&choice, i);
 	set_changes(flame, difference, nodes);
 	free(nodes);
+}
+
+/* Room for what there is of each node, and what each has. */
+static void begin(struct difference *difference, const struct nova_stacks *stacks)
+{
+	uint32_t count = stacks->node_count;
+
+	difference->stacks = stacks;
+	flame_order(stacks, &difference->order);
+	for (uint32_t i = 0; i < SIDES; i++) {
+		struct side *side = &difference->sides[i];
+
+		side->self = nova_alloc(count * sizeof(*side->self));
+		side->total = nova_alloc(count * sizeof(*side->total));
+		flame_weigh(stacks, i, side->self, side->total);
+	}
+	difference->gone = nova_alloc(count * sizeof(*difference->gone));
+	difference->gone_self = nova_alloc(count * sizeof(*difference->gone_self));
+	difference->p = nova_alloc(count * sizeof(*difference->p));
+	difference->q = nova_alloc(count * sizeof(*difference->q));
+	for (uint32_t i = 0; i < count; i++)
+		difference->p[i] = difference->q[i] = NAN;
+}
+
+static void end(struct difference *difference)
+{
+	for (uint32_t i = 0; i < SIDES; i++) {
+		free(difference->sides[i].self);
+		free(difference->sides[i].total);
+	}
+	free(difference->gone);
+	free(difference->gone_self);
+	free(difference->p);
+	free(difference->q);
+	flame_order_free(&difference->order);
 }
 
 int nova_flame_diff(const struct nova_stacks *before, const struct nova_stacks *after,
@@ -284,7 +318,7 @@ int nova_flame_diff(const struct nova_stacks *before, const struct nova_stacks *
 {
 	const struct nova_stacks *const recordings[SIDES] = {before, after};
 	struct difference difference = {.least = request->min_width};
-	uint32_t count;
+	const struct side *sides = difference.sides;
 	int code;
 
 	memset(flame, 0, sizeof(*flame));
@@ -295,45 +329,21 @@ int nova_flame_diff(const struct nova_stacks *before, const struct nova_stacks *
 	flame->reverse = request->reverse;
 	flame->absolute = request->absolute;
 	flame->turned = flame_turn(flame->merged, request);
-	difference.stacks = flame->turned ? flame->turned : flame->merged;
-	count = difference.stacks->node_count;
-	flame_order(difference.stacks, &difference.order);
-	for (uint32_t i = 0; i < SIDES; i++) {
-		struct side *side = &difference.sides[i];
-
-		side->self = nova_alloc(count * sizeof(*side->self));
-		side->total = nova_alloc(count * sizeof(*side->total));
-		flame_weigh(difference.stacks, i, side->self, side->total);
-	}
-	difference.gone = nova_alloc(count * sizeof(*difference.gone));
-	difference.gone_self = nova_alloc(count * sizeof(*difference.gone_self));
-	difference.p = nova_alloc(count * sizeof(*difference.p));
-	difference.q = nova_alloc(count * sizeof(*difference.q));
-	if (difference.sides[BEFORE].total[0] == 0 || difference.sides[AFTER].total[0] == 0) {
+	begin(&difference, flame->turned ? flame->turned : flame->merged);
+	if (sides[BEFORE].total[0] == 0 || sides[AFTER].total[0] == 0) {
 		code = nova_error_set(error, NOVA_E_INVALID, "nothing was counted %s",
-		                      difference.sides[BEFORE].total[0] ? "after" : "before");
+		                      sides[BEFORE].total[0] ? "after" : "before");
 	} else {
 		set_exposures(&difference, recordings, request);
-		if (difference.sides[BEFORE].scale > 0 && difference.sides[AFTER].scale > 0) {
+		if (sides[BEFORE].scale > 0 && sides[AFTER].scale > 0)
 			flame->tests = test_nodes(&difference);
-		} else {
+		else
 			flame->untested = "how many samples were taken is not known, so nothing "
 			                  "tells a change from noise";
-			for (uint32_t i = 0; i < count; i++)
-				difference.p[i] = difference.q[i] = NAN;
-		}
 		find_gone(&difference);
 		make_boxes(flame, &difference);
 	}
-	for (uint32_t i = 0; i < SIDES; i++) {
-		free(difference.sides[i].self);
-		free(difference.sides[i].total);
-	}
-	free(difference.gone);
-	free(difference.gone_self);
-	free(difference.p);
-	free(difference.q);
-	flame_order_free(&difference.order);
+	end(&difference);
 	if (code)
 		nova_flame_free(flame);
 	return code;

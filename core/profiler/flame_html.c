@@ -126,7 +126,8 @@ static void put_changes(const struct page *page)
 		put_number(put, flame_change_colour(&flame->boxes[i], change, flame->boxes[0].total,
 		                                    flame->changes[0].total));
 		put_bytes(put, ",", 1);
-		put_number(put, word_number(words, &count, flame_mark_name(&flame->boxes[i], change)));
+		put_number(put,
+		           word_number(words, &count, flame_mark_name(&flame->boxes[i], change)));
 	}
 	put_literal(put, "],\n\"words\":[");
 	for (uint32_t i = 0; i < count; i++) {
@@ -136,9 +137,9 @@ static void put_changes(const struct page *page)
 	put_literal(put, "],\n\"q\":[");
 	for (uint32_t i = 0; i < flame->count; i++) {
 		put_comma(put, i > 0);
-		if (isnan(flame->changes[i].q) || flame->changes[i].mark == NOVA_MARK_FEW)
+		if (!flame_is_tested(&flame->changes[i])) {
 			put_literal(put, "null");
-		else {
+		} else {
 			snprintf(text, sizeof(text), "%.2g", flame->changes[i].q);
 			put_literal(put, text);
 		}
@@ -262,15 +263,17 @@ static void put_row(const struct page *page, const struct flame_function *one)
 
 static void put_table(const struct page *page)
 {
-	static const char *const PLAIN[] = {"Self", "Self, counted", "Total", "Total, counted", NULL};
-	static const char *const BOTH[] = {"Self before",  "Self after",  "Self, points",
-	                                   "Total before", "Total after", "Total, points",
-	                                   NULL};
+	static const char *const PLAIN[] = {"Self", "Self, counted", "Total", "Total, counted",
+	                                    NULL};
+	static const char *const BOTH[] = {
+	        "Self before",   "Self after", "Self, points", "Total before", "Total after",
+	        "Total, points", NULL};
 	struct put *put = page->put;
 
-	put_literal(put, "<section id=\"functions\" aria-labelledby=\"f\"><h2 id=\"f\">Functions</h2>\n"
-	                 "<div class=\"scroll\"><table><caption>What each function has itself, and with "
-	                 "all that it calls; a recursion counts once. <span id=\"listed\">");
+	put_literal(put,
+	            "<section id=\"functions\" aria-labelledby=\"f\"><h2 id=\"f\">Functions</h2>\n"
+	            "<div class=\"scroll\"><table><caption>What each function has itself, and with "
+	            "all that it calls; a recursion counts once. <span id=\"listed\">");
 	put_grouped(put, page->function_count < ROWS_READ ? page->function_count : ROWS_READ);
 	put_literal(put, " of ");
 	put_grouped(put, page->function_count);
@@ -305,6 +308,7 @@ static void put_legend_entry(struct put *put, unsigned colour, const char *text)
 static void put_legend(const struct page *page)
 {
 	struct put *put = page->put;
+	bool seen[FLAME_KINDS];
 
 	put_literal(put, "<ul class=\"legend\">");
 	if (page->flame->changes) {
@@ -313,8 +317,10 @@ static void put_legend(const struct page *page)
 		put_legend_entry(put, FLAME_KINDS * FLAME_SHADES + 2, "less, or vanished");
 		put_legend_entry(put, FLAME_NOISE, "noise, or too few samples to tell");
 	} else {
+		flame_kinds(page->flame, seen);
 		for (unsigned i = 0; i < FLAME_KINDS; i++)
-			put_legend_entry(put, i * FLAME_SHADES + 2, flame_kind_name(i));
+			if (seen[i])
+				put_legend_entry(put, i * FLAME_SHADES + 2, flame_kind_name(i));
 	}
 	put_literal(put, "</ul>\n");
 }
@@ -332,8 +338,10 @@ static void put_summary(const struct page *page)
 		put_literal(put, flame->absolute ? " after; counts are compared. "
 		                                 : " after; shares of the total are compared. ");
 		put_grouped(put, flame->tests);
-		put_literal(put, " paths were tested; of those that are marked, at most 5 % are expected "
-		                 "to be false.");
+		put_literal(
+		        put,
+		        " paths were tested; of those that are marked, at most 5 % are expected "
+		        "to be false.");
 	} else {
 		put_value(put, type_of(page), flame->boxes[0].total);
 		put_literal(put, flame->reverse ? "; from the leaf on, callers below."
@@ -348,24 +356,32 @@ static void put_tools(const struct page *page)
 {
 	struct put *put = page->put;
 
-	put_literal(put, "<section aria-labelledby=\"g\"><h2 id=\"g\">Flame graph</h2>\n"
-	                 "<noscript><p>The picture needs scripts; the table below does not. novacore "
-	                 "flame also writes SVG, which needs none.</p></noscript>\n"
-	                 "<div class=\"tools\" data-live hidden><input type=\"search\" id=\"search\" "
-	                 "aria-label=\"search functions\" placeholder=\"search: /\"><output "
-	                 "id=\"found\"></output><button type=\"button\" id=\"back\">back</button><button "
-	                 "type=\"button\" id=\"reset\">reset</button>");
+	put_literal(
+	        put,
+	        "<section aria-labelledby=\"g\"><h2 id=\"g\">Flame graph</h2>\n"
+	        "<noscript><p>The picture needs scripts; the table below does not. novacore "
+	        "flame also writes SVG, which needs none.</p></noscript>\n"
+	        "<div class=\"tools\" data-live hidden><input type=\"search\" id=\"search\" "
+	        "aria-label=\"search functions\" placeholder=\"search: /\"><output "
+	        "id=\"found\"></output><button type=\"button\" id=\"back\">back</button><button "
+	        "type=\"button\" id=\"reset\">reset</button>");
 	if (page->flame->changes)
-		put_literal(put, "<label>as wide as <select id=\"layout\"><option value=\"both\">the mean "
-		                 "of both sides</option><option value=\"after\">after</option><option "
-		                 "value=\"before\">before</option></select></label>");
-	put_literal(put, "</div>\n<div id=\"graph\" data-live hidden tabindex=\"0\" role=\"application\" "
-	                 "aria-label=\"flame graph; arrow keys go from function to function\" "
-	                 "aria-describedby=\"info\"><canvas></canvas><div id=\"deep\"></div></div>\n"
-	                 "<p id=\"info\" role=\"status\" data-live hidden></p>\n");
+		put_literal(
+		        put,
+		        "<label>as wide as <select id=\"layout\"><option value=\"both\">the mean "
+		        "of both sides</option><option value=\"after\">after</option><option "
+		        "value=\"before\">before</option></select></label>");
+	put_literal(
+	        put,
+	        "</div>\n<div id=\"graph\" data-live hidden tabindex=\"0\" role=\"application\" "
+	        "aria-label=\"flame graph; arrow keys go from function to function\" "
+	        "aria-describedby=\"info\"><canvas></canvas><div id=\"deep\"></div></div>\n"
+	        "<p id=\"info\" role=\"status\" data-live hidden></p>\n");
 	put_legend(page);
-	put_literal(put, "<p class=\"keys\" data-live hidden>Click or Enter zooms; arrows walk; Backspace "
-	                 "zooms out by one; Escape resets; / searches.</p></section>\n");
+	put_literal(
+	        put,
+	        "<p class=\"keys\" data-live hidden>Click or Enter zooms; arrows walk; Backspace "
+	        "zooms out by one; Escape resets; / searches.</p></section>\n");
 }
 
 int nova_flame_write_html(const struct nova_flame *flame, const char *title, FILE *file,
@@ -390,8 +406,9 @@ int nova_flame_write_html(const struct nova_flame *flame, const char *title, FIL
 	put_text(page.put, title);
 	put_literal(page.put, "</title>\n<style>\n");
 	put_literal(page.put, flame_html_style);
-	put_literal(page.put, "</style></head>\n<body><a class=\"skip\" href=\"#functions\">to the table "
-	                      "of functions</a>\n<header><h1>");
+	put_literal(page.put,
+	            "</style></head>\n<body><a class=\"skip\" href=\"#functions\">to the table "
+	            "of functions</a>\n<header><h1>");
 	put_text(page.put, title);
 	put_literal(page.put, "</h1>\n");
 	put_summary(&page);

@@ -77,9 +77,11 @@
     if (!diff)
       return who + ": " + amount(total[i]) + ", " + percent(wide[i]) + "; itself " + percent(self[i] / total[0]);
     const before = change(i, 0) / change(0, 0), after = total[i] / total[0];
+    const mark = data.words[change(i, 4)] + (q(i) === null ? "" : ", q " + q(i));
+    if (treeOf(i).root)
+      return who + ": " + percent(before) + " of before (" + amount(change(i, 0)) + ") in paths that vanished: " + mark;
     return who + ": " + percent(before) + " → " + percent(after) + " (" + points(after - before) + " points; " +
-      amount(change(i, 0)) + " → " + amount(total[i]) + "): " + data.words[change(i, 4)] +
-      (q(i) === null ? "" : ", q " + q(i));
+      amount(change(i, 0)) + " → " + amount(total[i]) + "): " + mark;
   }
 
   /* --- the picture ----------------------------------------------------------------------------- */
@@ -361,6 +363,7 @@
 
   const last = trees[trees.length - 1];
   $("deep").style.height = (last.base + last.rows) * ROW + "px";
+  graph.style.setProperty("--high", (last.base + last.rows) * ROW + 2 + "px");
   table.rows = 0;
   for (const element of document.querySelectorAll("[data-live]")) element.hidden = false;
   apply();

@@ -254,6 +254,11 @@ static double share_of(uint64_t part, uint64_t all)
 	return all ? (double)part / (double)all : 0;
 }
 
+bool flame_is_tested(const struct nova_flame_change *change)
+{
+	return change->mark != NOVA_MARK_FEW && change->mark != NOVA_MARK_CALLER;
+}
+
 const char *flame_mark_name(const struct nova_flame_box *box,
                             const struct nova_flame_change *change)
 {
@@ -261,10 +266,24 @@ const char *flame_mark_name(const struct nova_flame_box *box,
 	case NOVA_MARK_MORE: return change->total ? "more" : "new";
 	case NOVA_MARK_LESS: return box->total ? "less" : "vanished";
 	case NOVA_MARK_NOISE: return "noise";
-	default: return change->total == 0  ? "new, too few to tell"
-		        : box->total == 0 ? "vanished, too few to tell"
+	case NOVA_MARK_CALLER: return "still there";
+	default:
+		return change->total == 0 ? "new, too few to tell"
+		       : box->total == 0  ? "vanished, too few to tell"
 		                          : "too few to tell";
 	}
+}
+
+static void put_mark(struct put *put, const struct nova_flame_box *box,
+                     const struct nova_flame_change *change)
+{
+	char text[32];
+
+	put_literal(put, flame_mark_name(box, change));
+	if (!flame_is_tested(change))
+		return;
+	snprintf(text, sizeof(text), ", q %.2g", change->q);
+	put_literal(put, text);
 }
 
 void put_change(struct put *put, const struct nova_flame *flame, uint32_t number)
@@ -274,6 +293,14 @@ void put_change(struct put *put, const struct nova_flame *flame, uint32_t number
 	double before = share_of(change->total, flame->changes[0].total);
 	double after = share_of(box->total, flame->boxes[0].total);
 
+	if (flame->lane && number >= flame->lane) {
+		put_percent(put, before);
+		put_literal(put, " of before (");
+		put_value(put, &flame->stacks->types[0], change->total);
+		put_literal(put, ") in paths that vanished: ");
+		put_mark(put, box, change);
+		return;
+	}
 	put_percent(put, before);
 	put_literal(put, " → ");
 	put_percent(put, after);
@@ -284,13 +311,7 @@ void put_change(struct put *put, const struct nova_flame *flame, uint32_t number
 	put_literal(put, " → ");
 	put_grouped(put, box->total);
 	put_literal(put, "): ");
-	put_literal(put, flame_mark_name(box, change));
-	if (change->mark != NOVA_MARK_FEW) {
-		char text[32];
-
-		snprintf(text, sizeof(text), ", q %.2g", change->q);
-		put_literal(put, text);
-	}
+	put_mark(put, box, change);
 }
 
 void put_notes(struct put *put, const struct nova_flame *flame, const char *before,

@@ -127,7 +127,8 @@ static void put_tree(struct put *put, const struct nova_flame *flame, uint32_t f
 	double *cursor = nova_alloc(((size_t)depth + 2) * sizeof(*cursor));
 	char text[96];
 
-	snprintf(text, sizeof(text), "<g class=\"flame\" transform=\"translate(0 %u)\" data-all=\"", top);
+	snprintf(text, sizeof(text), "<g class=\"flame\" transform=\"translate(0 %u)\" data-all=\"",
+	         top);
 	put_literal(put, text);
 	put_number(put, flame->changes ? UINT64_C(1000000000000) : flame->boxes[0].total);
 	put_literal(put, "\" data-w=\"");
@@ -163,25 +164,27 @@ static void put_legend_entry(struct put *put, unsigned colour, const char *text,
 
 static void put_legend(struct put *put, const struct nova_flame *flame, uint32_t y)
 {
-	bool seen[FLAME_KINDS] = {false};
+	bool seen[FLAME_KINDS];
 	uint32_t x = MARGIN;
 
 	put_literal(put, "<g class=\"legend\">");
 	if (flame->changes) {
-		put_legend_entry(put, FLAME_KINDS * FLAME_SHADES + FLAME_STEPS + 2, "more", &x, y, 70);
+		put_legend_entry(put, FLAME_KINDS * FLAME_SHADES + FLAME_STEPS + 2, "more", &x, y,
+		                 70);
 		put_legend_entry(put, FLAME_NEW, "new", &x, y, 70);
-		put_legend_entry(put, FLAME_KINDS * FLAME_SHADES + 2, "less, or vanished", &x, y, 140);
-		put_legend_entry(put, FLAME_NOISE,
-		                 "noise, or too few samples to tell (dashed: of a path that is on one "
-		                 "side only)",
-		                 &x, y, 500);
+		put_legend_entry(put, FLAME_KINDS * FLAME_SHADES + 2, "less, or vanished", &x, y,
+		                 140);
+		put_legend_entry(
+		        put, FLAME_NOISE,
+		        "noise, or too few samples to tell (dashed: of a path that is on one "
+		        "side only)",
+		        &x, y, 500);
 	} else {
-		for (uint32_t i = 0; i < flame->count; i++)
-			seen[flame_kind(flame->boxes[i].name, flame->boxes[i].flags)] = true;
+		flame_kinds(flame, seen);
 		for (unsigned i = 0; i < FLAME_KINDS; i++)
 			if (seen[i])
-				put_legend_entry(put, i * FLAME_SHADES + 2, flame_kind_name(i), &x, y,
-				                 100);
+				put_legend_entry(put, i * FLAME_SHADES + 2, flame_kind_name(i), &x,
+				                 y, 100);
 	}
 	put_literal(put, "</g>\n");
 }
@@ -205,10 +208,12 @@ static void put_summary(struct put *put, const struct nova_flame *flame)
 		put_literal(put, flame->absolute ? " after; counts compared; "
 		                                 : " after; shares of the total compared; ");
 		put_grouped(put, flame->tests);
-		put_literal(put, " paths tested, at most 5 % of what is marked is expected to be false");
+		put_literal(put,
+		            " paths tested, at most 5 % of what is marked is expected to be false");
 	} else {
 		put_value(put, type, flame->boxes[0].total);
-		put_literal(put, flame->reverse ? "; from the leaf, callers outward" : "; callees outward");
+		put_literal(put, flame->reverse ? "; from the leaf, callers outward"
+		                                : "; callees outward");
 	}
 }
 
@@ -258,7 +263,9 @@ int nova_flame_write_svg(const struct nova_flame *flame, const char *title, FILE
 	put_tree(put, flame, 0, flame->lane ? flame->lane : flame->count, flame->depth, top);
 	if (flame->lane) {
 		put_line(put, "sub", MARGIN, lane_top - 8);
-		put_literal(put, "Paths that vanished, among their callers, as wide as they were:</text>\n");
+		put_literal(
+		        put,
+		        "Paths that vanished, among their callers, as wide as they were:</text>\n");
 		put_tree(put, flame, flame->lane, flame->count, flame->lane_depth, lane_top);
 	}
 	put_line(put, "info", MARGIN, bottom + 20);

@@ -57,8 +57,8 @@ static void add_totals(const struct nova_stacks *stacks, const struct flame_orde
 	free(active);
 }
 
-struct flame_function *flame_table(const struct nova_stacks *stacks, uint32_t first,
-                                   uint32_t types, uint32_t *count)
+struct flame_function *flame_table(const struct nova_stacks *stacks, uint32_t first, uint32_t types,
+                                   uint32_t *count)
 {
 	struct flame_function *functions =
 	        nova_alloc((stacks->frame_count + 1) * sizeof(*functions));

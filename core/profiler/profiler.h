@@ -160,13 +160,15 @@ struct nova_flame_box {
 
 /* What the counts of two recordings say of a box. */
 enum nova_flame_mark {
-	NOVA_MARK_FEW = 1, /* so few samples that no outcome could have told a change, or untested */
-	NOVA_MARK_NOISE,   /* as different as two recordings of the same are */
+	NOVA_MARK_FEW =
+	        1,       /* so few samples that no outcome could have told a change, or untested */
+	NOVA_MARK_NOISE, /* as different as two recordings of the same are */
 	NOVA_MARK_MORE,
-	NOVA_MARK_LESS
+	NOVA_MARK_LESS,
+	NOVA_MARK_CALLER /* in the lane: is still there, and called what vanished */
 };
 struct nova_flame_change {
-	uint64_t total, self; /* before; the box has those after */
+	uint64_t total, self; /* before, in the lane of what vanished; the box has those after */
 	double width;         /* of the whole picture, in [0, 1] */
 	double p;             /* of a frame that did not change; NAN: not tested */
 	double q;             /* adjusted for the number of tests (Benjamini–Hochberg) */
@@ -184,8 +186,8 @@ struct nova_flame {
 	const struct nova_stacks *stacks;
 	uint32_t type;
 	bool reverse;
-	/* Of a difference, else NULL and 0. A path that is in `before` only stands in the lane: another
-	 * tree of boxes, whose root is the box `lane`; 0: none vanished. */
+	/* Of a difference, else NULL and 0. A path that is in `before` only stands in the lane:
+	 * another tree of boxes, whose root is the box `lane`; 0: none vanished. */
 	struct nova_flame_change *changes;
 	uint32_t lane, lane_depth;
 	uint32_t tests;       /* that were made */
@@ -216,7 +218,7 @@ void nova_flame_free(struct nova_flame *flame);
 
 /* Adds what `from` counted to `into`: a stacks with the same types, or NOVA_E_INVALID. */
 int nova_stacks_join(struct nova_stacks *into, const struct nova_stacks *from,
-                      struct nova_error *error);
+                     struct nova_error *error);
 
 /* A picture that reads without scripts; with them it zooms and searches. `title` may be NULL. */
 int nova_flame_write_svg(const struct nova_flame *flame, const char *title, FILE *file,
