@@ -233,15 +233,20 @@ void flame_order_free(struct flame_order *order)
 	free(order->begin);
 }
 
+static void add(uint64_t *sum, uint64_t value)
+{
+	*sum = *sum > UINT64_MAX - value ? UINT64_MAX : *sum + value;
+}
+
 void flame_weigh(const struct nova_stacks *stacks, uint32_t type, uint64_t *self, uint64_t *total)
 {
 	memset(self, 0, stacks->node_count * sizeof(*self));
 	for (uint32_t i = 0; i < stacks->count_count; i++)
-		self[stacks->counts[i].node] +=
-		        stacks->values[(size_t)i * stacks->type_count + type];
+		add(&self[stacks->counts[i].node],
+		    stacks->values[(size_t)i * stacks->type_count + type]);
 	memcpy(total, self, stacks->node_count * sizeof(*total));
 	for (uint32_t i = stacks->node_count - 1; i > 0; i--)
-		total[stacks->nodes[i].parent] += total[i];
+		add(&total[stacks->nodes[i].parent], total[i]);
 }
 
 /* --- boxes ---------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ static int merge(const struct nova_stacks *const sides[SIDES], uint32_t type,
 
 static size_t samples(const struct side *side, uint32_t node)
 {
-	return (size_t)llround((double)side->total[node] / side->scale);
+	return (size_t)llround(fmin((double)side->total[node] / side->scale, 0x1p62));
 }
 
 /* Could any outcome of so many samples have been told? */

@@ -8,6 +8,9 @@
 
 #include <math.h>
 
+/* The normal limit has converged by then, and summing would take as long as someone likes. */
+#define EXACT_MOST 100000000u
+
 #define HALVINGS 60 /* more than a double has digits of a number in (0, 1) */
 
 static double log_choose(double n, double k)
@@ -100,7 +103,12 @@ double nova_stats_same_rate(size_t a, double a_exposure, size_t b, double b_expo
 
 	if (sum == 0)
 		return 1;
+	if (sum > EXACT_MOST) {
+		double off = fabs((double)a - p * (double)sum) - 0.5;
+
+		return erfc(fmax(off, 0) / sqrt(2 * p * (1 - p) * (double)sum));
+	}
 	below = at_most(sum, a, p);
 	above = a ? 1 - at_most(sum, a - 1, p) : 1;
-	return fmin(2 * fmin(below, above), 1);
+	return fmax(0, fmin(2 * fmin(below, above), 1));
 }

@@ -77,7 +77,8 @@ bool nova_stats_share_wilson(double share, double count, double level, double *l
 /*
  * P-value, two-sided, of two counts in which there is no difference but that of their exposures
  * (> 0): given their sum, the first is binomial (Przyborowski & Wilenski, Biometrika 31 (1940),
- * p. 313). Exact, so on the safe side; twice the smaller tail, at most 1. O(√(a + b)).
+ * p. 313). Exact, so on the safe side; twice the smaller tail, at most 1; beyond a sum of 10^8 by
+ * the normal limit. O(√(a + b)).
  */
 double nova_stats_same_rate(size_t a, double a_exposure, size_t b, double b_exposure);
 
