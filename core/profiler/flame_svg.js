@@ -105,6 +105,8 @@
     input.value = "";
     search("");
     for (const g of graphs) zoom(g, 0);
+    look(graphs[0], 0);
+    graph.boxes[0].classList.remove("at");
     info.textContent = quiet;
   }
 

@@ -21,7 +21,7 @@ from test_browser import FLAGS, chromium, fail, not_blank, requested  # noqa: E4
 
 SMALL = {"main;work;memcpy_[k]": 60, "main;work": 10, "main;idle;poll_[k]": 25,
          'main;idle;<b id="injected">': 5}
-BEFORE = {"main;hot": 5000, "main;cold": 4000, "main;old": 1000}
+BEFORE = {"main;hot": 5000, "main;cold": 4000, "main;gone": 1000}
 AFTER = {"main;hot": 7000, "main;cold": 2400, "main;fresh": 600}
 DEADLINE_S = 240
 
