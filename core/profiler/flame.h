@@ -12,6 +12,8 @@
 
 #include "core/profiler/inside.h"
 
+#include <string.h>
+
 #define FLAME_LABEL 0x80000000u /* a frame that is a process, a CPU …: no function */
 
 /* --- boxes (flame.c) -----------------------------------------------------------------------------
@@ -101,8 +103,21 @@ struct put {
 	char data[1 << 16];
 };
 #define PUT_CLIP 1000u /* bytes of a text that are shown at most */
-void put_bytes(struct put *put, const char *bytes, size_t length);
-void put_literal(struct put *put, const char *text); /* ours */
+void put_long(struct put *put, const char *bytes, size_t length);
+/* Here, so that of a text of ours the compiler knows the length: a box has twenty. */
+static inline void put_bytes(struct put *put, const char *bytes, size_t length)
+{
+	if (length > sizeof(put->data) - put->used) {
+		put_long(put, bytes, length);
+		return;
+	}
+	memcpy(put->data + put->used, bytes, length);
+	put->used += length;
+}
+static inline void put_literal(struct put *put, const char *text) /* ours */
+{
+	put_bytes(put, text, __builtin_strlen(text));
+}
 /* Anybody's, for content of elements and attributes in double quotes. */
 void put_text(struct put *put, const char *text);
 /* Its first `columns` characters, with ".." behind it if there are more. */

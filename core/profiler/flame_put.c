@@ -15,22 +15,13 @@ static void flush(struct put *put)
 	put->used = 0;
 }
 
-void put_bytes(struct put *put, const char *bytes, size_t length)
+void put_long(struct put *put, const char *bytes, size_t length)
 {
-	if (length > sizeof(put->data) - put->used) {
-		flush(put);
-		if (length > sizeof(put->data)) {
-			fwrite(bytes, 1, length, put->file);
-			return;
-		}
-	}
-	memcpy(put->data + put->used, bytes, length);
-	put->used += length;
-}
-
-void put_literal(struct put *put, const char *text)
-{
-	put_bytes(put, text, strlen(text));
+	flush(put);
+	if (length > sizeof(put->data))
+		fwrite(bytes, 1, length, put->file);
+	else
+		put_bytes(put, bytes, length);
 }
 
 int put_end(struct put *put, struct nova_error *error)
@@ -43,11 +34,13 @@ int put_end(struct put *put, struct nova_error *error)
  */
 
 /* Printable ASCII that means nothing to XML or to JSON. */
-static bool is_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x7f && c != '<' && c != '>' && c != '&' && c != '"' && c != '\'' &&
-	       c != '\\';
-}
+static const bool
+        PLAIN[256] =
+                {
+                        [' '] = true,         ['!'] = true, ['#' ... '%'] = true,
+                        ['(' ... ';'] = true, ['='] = true, ['?' ... '['] = true,
+                        [']' ... '~'] = true,
+};
 
 /* U+FFFE and U+FFFF are no characters of XML. */
 static void drop_noncharacters(char *text)
@@ -95,7 +88,7 @@ static size_t plain_length(const char *text, size_t most)
 {
 	size_t length = 0;
 
-	while (length < most && is_plain((unsigned char)text[length]))
+	while (length < most && PLAIN[(unsigned char)text[length]])
 		length++;
 	return length;
 }
@@ -120,7 +113,7 @@ void put_clipped(struct put *put, const char *text, size_t columns)
 	size_t plain = plain_length(text, columns), at = 0, count = 0;
 	bool cut;
 
-	if (!text[plain] || (plain == columns && is_plain((unsigned char)text[plain]))) {
+	if (!text[plain] || (plain == columns && PLAIN[(unsigned char)text[plain]])) {
 		if (text[plain])
 			plain -= plain > 2 ? 2 : plain;
 		put_bytes(put, text, plain);
@@ -155,7 +148,7 @@ void put_json(struct put *put, const char *text)
 			unsigned char c = (unsigned char)*at;
 			char escaped[8];
 
-			if (is_plain(c) || c >= 0x80) {
+			if (PLAIN[c] || c >= 0x80) {
 				put_bytes(put, at, 1);
 				continue;
 			}
@@ -171,39 +164,42 @@ void put_json(struct put *put, const char *text)
 /* --- numbers -------------------------------------------------------------------------------------
  */
 
-static void put_digits(struct put *put, uint64_t number, bool grouped)
-{
-	char text[32];
-	size_t at = sizeof(text), digits = 0;
-
-	do {
-		if (grouped && digits && digits % 3 == 0)
-			text[--at] = ',';
-		text[--at] = (char)('0' + number % 10);
-		number /= 10;
-		digits++;
-	} while (number);
-	put_bytes(put, text + at, sizeof(text) - at);
-}
-
 void put_number(struct put *put, uint64_t number)
 {
-	put_digits(put, number, false);
+	char text[20];
+	size_t at = sizeof(text);
+
+	do
+		text[--at] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	put_bytes(put, text + at, sizeof(text) - at);
 }
 
 void put_grouped(struct put *put, uint64_t number)
 {
-	put_digits(put, number, true);
+	char group[4] = ",000";
+
+	if (number >= 1000) {
+		unsigned last = (unsigned)(number % 1000);
+
+		put_grouped(put, number / 1000);
+		for (int i = 3; i > 0; i--, last /= 10)
+			group[i] = (char)('0' + last % 10);
+		put_bytes(put, group, sizeof(group));
+	} else {
+		put_number(put, number);
+	}
 }
 
 void put_fixed(struct put *put, double number)
 {
 	uint64_t hundredths = (uint64_t)(number * 100 + 0.5);
-	char text[3] = {'.', (char)('0' + hundredths / 10 % 10), (char)('0' + hundredths % 10)};
+	unsigned part = (unsigned)(hundredths % 100);
+	char text[3] = {'.', (char)('0' + part / 10), (char)('0' + part % 10)};
 
-	put_digits(put, hundredths / 100, false);
-	if (hundredths % 100)
-		put_bytes(put, text, hundredths % 10 ? 3 : 2);
+	put_number(put, hundredths / 100);
+	if (part)
+		put_bytes(put, text, part % 10 ? 3 : 2);
 }
 
 void put_percent(struct put *put, double share)
@@ -216,6 +212,12 @@ void put_value(struct put *put, const struct nova_value_type *type, uint64_t val
 {
 	char text[32];
 
+	if (!strcmp(type->unit, "count")) {
+		put_grouped(put, value);
+		put_literal(put, " ");
+		put_text(put, type->type);
+		return;
+	}
 	if (!strcmp(type->unit, "nanoseconds"))
 		nova_value_format((double)value / 1e9, NOVA_UNIT_SECOND, text);
 	else if (!strcmp(type->unit, "bytes"))
@@ -223,7 +225,7 @@ void put_value(struct put *put, const struct nova_value_type *type, uint64_t val
 	else {
 		put_grouped(put, value);
 		put_literal(put, " ");
-		put_text(put, strcmp(type->unit, "count") != 0 ? type->unit : type->type);
+		put_text(put, type->unit);
 		return;
 	}
 	put_literal(put, text);
