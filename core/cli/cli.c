@@ -5,6 +5,7 @@
 #include "core/store/store.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,9 +54,19 @@ int nova_complain(const struct nova_error *error)
 	return nova_code_exit(error->code);
 }
 
+/* Through a link (/dev/stdout), the file that it points to is replaced, not the link. */
+static char *replaced(const char *path)
+{
+	char *real = realpath(path, NULL);
+
+	return real ? real : nova_strdup(path);
+}
+
 static char *unfinished(const char *path)
 {
-	return nova_format("%s.%d.new", path, (int)getpid());
+	NOVA_AUTOFREE char *real = replaced(path);
+
+	return nova_format("%s.%d.new", real, (int)getpid());
 }
 
 /* /dev/null, a pipe: renaming over it would destroy it (root's /dev/null is everybody's). */
@@ -94,7 +105,7 @@ void nova_output_discard(FILE *file, const char *path)
 
 int nova_output_close(FILE *file, const char *path, struct nova_error *error)
 {
-	NOVA_AUTOFREE char *temporary = NULL;
+	NOVA_AUTOFREE char *temporary = NULL, *real = NULL;
 	bool failed = ferror(file);
 
 	if (file == stdout) {
@@ -107,9 +118,10 @@ int nova_output_close(FILE *file, const char *path, struct nova_error *error)
 		return failed ? nova_error_errno(error, "cannot write %s", path) : 0;
 	}
 	temporary = unfinished(path);
+	real = replaced(path);
 	failed = fflush(file) || failed || fsync(fileno(file));
 	failed = fclose(file) || failed;
-	if (failed || rename(temporary, path)) {
+	if (failed || rename(temporary, real)) {
 		nova_error_errno(error, "cannot write %s", path);
 		unlink(temporary);
 		return error->code;
