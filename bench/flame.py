@@ -57,8 +57,8 @@ def measure(options):
                 results.append(figures.result(
                     "%s, %d MB" % (kind, megabytes), value, interval, len(rates), "MiB/s",
                     "CPU time of reading, laying out and drawing", bar, met,
-                    None if met is not False else "most of it is reading: nearly every stack is a new one, for which "
-                    "the tables of frames and nodes grow", at_least=True))
+                    None if met is not False else "of so few samples each box is wide enough to be drawn, and reading "
+                    "stacks that are all new takes about as long", at_least=True))
                 value, interval = figures.quantile(drawing, 0.5)
                 results.append(figures.result("%s, %d MB, without reading" % (kind, megabytes), value, interval,
                                               len(drawing), "MiB/s", "of the text that was read before"))
