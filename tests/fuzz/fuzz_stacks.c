@@ -39,7 +39,8 @@ static void check_flame(const struct nova_stacks *stacks, bool reverse)
 	for (uint32_t i = 0; i < flame.count; i++) {
 		const struct nova_flame_box *box = &flame.boxes[i];
 
-		self += box->self;
+		/* sums stop at the greatest number */
+		self = self > UINT64_MAX - box->self ? UINT64_MAX : self + box->self;
 		if (box->next <= i || box->next > flame.count || box->self > box->total ||
 		    (i && box->total > flame.boxes[box->parent].total))
 			abort();
