@@ -52,8 +52,8 @@ unsigned flame_change_colour(const struct nova_flame_box *box,
                              const struct nova_flame_change *change, uint64_t all,
                              uint64_t all_before)
 {
-	double points = 100 * fabs((all ? (double)box->total / (double)all : 0) -
-	                           (all_before ? (double)change->total / (double)all_before : 0));
+	double points =
+	        100 * fabs(flame_share(box->total, all) - flame_share(change->total, all_before));
 	unsigned step = points < 1 ? 0 : points < 3 ? 1 : points < 10 ? 2 : 3;
 
 	if (change->mark == NOVA_MARK_LESS)

@@ -112,6 +112,14 @@ static uint32_t *join_origins(struct nova_stacks *into, const struct nova_stacks
 	return origins;
 }
 
+static bool has_note(const struct nova_stacks *stacks, const char *note)
+{
+	for (uint32_t i = 0; i < stacks->note_count; i++)
+		if (!strcmp(stacks->notes[i], note))
+			return true;
+	return false;
+}
+
 void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const uint32_t *slots,
                 bool nameless)
 {
@@ -134,7 +142,8 @@ void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const 
 		                values);
 	}
 	for (uint32_t i = 0; i < from->note_count; i++)
-		nova_stacks_note(into, "%s", from->notes[i]);
+		if (!has_note(into, from->notes[i]))
+			nova_stacks_note(into, "%s", from->notes[i]);
 	into->lost += from->lost;
 	free(nodes);
 	free(frames);

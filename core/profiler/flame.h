@@ -65,6 +65,12 @@ struct flame_function *flame_table(const struct nova_stacks *stacks, uint32_t fi
 /* --- colours (colour.c) --------------------------------------------------------------------------
  */
 
+/* Of nothing everything is no part. */
+static inline double flame_share(uint64_t part, uint64_t all)
+{
+	return all ? (double)part / (double)all : 0;
+}
+
 enum flame_kind {
 	FLAME_USER,
 	FLAME_KERNEL,

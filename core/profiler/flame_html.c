@@ -199,11 +199,6 @@ static void put_data(const struct page *page)
 /* --- the table, to be read -----------------------------------------------------------------------
  */
 
-static double share(uint64_t part, uint64_t all)
-{
-	return all ? (double)part / (double)all : 0;
-}
-
 static void put_cell_percent(struct put *put, double value)
 {
 	char text[48];
@@ -248,14 +243,15 @@ static void put_row(const struct page *page, const struct flame_function *one)
 		for (int what = 0; what < 2; what++) {
 			const uint64_t *sides = what ? one->total : one->self;
 
-			put_cell_percent(put, share(sides[0], before));
-			put_cell_percent(put, share(sides[1], all));
-			put_cell_points(put, share(sides[1], all) - share(sides[0], before));
+			put_cell_percent(put, flame_share(sides[0], before));
+			put_cell_percent(put, flame_share(sides[1], all));
+			put_cell_points(put,
+			                flame_share(sides[1], all) - flame_share(sides[0], before));
 		}
 	} else {
-		put_cell_percent(put, share(one->self[0], all));
+		put_cell_percent(put, flame_share(one->self[0], all));
 		put_cell_value(page, one->self[0]);
-		put_cell_percent(put, share(one->total[0], all));
+		put_cell_percent(put, flame_share(one->total[0], all));
 		put_cell_value(page, one->total[0]);
 	}
 	put_literal(put, "</tr>\n");

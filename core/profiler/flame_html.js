@@ -75,7 +75,7 @@
     const [name, library, kind] = frames[frame[i]];
     const who = name + (library ? " (" + library.replace(/^.*\/(?=.)/, "") + ")" : "") + (kind ? ", " + kind : "");
     if (!diff)
-      return who + ": " + amount(total[i]) + ", " + percent(wide[i]) + "; itself " + percent(self[i] / total[0]);
+      return who + ": " + amount(total[i]) + ", " + percent(wide[i]) + "; itself " + percent(self[i] / (total[0] || 1));
     const before = change(i, 0) / change(0, 0), after = total[i] / total[0];
     const mark = data.words[change(i, 4)] + (q(i) === null ? "" : ", q " + q(i));
     if (treeOf(i).root)

@@ -251,11 +251,6 @@ void put_name(struct put *put, const struct nova_flame_box *box)
 	}
 }
 
-static double share_of(uint64_t part, uint64_t all)
-{
-	return all ? (double)part / (double)all : 0;
-}
-
 bool flame_is_tested(const struct nova_flame_change *change)
 {
 	return change->mark != NOVA_MARK_FEW && change->mark != NOVA_MARK_CALLER;
@@ -292,8 +287,8 @@ void put_change(struct put *put, const struct nova_flame *flame, uint32_t number
 {
 	const struct nova_flame_box *box = &flame->boxes[number];
 	const struct nova_flame_change *change = &flame->changes[number];
-	double before = share_of(change->total, flame->changes[0].total);
-	double after = share_of(box->total, flame->boxes[0].total);
+	double before = flame_share(change->total, flame->changes[0].total);
+	double after = flame_share(box->total, flame->boxes[0].total);
 
 	if (flame->lane && number >= flame->lane) {
 		put_percent(put, before);

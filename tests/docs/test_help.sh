@@ -87,7 +87,7 @@ expect 0 novacore results import before.json --quiet
 expect 0 novacore baseline set last
 echo 'run = { samples = 7; };' >novacore.conf
 { echo time,p50,p99,value && for i in {1..40}; do echo "$i,$i,7,$((i % 3))"; done; } >requests.csv
-printf 'main;work %s\n' 20 | tee before.pb.gz after.pb.gz web.folded >/dev/null # what they are is seen from how they begin
+printf 'main;work %s\n' 20 | tee {before,after,web}.pb.gz {before,after,web,host1,host2}.folded >/dev/null # what they are is seen from how they begin
 mkdir -p "$NOVACORE_HOME/config" # a target that examples speak of
 {
   echo 'target = { lab = { plugin = "kvm"; uri = "qemu+ssh://lab/system"; };'

@@ -71,7 +71,7 @@ static void check_html(const char *text)
 	if (!from || !(end = strstr(from, "</script>")))
 		abort();
 	from += strlen("id=\"data\">");
-	json = json_loadb(from, (size_t)(end - from), 0, NULL);
+	json = json_loadb(from, (size_t)(end - from), JSON_DECODE_INT_AS_REAL, NULL);
 	if (!json)
 		abort();
 	json_decref(json);
