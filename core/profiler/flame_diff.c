@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The difference between two recordings. Samples of a path are counts of a Poisson process; if the
- * path has the same part in both recordings, then, given how many there are in both together, those
- * of one are binomial (Przyborowski & Wilenski, Biometrika 31, 1940). So each path, with all that
- * it calls, is tested exactly, and what is marked is chosen so that at most NOVA_FLAME_FALSE of it
- * is false (Benjamini & Hochberg 1995).
+ * The difference between two recordings. A path is a function with all that it calls, and what it
+ * is compared by is its share of the samples: if that is the same in both, then, given the totals
+ * and how many samples it has in both together, those of one are hypergeometric (Fisher 1935). Or,
+ * if counts are to be compared, which are Poisson: given their sum, one of them is binomial
+ * (Przyborowski & Wilenski 1940). So each path is tested exactly, and what is marked is chosen so
+ * that at most NOVA_FLAME_FALSE of it is false (Benjamini & Hochberg 1995).
  *
  * Not tested, and not counted among the tests, is a path that has so few samples in both together
  * that no outcome could tell: which those are does not depend on how they fell. A function whose
@@ -24,8 +25,8 @@ enum { BEFORE, AFTER, SIDES };
 
 struct side {
 	uint64_t *self, *total;
-	double scale; /* of the value of one sample; 0: not known */
-	double exposure;
+	double scale;    /* of the value of one sample; 0: not known */
+	double exposure; /* how long it was, in whatever unit */
 };
 
 struct difference {
@@ -36,6 +37,7 @@ struct difference {
 	                   theirs */
 	uint64_t *gone_self;
 	double least;
+	bool absolute;
 	double *p, *q;
 };
 
@@ -86,14 +88,29 @@ static size_t samples(const struct side *side, uint32_t node)
 	return (size_t)llround(fmin((double)side->total[node] / side->scale, 0x1p62));
 }
 
-/* Could any outcome of so many samples have been told? */
-static bool can_tell(const struct side *sides, size_t sum)
+static double p_of(const struct difference *difference, size_t before, size_t after)
 {
-	double all = sides[BEFORE].exposure + sides[AFTER].exposure;
-	double rarest = fmin(pow(sides[BEFORE].exposure / all, (double)sum),
-	                     pow(sides[AFTER].exposure / all, (double)sum));
+	const struct side *one = &difference->sides[BEFORE], *two = &difference->sides[AFTER];
 
-	return 2 * rarest <= NOVA_FLAME_FALSE;
+	if (difference->absolute)
+		return nova_stats_same_rate(before, one->exposure, after, two->exposure);
+	return nova_stats_same_share(before, samples(one, 0), after, samples(two, 0));
+}
+
+/* Could any outcome of so many samples have been told? The two utmost ones say so. */
+static bool can_tell(const struct difference *difference, size_t sum)
+{
+	size_t most_before = sum, most_after = sum;
+
+	if (!difference->absolute) {
+		size_t before = samples(&difference->sides[BEFORE], 0),
+		       after = samples(&difference->sides[AFTER], 0);
+
+		most_before = sum < before ? sum : before;
+		most_after = sum < after ? sum : after;
+	}
+	return fmin(p_of(difference, most_before, sum - most_before),
+	            p_of(difference, sum - most_after, most_after)) <= NOVA_FLAME_FALSE;
 }
 
 /* Tests each node; parents are before their children, and one that has what its parent has is not
@@ -110,22 +127,22 @@ static uint32_t test_nodes(struct difference *difference)
 		size_t before = samples(&sides[BEFORE], i), after = samples(&sides[AFTER], i);
 
 		tested[i] = UINT32_MAX;
-		if (i && sides[BEFORE].total[i] == sides[BEFORE].total[parent] &&
-		    sides[AFTER].total[i] == sides[AFTER].total[parent]) {
+		if (!difference->absolute && before == samples(&sides[BEFORE], 0) &&
+		    after == samples(&sides[AFTER], 0)) {
+			difference->p[i] = 1; /* all of it is the same share of all, untested */
+		} else if (i && sides[BEFORE].total[i] == sides[BEFORE].total[parent] &&
+		           sides[AFTER].total[i] == sides[AFTER].total[parent]) {
 			tested[i] = tested[parent];
 			difference->p[i] = difference->p[parent];
-		} else if (can_tell(sides, before + after)) {
+		} else if (can_tell(difference, before + after)) {
 			tested[i] = count;
-			difference->p[i] =
-			        fmax(0, nova_stats_same_rate(before, sides[BEFORE].exposure, after,
-			                                     sides[AFTER].exposure));
+			difference->p[i] = p_of(difference, before, after);
 			adjusted[count++] = difference->p[i];
 		}
 	}
 	nova_stats_fdr(adjusted, count);
 	for (uint32_t i = 0; i < stacks->node_count; i++)
-		if (tested[i] != UINT32_MAX)
-			difference->q[i] = adjusted[tested[i]];
+		difference->q[i] = tested[i] != UINT32_MAX ? adjusted[tested[i]] : difference->p[i];
 	free(tested);
 	free(adjusted);
 	return count;
@@ -142,10 +159,7 @@ static void set_exposures(struct difference *difference,
 	for (uint32_t i = 0; i < SIDES; i++) {
 		sides[i].scale =
 		        value_of_sample(recordings[i], stacks_type_like(recordings[i], value));
-		if (!request->absolute)
-			sides[i].exposure = (double)sides[i].total[0] / sides[i].scale;
-		else
-			sides[i].exposure = timed ? (double)recordings[i]->duration_ns : 1;
+		sides[i].exposure = timed ? (double)recordings[i]->duration_ns : 1;
 	}
 }
 
@@ -317,7 +331,7 @@ int nova_flame_diff(const struct nova_stacks *before, const struct nova_stacks *
                     struct nova_error *error)
 {
 	const struct nova_stacks *const recordings[SIDES] = {before, after};
-	struct difference difference = {.least = request->min_width};
+	struct difference difference = {.least = request->min_width, .absolute = request->absolute};
 	const struct side *sides = difference.sides;
 	int code;
 

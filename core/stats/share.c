@@ -2,7 +2,7 @@
 /*
  * The interval of a share: Clopper & Pearson, Biometrika 26 (1934), p. 404. Its ends are the
  * probabilities under which so many hits, or more, and so many, or fewer, are just likely enough.
- * And what stands on the same distribution: whether two counts have one rate.
+ * And what stands on the same distribution: whether two counts have one rate, or one share.
  */
 #include "core/stats/numbers.h"
 
@@ -111,4 +111,29 @@ double nova_stats_same_rate(size_t a, double a_exposure, size_t b, double b_expo
 	below = at_most(sum, a, p);
 	above = a ? 1 - at_most(sum, a - 1, p) : 1;
 	return fmax(0, fmin(2 * fmin(below, above), 1));
+}
+
+double nova_stats_same_share(size_t a, size_t a_all, size_t b, size_t b_all)
+{
+	double i = (double)a, in = (double)a_all, out = (double)b_all, n = i + (double)b;
+	double all = in + out, mean = n * in / all, sum = 0, term;
+	bool below = i <= mean;
+
+	if (a > a_all || b > b_all || n <= 0 || n >= all)
+		return 1;
+	if (n > EXACT_MOST) {
+		double variance = mean * (out / all) * ((all - n) / (all - 1));
+
+		return erfc(fmax(fabs(i - mean) - 0.5, 0) / sqrt(2 * variance));
+	}
+	term = exp(log_choose(in, i) + log_choose(out, n - i) - log_choose(all, n));
+	while (term > 0 && term > sum * 1e-17) {
+		sum += term;
+		if (below)
+			term *= i * (out - n + i) / ((in - i + 1) * (n - i + 1));
+		else
+			term *= (in - i) * (n - i) / ((i + 1) * (out - n + i + 1));
+		i += below ? -1 : 1;
+	}
+	return fmin(2 * sum, 1);
 }

@@ -81,6 +81,14 @@ bool nova_stats_share_wilson(double share, double count, double level, double *l
  * the normal limit. O(√(a + b)).
  */
 double nova_stats_same_rate(size_t a, double a_exposure, size_t b, double b_exposure);
+/*
+ * P-value, two-sided, of two shares a / a_all and b / b_all between which there is no difference:
+ * given both totals and a + b, a is hypergeometric (Fisher, J. R. Stat. Soc. 98 (1935), p. 39).
+ * Exact, twice the smaller tail, at most 1; beyond a sum of 10^8 by the normal limit. Where shares
+ * are large it finds much more than the test of rates, which knows nothing of the totals.
+ * 1 if a > a_all or b > b_all. O(√(a + b)).
+ */
+double nova_stats_same_share(size_t a, size_t a_all, size_t b, size_t b_all);
 
 /* --- two samples --------------------------------------------------------------------------------
  */

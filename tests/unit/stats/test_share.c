@@ -95,6 +95,60 @@ static void says_nothing_of_nothing(void **state)
 	assert_false(nova_stats_share(1, 2, NAN, &low, &high));
 }
 
+/* R 4.2: 2 · min(phyper(a, A, B, n), phyper(a - 1, A, B, n, lower.tail = FALSE)), at most 1 */
+static void shares_differ_as_r_says(void **state)
+{
+	static const struct {
+		size_t a, a_all, b, b_all;
+		double p;
+	} known[] = {
+	        {554, 807, 483, 799, 0.00071241015983288},
+	        {3, 10, 8, 10, 0.0697785186949274},
+	        {0, 100, 6, 100, 0.0289302820231576},
+	        {7, 7, 0, 5, 0.00252525252525253},
+	        {160, 807, 220, 799, 0.000343277302307279},
+	        {69000, 100000, 70000, 100000, 1.22261316127404e-06},
+	        {1, 3, 1, 3, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		double p = nova_stats_same_share(known[i].a, known[i].a_all, known[i].b,
+		                                 known[i].b_all);
+
+		assert_true(fabs(p - known[i].p) <= 1e-9 * known[i].p);
+		p = nova_stats_same_share(known[i].b, known[i].b_all, known[i].a, known[i].a_all);
+		assert_true(fabs(p - known[i].p) <= 1e-9 * known[i].p);
+	}
+}
+
+static void nothing_and_all_are_the_same_share(void **state)
+{
+	(void)state;
+	assert_true(nova_stats_same_share(0, 10, 0, 20) == 1);
+	assert_true(nova_stats_same_share(10, 10, 20, 20) == 1);
+	assert_true(nova_stats_same_share(0, 0, 0, 0) == 1);
+	assert_true(nova_stats_same_share(11, 10, 1, 20) == 1);
+	assert_true(nova_stats_same_share(10, 10, 0, 10) < 1e-4);
+}
+
+/* Beyond 10^8 the normal limit takes over, without a step. */
+static void great_counts_take_no_longer_and_say_the_same(void **state)
+{
+	const size_t half = 50000000, step = 9000;
+	double below = nova_stats_same_share(half - step, 4 * half, half + step - 2, 4 * half);
+	double above = nova_stats_same_share(half - step, 4 * half, half + step + 2, 4 * half);
+
+	(void)state;
+	assert_true(fabs(below - above) < 0.002 * below);
+	below = nova_stats_same_rate(half - step, 1, half + step - 2, 1);
+	above = nova_stats_same_rate(half - step, 1, half + step + 2, 1);
+	assert_true(fabs(below - above) < 0.002 * below);
+	assert_true(nova_stats_same_rate((size_t)1 << 62, 1, (size_t)1 << 61, 1) == 0);
+	assert_true(nova_stats_same_share((size_t)1 << 61, (size_t)1 << 62, (size_t)1 << 60,
+	                                  (size_t)1 << 62) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +157,9 @@ int main(void)
 	        cmocka_unit_test(ends_are_just_likely_enough),
 	        cmocka_unit_test(mirrors_what_is_counted),
 	        cmocka_unit_test(says_nothing_of_nothing),
+	        cmocka_unit_test(shares_differ_as_r_says),
+	        cmocka_unit_test(nothing_and_all_are_the_same_share),
+	        cmocka_unit_test(great_counts_take_no_longer_and_say_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
