@@ -141,6 +141,8 @@ void put_value(struct put *put, const struct nova_value_type *type, uint64_t val
 void put_name(struct put *put, const struct nova_flame_box *box);
 /* "12.00 % → 15.00 % of …", what is said of a difference */
 void put_change(struct put *put, const struct nova_flame *flame, uint32_t box);
+/* What was counted, and what is compared. */
+void put_summary(struct put *put, const struct nova_flame *flame);
 /* A sentence for each thing that the reader of a drawing should know; `before` and `after` stand
  * around each. */
 void put_notes(struct put *put, const struct nova_flame *flame, const char *before,

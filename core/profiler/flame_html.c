@@ -321,33 +321,6 @@ static void put_legend(const struct page *page)
 	put_literal(put, "</ul>\n");
 }
 
-static void put_summary(const struct page *page)
-{
-	const struct nova_flame *flame = page->flame;
-	struct put *put = page->put;
-
-	put_literal(put, "<p class=\"sub\">");
-	if (flame->changes) {
-		put_value(put, type_of(page), flame->changes[0].total);
-		put_literal(put, " before, ");
-		put_value(put, type_of(page), flame->boxes[0].total);
-		put_literal(put, flame->absolute ? " after; counts are compared. "
-		                                 : " after; shares of the total are compared. ");
-		put_grouped(put, flame->tests);
-		put_literal(
-		        put,
-		        " paths were tested; of those that are marked, at most 5 % are expected "
-		        "to be false.");
-	} else {
-		put_value(put, type_of(page), flame->boxes[0].total);
-		put_literal(put, flame->reverse ? "; from the leaf on, callers below."
-		                                : "; from the root on, callees below.");
-	}
-	put_literal(put, "</p>\n<ul class=\"notes\">");
-	put_notes(put, flame, "<li>", "</li>");
-	put_literal(put, "</ul>\n");
-}
-
 static void put_tools(const struct page *page)
 {
 	struct put *put = page->put;
@@ -407,7 +380,11 @@ int nova_flame_write_html(const struct nova_flame *flame, const char *title, FIL
 	            "of functions</a>\n<header><h1>");
 	put_text(page.put, title);
 	put_literal(page.put, "</h1>\n");
-	put_summary(&page);
+	put_literal(page.put, "<p class=\"sub\">");
+	put_summary(page.put, flame);
+	put_literal(page.put, ".</p>\n<ul class=\"notes\">");
+	put_notes(page.put, flame, "<li>", "</li>");
+	put_literal(page.put, "</ul>\n");
 	put_literal(page.put, "</header>\n<main>\n");
 	put_tools(&page);
 	put_table(&page);

@@ -311,6 +311,25 @@ void put_change(struct put *put, const struct nova_flame *flame, uint32_t number
 	put_mark(put, box, change);
 }
 
+void put_summary(struct put *put, const struct nova_flame *flame)
+{
+	const struct nova_value_type *type = &flame->stacks->types[flame->type];
+
+	if (!flame->changes) {
+		put_value(put, type, flame->boxes[0].total);
+		put_literal(put, flame->reverse ? "; from the leaf on, what calls it"
+		                                : "; from the root on, what it calls");
+		return;
+	}
+	put_value(put, type, flame->changes[0].total);
+	put_literal(put, " before, ");
+	put_value(put, type, flame->boxes[0].total);
+	put_literal(put, flame->absolute ? " after; compared: counts; "
+	                                 : " after; compared: shares of the total; ");
+	put_grouped(put, flame->tests);
+	put_literal(put, " paths tested; at most 5 % of what is marked is expected to be false");
+}
+
 void put_notes(struct put *put, const struct nova_flame *flame, const char *before,
                const char *after)
 {

@@ -197,26 +197,6 @@ static void put_line(struct put *put, const char *class, uint32_t x, uint32_t y)
 	put_literal(put, text);
 }
 
-static void put_summary(struct put *put, const struct nova_flame *flame)
-{
-	const struct nova_value_type *type = &flame->stacks->types[flame->type];
-
-	if (flame->changes) {
-		put_value(put, type, flame->changes[0].total);
-		put_literal(put, " before, ");
-		put_value(put, type, flame->boxes[0].total);
-		put_literal(put, flame->absolute ? " after; counts compared; "
-		                                 : " after; shares of the total compared; ");
-		put_grouped(put, flame->tests);
-		put_literal(put,
-		            " paths tested, at most 5 % of what is marked is expected to be false");
-	} else {
-		put_value(put, type, flame->boxes[0].total);
-		put_literal(put, flame->reverse ? "; from the leaf, callers outward"
-		                                : "; callees outward");
-	}
-}
-
 static uint32_t note_count(const struct nova_flame *flame)
 {
 	return flame->stacks->note_count + (flame->untested ? 1 : 0) + (flame->left_out ? 1 : 0) +
