@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,20 +80,24 @@ def look(scratch, server, dark):
     """What the harness saw, in real time: only so "how long" means something."""
     server.done.clear()
     log, said = scratch / "net.json", scratch / "said"
-    with tempfile.TemporaryDirectory(dir=scratch) as data, open(said, "w") as errors:
+    with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as data, open(said, "w") as errors:
         flags = [flag for flag in FLAGS if not flag.startswith(("--host-resolver", "--allow-file"))]
         browser = subprocess.Popen(
             ["chromium", *flags, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={data}",
              f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--remote-debugging-port=0",
              "--window-size=1400,1000", f"--log-net-log={log}", f"http://127.0.0.1:{server.server_port}/harness.html"],
-            stdout=subprocess.DEVNULL, stderr=errors, env={**os.environ, "HOME": data})
+            stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True, env={**os.environ, "HOME": data})
         ended = server.done.wait(DEADLINE_S)
         browser.terminate()
         try:
             browser.wait(20)
         except subprocess.TimeoutExpired:
-            browser.kill()
-            browser.wait()
+            pass
+        try:  # what it started writes on
+            os.killpg(browser.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        browser.wait()
     console = [line for line in said.read_text(errors="replace").splitlines() if ":CONSOLE" in line]
     if console:
         fail("on the console:\n" + "\n".join(console[:5]))
@@ -109,7 +114,7 @@ def main():
     if not shutil.which("chromium"):
         print("chromium is not installed")
         sys.exit(77)
-    with tempfile.TemporaryDirectory(prefix="nct-", dir="/tmp") as scratch:
+    with tempfile.TemporaryDirectory(prefix="nct-", dir="/tmp", ignore_cleanup_errors=True) as scratch:
         scratch = pathlib.Path(scratch)
         os.environ["NOVACORE_HOME"] = str(scratch / "home")
 
@@ -122,7 +127,7 @@ def main():
         flame("small.svg", small)
         flame("change.html", "--diff", before, after)
         flame("change.svg", "--diff", before, after)
-        flame("million.html", million(scratch / "million"))
+        flame("million.html", million(scratch / "million"), "--min-width", "0")
         flame("deep.html", recursion(scratch / "deep"))
         pages = [["small.html", "small", 1280], ["small.html", "small", 390], ["small.html#s=memcpy", "linked", 1280],
                  ["small.svg", "picture", 1280], ["change.html", "difference", 1280],
