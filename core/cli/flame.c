@@ -249,6 +249,30 @@ static int deliver(const struct command *command, const struct nova_flame *flame
 	return nova_output_close(file, command->output, error);
 }
 
+/* Folded stacks know no CPUs, for instance: one box for all of it would be a puzzle. */
+static void warn_of_unknown(const struct command *command, const struct nova_stacks *stacks)
+{
+	static const char *const words[] = {[NOVA_BY_CPU] = "on which CPU",
+	                                    [NOVA_BY_PROCESS] = "in which process",
+	                                    [NOVA_BY_THREAD] = "in which thread",
+	                                    [NOVA_BY_VCPU] = "on which vCPU"};
+	bool known = command->request.by == NOVA_BY_NOTHING;
+
+	for (uint32_t i = 0; !known && i < stacks->origin_count; i++) {
+		const struct nova_origin *origin = &stacks->origins[i];
+
+		switch (command->request.by) {
+		case NOVA_BY_CPU: known = origin->cpu >= 0; break;
+		case NOVA_BY_VCPU: known = origin->vcpu >= 0; break;
+		case NOVA_BY_THREAD: known = origin->tid >= 0 || origin->thread[0]; break;
+		default: known = origin->pid >= 0 || origin->process[0]; break;
+		}
+	}
+	if (!known)
+		nova_log(NOVA_LOG_WARNING, "%s does not say %s its samples were taken",
+		         command->files[0], words[command->request.by]);
+}
+
 /* What the picture shows, for who has only the terminal. */
 static void tell(const struct command *command, const struct nova_flame *flame)
 {
@@ -300,6 +324,8 @@ static int draw(struct command *command, struct nova_error *error)
 			code = nova_error_prefix(error, "%s and %s", command->files[0],
 			                         command->files[1]);
 	}
+	if (!code)
+		warn_of_unknown(command, stacks);
 	if (!code)
 		code = deliver(command, &flame, error);
 	if (!code)

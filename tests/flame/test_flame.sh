@@ -55,6 +55,8 @@ expect 0 "$novacore" flame a.perf --by cpu --value cpu --output cpu.svg
 has cpu.svg 'CPU 1'
 has cpu.svg '70 %'
 lacks cpu.svg 'samples'
+expect 0 "$novacore" flame b.folded --by thread --output unknown.svg
+grep -q 'b.folded does not say in which thread its samples were taken' err || fail "no word of what it does not know"
 expect 0 "$novacore" flame a.perf --min-width 15% --output few.svg
 lacks few.svg little
 has few.svg '1 boxes are too narrow'
