@@ -145,8 +145,8 @@ static double difference_p(const struct spots *before, const struct spots *after
 
 	if (!before->samples || !after->samples)
 		return NAN;
-	return nova_stats_same_rate((size_t)llround(was_hits), (double)before->samples,
-	                            (size_t)llround(is_hits), (double)after->samples);
+	return nova_stats_same_share((size_t)llround(was_hits), before->samples,
+	                             (size_t)llround(is_hits), after->samples);
 }
 
 struct row {

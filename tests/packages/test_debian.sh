@@ -59,19 +59,28 @@ for package in "${!file[@]}"; do
   *) brings "$package" "$abi" ;;
   esac
 done
+# needs FILE SONAME…: exactly these libraries, and those of C
+needs() {
+  local file=$1 found wanted
+  shift
+  found=$(readelf -dW "root/usr/$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\.so\..*\]/\1/p' |
+    grep -vxE 'libc|libm|ld-linux-x86-64' | sort | tr '\n' ' ')
+  wanted=$(printf '%s\n' "$@" | sort | tr '\n' ' ')
+  [ "$found" = "$wanted" ] || fail "$file needs $found, not $wanted"
+}
+https=(libcurl libjansson libssl libcrypto)
+drivers=lib/novacore/plugins/1/hypervisor
+needs $drivers/hyperv.so "${https[@]}" libxml2 libssh
+needs $drivers/kubevirt.so "${https[@]}" libyaml-0 libssh
+needs $drivers/kvm.so libvirt libvirt-qemu libxml2 libjansson
+needs $drivers/proxmox.so "${https[@]}"
+needs $drivers/vsphere.so "${https[@]}" libxml2
+needs $drivers/xcp-ng.so "${https[@]}" libssh
+[ -z "$(readelf -dW root/usr/$drivers/sim.so | grep -E 'NEEDED.*(libvirt|libcurl|libssl)')" ] || fail "the simulator needs a driver's library"
 brings novacore-hypervisor-kvm 'libvirt0.*libxml2'
-brings novacore-hypervisor-proxmox libcurl4
-brings novacore-hypervisor-hyperv 'libcurl4.*libssh-4.*libxml2'
-brings novacore-hypervisor-kubevirt 'libcurl4.*libssh-4.*libyaml-0-2'
-not_brings novacore-hypervisor-proxmox 'libvirt|libxml2'
-brings novacore-hypervisor-vsphere 'libcurl4.*libxml2'
-not_brings novacore-hypervisor-vsphere libvirt
-brings novacore-hypervisor-xcp-ng 'libcurl4.*libssh'
-not_brings novacore-hypervisor-xcp-ng 'libvirt|libxml2|libyaml'
+brings novacore-hypervisor-kubevirt 'libcurl4.*libssh.*libyaml-0-2'
 brings novacore libsqlite3
 not_brings novacore 'libvirt|libcurl|libxml2|libssh|libyaml'
-not_brings novacore-hypervisor-hyperv 'libvirt|libyaml'
-not_brings novacore-hypervisor-kubevirt 'libvirt|libxml2'
 not_brings novacore-hypervisor-sim 'libvirt|libcurl|libxml2|libssh|libyaml|libjansson|libssl'
 ! ldd root/usr/bin/novacore | grep -E 'libvirt|libcurl|libxml2|libssh|libyaml' || fail "the core links a driver's library"
 

@@ -1151,6 +1151,17 @@ static void waits_for_another_task_before_it_deletes(void **state)
 	close_lab(host);
 }
 
+static void logs_out_at_the_end(void **state)
+{
+	long long logins = count_calls("Login"), logouts = count_calls("Logout");
+	struct nova_testhost *host = open_lab();
+
+	(void)state;
+	close_lab(host);
+	assert_int_equal(count_calls("Logout"), logouts + 1);
+	assert_int_equal(count_calls("Login"), logins + 1);
+}
+
 static void logs_in_again_when_the_session_has_ended(void **state)
 {
 	struct nova_testhost *host = open_lab();
@@ -1482,6 +1493,7 @@ int main(void)
 	        cmocka_unit_test(ends_when_the_peer_does_not_answer_at_all),
 	        cmocka_unit_test(cancels_and_stops_the_task),
 	        cmocka_unit_test(waits_for_another_task_before_it_deletes),
+	        cmocka_unit_test(logs_out_at_the_end),
 	        cmocka_unit_test(logs_in_again_when_the_session_has_ended),
 	        cmocka_unit_test(leads_twenty_vms_at_once),
 	        cmocka_unit_test(refuses_a_name_that_is_taken),

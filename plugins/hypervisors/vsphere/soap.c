@@ -257,11 +257,12 @@ const char *soap_advice(int http_status, int code)
 
 int soap_expired(struct nova_call *base, const struct nova_refusal *refusal)
 {
+	const struct vsphere *self = nova_calls_driver(base->calls);
 	const struct nova_xml_node *root = nova_xml_reply(refusal->reply);
 	struct fault fault;
 
-	(void)base;
-	return (fault_of_reply(root, &fault) || fault_of_properties(root, &fault)) &&
+	return !self->leaving &&
+	       (fault_of_reply(root, &fault) || fault_of_properties(root, &fault)) &&
 	       strcmp(fault.type, "NotAuthenticated") == 0;
 }
 
@@ -334,4 +335,27 @@ void soap_renew(struct nova_call *base)
 
 	call->self = nova_calls_driver(base->calls);
 	soap_login(call, NULL);
+}
+
+static void logged_out(struct call *call, const struct nova_xml_node *unused)
+{
+	(void)unused;
+	call->self->session_key[0] = '\0';
+	nova_call_done(&call->base);
+}
+
+int vsphere_disconnect(void *handle, nova_op op)
+{
+	struct vsphere *self = handle;
+	struct call *call;
+
+	self->leaving = 1; /* what the watch hears when it is over does not log in again */
+	if (!self->session_key[0])
+		return NOVA_DONE;
+	call = call_new(self, op, NULL);
+	if (!call)
+		return NOVA_E_MEMORY;
+	soap_begin(call, "Logout", &self->session);
+	soap_order(call, logged_out);
+	return nova_call_return(&call->base);
 }

@@ -266,6 +266,7 @@ static const struct nova_hypervisor ops = {
         .knob_list = vsphere_knob_list,
         .knob_get = vsphere_knob_get,
         .knob_set = vsphere_knob_set,
+        .disconnect = vsphere_disconnect,
 };
 
 static const struct nova_plugin plugin = {

@@ -69,6 +69,7 @@ struct vsphere {
 	struct moref files, disks; /* their managers */
 	struct moref licences, guest_operations, guest_files, guest_processes;
 	char session_key[64];
+	int leaving; /* no session is asked for any more */
 	char product[128], version[64], instance_uuid[64];
 	int is_vcenter;
 
@@ -174,6 +175,8 @@ void soap_login(struct call *call, call_step then);
  */
 
 int vsphere_connect(void *self, nova_op op);
+/* A session that is left behind counts against the server's limit for half an hour. */
+int vsphere_disconnect(void *self, nova_op op);
 
 /* --- props.c: what is known of objects ----------------------------------------------------------
  */
