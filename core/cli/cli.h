@@ -96,6 +96,8 @@ int nova_command_compare(int argc, char **argv);
 int nova_command_history(int argc, char **argv);
 int nova_command_rank(int argc, char **argv);
 int nova_command_ack(int argc, char **argv);
+int nova_command_record(int argc, char **argv);
+int nova_command_recordings(int argc, char **argv);
 int nova_command_hotspots(int argc, char **argv);
 int nova_command_flame(int argc, char **argv);
 int nova_command_selftest(int argc, char **argv);

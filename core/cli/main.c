@@ -26,6 +26,8 @@ static const struct {
         {"history", nova_command_history, "a metric over time, with its change points"},
         {"rank", nova_command_rank, "targets by a metric, with ties"},
         {"ack", nova_command_ack, "acknowledge a change or a regression, so that it is known"},
+        {"record", nova_command_record, "sample this host, a process, a VM or a command"},
+        {"recordings", nova_command_recordings, "list, show and delete recordings"},
         {"hotspots", nova_command_hotspots, "where the time of a recording goes"},
         {"flame", nova_command_flame,
          "a recording, or what has changed since another, as a flame graph"},

@@ -226,5 +226,34 @@ int nova_flame_write_svg(const struct nova_flame *flame, const char *title, FILE
 /* A page: the picture, a table of functions. It loads nothing. */
 int nova_flame_write_html(const struct nova_flame *flame, const char *title, FILE *file,
                           struct nova_error *error);
+/* --- recording
+ * ------------------------------------------------------------------------------------ A recording
+ * is a file that is appended to once a second, so what was written opens, whatever happened to who
+ * wrote it (core/profiler/record.h describes it).
+ */
+
+struct nova_record_request {
+	const char *path;           /* of the file, which must not be there */
+	int32_t pid;                /* > 0: this process with its threads and children */
+	const char *cgroup;         /* or a cgroup's directory */
+	const char *const *command; /* or a command, run until it ends; NULL-terminated */
+	/* none of them: all processes */
+	uint32_t frequency;       /* samples a second and CPU, ≥ 1 */
+	int64_t duration_ns;      /* 0: until `stop`, or until the process has ended */
+	double overhead;          /* the frequency is lowered to keep below; in (0, 1) */
+	const volatile int *stop; /* or NULL */
+	const char *title;        /* what is recorded, for people; or NULL */
+};
+/* `about`, if not NULL, is what nova_recording_about gives. NOVA_E_PERMISSION says what to change.
+ */
+int nova_record(const struct nova_record_request *request, json_t **about,
+                struct nova_error *error);
+
+/* The document novacore.recording/1 of a recording (docs/man/novacore-record.md); its stacks are
+ * not looked at. The caller's. */
+int nova_recording_about(const char *path, json_t **about, struct nova_error *error);
+
+/* The QEMU process of the VM of that name; NOVA_E_NOT_FOUND names those that there are. */
+int nova_record_find_vm(const char *name, int32_t *pid, struct nova_error *error);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which format a file has, by how it begins. */
-#include "core/profiler/inside.h"
+#include "core/profiler/record.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -74,6 +74,8 @@ static read_function *reader_of(const struct source *source)
 
 	if (length > LOOK_BYTES)
 		length = LOOK_BYTES;
+	if (length >= MAGIC_BYTES && memcmp(data, RECORDING_MAGIC, MAGIC_BYTES) == 0)
+		return recording_read;
 	return is_binary(data, length)        ? pprof_read
 	       : is_perf_script(data, length) ? perf_script_read
 	                                      : folded_read;

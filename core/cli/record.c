@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* novacore record: samples this host, a process, a VM's QEMU or a command. */
+#include "core/cli/cli.h"
+#include "core/cli/recordings.h"
+
+#include "core/profiler/profiler.h"
+#include "core/report/report.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+        "usage: novacore record [--pid PID | --vm NAME | --cgroup DIR | --all] [OPTION]…\n"
+        "       novacore record [OPTION]… -- COMMAND [ARGUMENT]…\n"
+        "\n"
+        "Samples where the CPUs are, with their stacks, and writes a directory: the recording "
+        "itself, which\n"
+        "opens even if it was killed, pprof and folded stacks. What sampling costs is measured, "
+        "printed, and\n"
+        "kept below --overhead by lowering the frequency. Ctrl-C ends a recording as its duration "
+        "does.\n"
+        "\n"
+        "examples:\n"
+        "  novacore record --all --duration 30s\n"
+        "  novacore record -- stress-ng --cpu 1 --timeout 8\n"
+        "  novacore record --vm web --output /tmp/web && novacore hotspots /tmp/web/cpu.pb.gz\n"
+        "\n"
+        "  --pid PID             a process, with its threads and their children\n"
+        "  --vm NAME             the QEMU process of a VM on this host; its vCPUs are labelled\n"
+        "  --cgroup DIR          what is in a cgroup: /sys/fs/cgroup/…\n"
+        "  --all                 all processes of this host\n"
+        "  --freq HZ             samples a second and CPU; default: 99\n"
+        "  --duration TIME       default: 10s; a command until it ends\n"
+        "  --output DIR          a new directory; default: one below novacore's own "
+        "(novacore recordings)\n"
+        "  --overhead SHARE      what sampling may cost; default: 2%\n"
+        "  --cpu                 sample CPUs (the default)\n"
+        "  --off-cpu             not implemented\n"
+        "  --lock                not implemented\n"
+        "  --memory              not implemented\n"
+        "  --continuous          not implemented\n"
+        "  --format FORMAT       table (default) or json: what is printed at the "
+        "end\n" NOVA_COMMON_HELP;
+
+enum {
+	OPTION_PID = 1,
+	OPTION_VM,
+	OPTION_CGROUP,
+	OPTION_ALL,
+	OPTION_FREQ,
+	OPTION_DURATION,
+	OPTION_OUTPUT,
+	OPTION_OVERHEAD,
+	OPTION_CPU,
+	OPTION_OFF_CPU,
+	OPTION_LOCK,
+	OPTION_MEMORY,
+	OPTION_CONTINUOUS,
+	OPTION_FORMAT
+};
+
+static const struct option options[] = {{"pid", required_argument, NULL, OPTION_PID},
+                                        {"vm", required_argument, NULL, OPTION_VM},
+                                        {"cgroup", required_argument, NULL, OPTION_CGROUP},
+                                        {"all", no_argument, NULL, OPTION_ALL},
+                                        {"freq", required_argument, NULL, OPTION_FREQ},
+                                        {"duration", required_argument, NULL, OPTION_DURATION},
+                                        {"output", required_argument, NULL, OPTION_OUTPUT},
+                                        {"overhead", required_argument, NULL, OPTION_OVERHEAD},
+                                        {"cpu", no_argument, NULL, OPTION_CPU},
+                                        {"off-cpu", no_argument, NULL, OPTION_OFF_CPU},
+                                        {"lock", no_argument, NULL, OPTION_LOCK},
+                                        {"memory", no_argument, NULL, OPTION_MEMORY},
+                                        {"continuous", no_argument, NULL, OPTION_CONTINUOUS},
+                                        {"format", required_argument, NULL, OPTION_FORMAT},
+                                        NOVA_COMMON_OPTIONS,
+                                        {NULL, 0, NULL, 0}};
+
+#define DEFAULT_DURATION_NS (10 * NOVA_SECOND_NS)
+#define MOST_HZ             20000
+
+struct command {
+	struct nova_record_request request;
+	const char *vm, *output, *format;
+	int targets; /* how many ways of saying whom */
+	bool duration_said;
+	char *directory, *file, *title;
+};
+
+static volatile int stop;
+
+static void on_signal(int signal_number)
+{
+	(void)signal_number;
+	stop = 1;
+}
+
+/* --- parsing ------------------------------------------------------------------------------------
+ */
+
+static int usage(const char *format, const char *word)
+{
+	fputs("novacore: ", stderr);
+	fprintf(stderr, format, word); /* one of ours, with one %s */
+	fputs("\n", stderr);
+	return 2;
+}
+
+static int missing(const char *what, const char *instead)
+{
+	fprintf(stderr, "novacore: record %s is not implemented yet; %s\n", what, instead);
+	return 3;
+}
+
+static int take_number(const char *text, long least, long most, long *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtol(text, &end, 10);
+	return errno || end == text || *end || *number < least || *number > most ? -1 : 0;
+}
+
+static int take_duration(struct command *command)
+{
+	struct nova_error error = {0};
+	double value;
+
+	if (nova_quantity_parse(optarg, NOVA_DURATION, &value, &error))
+		return usage("--duration: %s", error.text);
+	if (value < 1e7 || value > 86400e9 * 366)
+		return usage("--duration is from 10ms to a year, not %s", optarg);
+	command->request.duration_ns = (int64_t)value;
+	command->duration_said = true;
+	return -1;
+}
+
+static int take_overhead(struct command *command)
+{
+	char *end;
+	double share;
+
+	errno = 0;
+	share = strtod(optarg, &end);
+	if (*end == '%')
+		share /= 100, end++;
+	if (errno || end == optarg || *end || !(share > 0 && share < 1))
+		return usage("--overhead takes a share such as 2%% or 0.005, not \"%s\"", optarg);
+	command->request.overhead = share;
+	return -1;
+}
+
+static int take(struct command *command, int option)
+{
+	long number;
+
+	switch (option) {
+	case OPTION_PID:
+		command->targets++;
+		if (take_number(optarg, 1, INT32_MAX, &number))
+			return usage("--pid takes the number of a process, not \"%s\"", optarg);
+		command->request.pid = (int32_t)number;
+		return -1;
+	case OPTION_VM:
+		command->targets++;
+		command->vm = optarg;
+		return -1;
+	case OPTION_CGROUP:
+		command->targets++;
+		command->request.cgroup = optarg;
+		return -1;
+	case OPTION_ALL: command->targets++; return -1;
+	case OPTION_FREQ:
+		if (take_number(optarg, 1, MOST_HZ, &number))
+			return usage("--freq takes samples a second, 1 to 20000, not \"%s\"",
+			             optarg);
+		command->request.frequency = (uint32_t)number;
+		return -1;
+	case OPTION_DURATION: return take_duration(command);
+	case OPTION_OUTPUT: command->output = optarg; return -1;
+	case OPTION_OVERHEAD: return take_overhead(command);
+	case OPTION_FORMAT:
+		if (strcmp(optarg, "table") != 0 && strcmp(optarg, "json") != 0)
+			return usage("--format takes table or json, not \"%s\"", optarg);
+		command->format = optarg;
+		return -1;
+	case OPTION_OFF_CPU: return missing("--off-cpu", "perf sched record shows what blocks");
+	case OPTION_LOCK: return missing("--lock", "perf lock record shows contention");
+	case OPTION_MEMORY: return missing("--memory", "heaptrack shows allocations");
+	case OPTION_CONTINUOUS:
+		return missing("--continuous", "a timer may start recordings with --duration");
+	default: return -1; /* --cpu */
+	}
+}
+
+static int parse(struct command *command, int argc, char **argv)
+{
+	int option, code = -1;
+
+	optind = 0;
+	opterr = 0;
+	while (code < 0 && (option = getopt_long(argc, argv, "+:", options, NULL)) != -1)
+		code = option <= OPTION_FORMAT ? take(command, option)
+		                               : nova_common_option(option, argv, options, help);
+	if (code >= 0)
+		return code;
+	if (optind < argc) {
+		command->targets++;
+		command->request.command = (const char *const *)argv + optind;
+	}
+	if (command->targets != 1)
+		return usage("record takes %s: --pid, --vm, --cgroup, --all, or a command behind "
+		             "--; --help has examples",
+		             command->targets ? "one of these only" : "one of these");
+	if (!command->duration_said && !command->request.command)
+		command->request.duration_ns = DEFAULT_DURATION_NS;
+	return -1;
+}
+
+/* --- where it is written
+ * --------------------------------------------------------------------------
+ */
+
+static int make_directory(struct command *command, struct nova_error *error)
+{
+	char id[32];
+
+	recordings_new_id(id);
+	command->directory = command->output ? nova_strdup(command->output) : recordings_place(id);
+	if (!command->output) {
+		NOVA_AUTOFREE char *all = recordings_place(NULL);
+		int code = nova_directory_make(all, 0700, error);
+
+		if (code)
+			return code;
+	}
+	if (mkdir(command->directory, 0700) && errno != EEXIST)
+		return nova_error_errno(error, "cannot make %s", command->directory);
+	command->file = nova_format("%s/" RECORDING_FILE, command->directory);
+	command->request.path = command->file;
+	if (access(command->file, F_OK) == 0)
+		return nova_error_set(error, NOVA_E_EXISTS,
+		                      "%s has a recording already; take another directory",
+		                      command->directory);
+	return 0;
+}
+
+static char *title_of(const struct command *command)
+{
+	struct nova_text text = {0};
+
+	if (command->vm)
+		return nova_format("VM %s", command->vm);
+	if (command->request.cgroup)
+		return nova_format("cgroup %s", command->request.cgroup);
+	if (command->request.pid)
+		return nova_format("process %d", command->request.pid);
+	if (!command->request.command)
+		return nova_strdup("all processes");
+	/* arguments may hold what is nobody's business */
+	nova_text_add(&text, command->request.command[0]);
+	return text.data;
+}
+
+static int write_one(const struct command *command, const char *name,
+                     const struct nova_stacks *stacks, bool folded, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *path = nova_format("%s/%s", command->directory, name);
+	FILE *file = nova_output_open(path, error);
+	int code;
+
+	if (!file)
+		return error->code;
+	code = folded ? nova_stacks_write_folded(stacks, stacks->shown, NOVA_BY_PROCESS, file,
+	                                         error)
+	              : nova_stacks_write_pprof(stacks, file, error);
+	if (code) {
+		nova_output_discard(file, path);
+		return code;
+	}
+	return nova_output_close(file, path, error);
+}
+
+/* --- what is printed
+ * ------------------------------------------------------------------------------
+ */
+
+static int print_hotspots(const struct nova_stacks *stacks, struct nova_error *error)
+{
+	const struct nova_hotspots_request request = {
+	        .type = stacks->shown, .threshold = 0.05, .level = 0.95};
+	NOVA_AUTOJSON json_t *document = NULL;
+	int code = nova_hotspots(stacks, &request, &document, error);
+
+	if (code)
+		return code;
+	putchar('\n');
+	return nova_report_hotspots(document, "table", stdout, error);
+}
+
+static int deliver(const struct command *command, const json_t *about, struct nova_error *error)
+{
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
+	bool table = !strcmp(command->format, "table");
+	int code;
+
+	if (json_integer_value(json_object_get(about, "samples")) == 0)
+		return nova_error_set(error, NOVA_E_FAILED,
+		                      "%s: not one sample was taken: who was recorded did not run "
+		                      "on a CPU; record for longer, or raise --freq",
+		                      command->directory);
+	code = nova_stacks_read(command->file, NULL, &stacks, error);
+	if (!code)
+		code = write_one(command, RECORDING_PPROF, stacks, false, error);
+	if (!code)
+		code = write_one(command, RECORDING_FOLDED, stacks, true, error);
+	if (code)
+		return code;
+	if (!table) {
+		if (json_dumpf(about, stdout, JSON_INDENT(1)) || putchar('\n') == EOF)
+			return nova_error_errno(error, "cannot write to standard output");
+		return 0;
+	}
+	recordings_print(about, stdout);
+	printf("%-10s %s/{" RECORDING_FILE "," RECORDING_PPROF "," RECORDING_FOLDED "}\n", "files",
+	       command->directory);
+	return print_hotspots(stacks, error);
+}
+
+static int record(struct command *command, struct nova_error *error)
+{
+	NOVA_AUTOJSON json_t *about = NULL;
+	const json_t *status;
+	int code = 0;
+
+	if (command->vm)
+		code = nova_record_find_vm(command->vm, &command->request.pid, error);
+	if (!code)
+		code = make_directory(command, error);
+	if (code)
+		return code;
+	command->title = title_of(command);
+	command->request.title = command->title;
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	code = nova_record(&command->request, &about, error);
+	if (code) {
+		rmdir(command->directory); /* only if nothing is in it */
+		return code;
+	}
+	about = about ? about : json_object();
+	code = deliver(command, about, error);
+	status = json_object_get(about, "command_status");
+	if (!code && json_is_integer(status) && json_integer_value(status) != 0)
+		code = nova_error_set(
+		        error, NOVA_E_FAILED, "%s ended with status %lld; its recording is whole",
+		        command->request.command[0], (long long)json_integer_value(status));
+	return code;
+}
+
+int nova_command_record(int argc, char **argv)
+{
+	struct command command = {.format = "table",
+	                          .request = {.frequency = 99, .overhead = 0.02, .stop = &stop}};
+	struct nova_error error = {0};
+	int code = parse(&command, argc, argv);
+
+	if (code >= 0)
+		return code;
+	code = record(&command, &error);
+	free(command.directory);
+	free(command.file);
+	free(command.title);
+	return code ? nova_complain(&error) : 0;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* novacore recordings: what novacore record keeps; list, show, delete. */
+#include "core/cli/recordings.h"
+#include "core/cli/cli.h"
+
+#include "core/profiler/profiler.h"
+#include "core/report/report.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char help[] =
+        "usage: novacore recordings list [--format table|json]\n"
+        "       novacore recordings show ID [--format table|json]\n"
+        "       novacore recordings delete ID…\n"
+        "       novacore recordings delete --older TIME\n"
+        "\n"
+        "What novacore record has written without --output. Where an ID is taken, a recording's "
+        "directory is,\n"
+        "too, except by delete.\n"
+        "\n"
+        "examples:\n"
+        "  novacore recordings list\n"
+        "  novacore recordings show 20261128-073007-1a2b\n"
+        "  novacore recordings delete --older 7d\n"
+        "\n"
+        "  --older TIME          all that ended longer ago: 7d, 12h\n"
+        "  --format FORMAT       table (default) or json\n" NOVA_COMMON_HELP;
+
+enum { OPTION_OLDER = 1, OPTION_FORMAT };
+
+static const struct option options[] = {{"older", required_argument, NULL, OPTION_OLDER},
+                                        {"format", required_argument, NULL, OPTION_FORMAT},
+                                        NOVA_COMMON_OPTIONS,
+                                        {NULL, 0, NULL, 0}};
+
+/* --- where they are -----------------------------------------------------------------------------
+ */
+
+char *recordings_place(const char *id)
+{
+	NOVA_AUTOFREE char *below = nova_format("recordings%s%s", id ? "/" : "", id ? id : "");
+
+	return nova_place(NOVA_PLACE_STATE, below);
+}
+
+void recordings_new_id(char id[32])
+{
+	time_t now = (time_t)(nova_utc_ns() / NOVA_SECOND_NS);
+	struct tm parts;
+	char random[37];
+	size_t length;
+
+	gmtime_r(&now, &parts);
+	nova_uuid7(random);
+	length = strftime(id, 32, "%Y%m%d-%H%M%S-", &parts);
+	snprintf(id + length, 32 - length, "%.4s", random + 32);
+}
+
+bool recordings_is_id(const char *id)
+{
+	size_t length = strlen(id);
+
+	if (length != 20 || id[8] != '-' || id[15] != '-')
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (i != 8 && i != 15 && !isxdigit((unsigned char)id[i]))
+			return false;
+	return true;
+}
+
+/* --- for people ---------------------------------------------------------------------------------
+ */
+
+static double real_of(const json_t *object, const char *name)
+{
+	return json_number_value(json_object_get(object, name));
+}
+
+static long long number_of(const json_t *object, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(object, name));
+}
+
+void recordings_print(const json_t *about, FILE *out)
+{
+	const json_t *overhead = json_object_get(about, "overhead");
+	const char *why = json_string_value(json_object_get(about, "event_why"));
+	char title[256], memory[32];
+
+	snprintf(title, sizeof(title), "%s", nova_json_text(about, "title"));
+	nova_text_clean(title);
+	nova_value_format(real_of(about, "memory_bytes"), NOVA_UNIT_BYTE, memory);
+	fprintf(out, "%-10s %s, %s, %.1f s from %s%s\n", "recorded", title,
+	        nova_json_text(about, "host"), real_of(about, "duration_ns") / 1e9,
+	        nova_json_text(about, "began"),
+	        json_is_false(json_object_get(about, "complete")) ? "; it was killed" : "");
+	fprintf(out, "%-10s %lld at %.0f Hz, %lld lost%s\n", "samples", number_of(about, "samples"),
+	        real_of(about, "mean_frequency"), number_of(about, "lost"),
+	        number_of(about, "lowered") ? "; the frequency was lowered" : "");
+	fprintf(out, "%-10s %s%s%s%s\n", "event", nova_json_text(about, "event"), why ? ": " : "",
+	        why ? why : "",
+	        json_is_false(json_object_get(about, "kernel_sampled"))
+	                ? "; without the kernel's part, which needs sysctl "
+	                  "kernel.perf_event_paranoid=1 or CAP_PERFMON"
+	                : "");
+	fprintf(out,
+	        "%-10s %.2f %% of this host's CPUs, %.2f %% of what was sampled (allowed: %.2f "
+	        "%%); "
+	        "a sample costs %.1f us; memory %s\n",
+	        "overhead", real_of(overhead, "host") * 100, real_of(overhead, "sampled") * 100,
+	        real_of(overhead, "target") * 100, real_of(overhead, "sample_ns") / 1e3, memory);
+}
+
+/* --- all of them --------------------------------------------------------------------------------
+ */
+
+static int64_t bytes_in(const char *directory)
+{
+	struct dirent *entry;
+	int64_t bytes = 0;
+	DIR *open = opendir(directory);
+	struct stat is;
+
+	while (open && (entry = readdir(open)))
+		if (!fstatat(dirfd(open), entry->d_name, &is, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISREG(is.st_mode))
+			bytes += is.st_size;
+	if (open)
+		closedir(open);
+	return bytes;
+}
+
+static json_t *describe(const char *id)
+{
+	NOVA_AUTOFREE char *directory = recordings_place(id);
+	NOVA_AUTOFREE char *file = nova_format("%s/" RECORDING_FILE, directory);
+	struct nova_error error = {0};
+	json_t *about = NULL;
+	int code = nova_recording_about(file, &about, &error);
+
+	return json_pack("{ss ss sI so so*}", "id", id, "directory", directory, "bytes",
+	                 (json_int_t)bytes_in(directory), "about", about ? about : json_null(),
+	                 "why", code ? json_string(error.text) : NULL);
+}
+
+static int older_first(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_recording(const struct dirent *entry)
+{
+	return recordings_is_id(entry->d_name);
+}
+
+json_t *recordings_list(void)
+{
+	NOVA_AUTOFREE char *place = recordings_place(NULL);
+	struct dirent **entries = NULL;
+	json_t *list = json_array();
+	int count = scandir(place, &entries, is_recording, older_first);
+
+	for (int i = 0; i < count; i++) {
+		json_array_append_new(list, describe(entries[i]->d_name));
+		free(entries[i]);
+	}
+	free(entries);
+	return list;
+}
+
+/* --- the actions --------------------------------------------------------------------------------
+ */
+
+static int print_json(const json_t *document, struct nova_error *error)
+{
+	if (json_dumpf(document, stdout, JSON_INDENT(1)) || putchar('\n') == EOF)
+		return nova_error_errno(error, "cannot write to standard output");
+	return 0;
+}
+
+static int list(const char *format, struct nova_error *error)
+{
+	NOVA_AUTOJSON json_t *all = recordings_list();
+	json_t *one;
+	size_t i;
+
+	if (!strcmp(format, "json")) {
+		NOVA_AUTOJSON json_t *document = json_pack("{sO}", "recordings", all);
+
+		return print_json(document, error);
+	}
+	if (!json_array_size(all)) {
+		puts("There is no recording yet; novacore record --all makes one.");
+		return 0;
+	}
+	printf("%-20s  %9s  %8s  %8s  %9s  %s\n", "recording", "duration", "samples", "overhead",
+	       "size", "of");
+	json_array_foreach(all, i, one)
+	{
+		const json_t *about = json_object_get(one, "about");
+		char size[32], title[256];
+
+		nova_value_format(real_of(one, "bytes"), NOVA_UNIT_BYTE, size);
+		snprintf(title, sizeof(title), "%s",
+		         json_is_null(about) ? nova_json_text(one, "why")
+		                             : nova_json_text(about, "title"));
+		nova_text_clean(title);
+		printf("%-20s  %7.1f s  %8lld  %6.2f %%  %9s  %s%s\n", nova_json_text(one, "id"),
+		       real_of(about, "duration_ns") / 1e9, number_of(about, "samples"),
+		       real_of(json_object_get(about, "overhead"), "host") * 100, size, title,
+		       json_is_false(json_object_get(about, "complete")) ? " (killed, or still "
+		                                                           "being written)"
+		                                                         : "");
+	}
+	return 0;
+}
+
+/* An ID, or a directory of somebody's own. */
+static char *file_of(const char *word)
+{
+	NOVA_AUTOFREE char *directory =
+	        recordings_is_id(word) ? recordings_place(word) : nova_strdup(word);
+	struct stat is;
+
+	if (!stat(directory, &is) && S_ISREG(is.st_mode))
+		return nova_strdup(directory);
+	return nova_format("%s/" RECORDING_FILE, directory);
+}
+
+static int show(const char *word, const char *format, struct nova_error *error)
+{
+	const struct nova_hotspots_request request = {.threshold = 0.05, .level = 0.95};
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
+	NOVA_AUTOJSON json_t *about = NULL, *hotspots = NULL;
+	NOVA_AUTOFREE char *file = file_of(word);
+	int code = nova_recording_about(file, &about, error);
+
+	if (!code && !strcmp(format, "json"))
+		return print_json(about, error);
+	if (!code)
+		code = nova_stacks_read(file, NULL, &stacks, error);
+	if (!code)
+		code = nova_hotspots(stacks, &request, &hotspots, error);
+	if (code)
+		return code;
+	recordings_print(about, stdout);
+	putchar('\n');
+	return nova_report_hotspots(hotspots, "table", stdout, error);
+}
+
+/* A recording that is being written has been written to within the last seconds. */
+static bool is_alive(const char *directory)
+{
+	NOVA_AUTOFREE char *file = nova_format("%s/" RECORDING_FILE, directory);
+	struct nova_error error = {0};
+	json_t *about = NULL;
+	struct stat is;
+	bool alive = false;
+
+	if (!stat(file, &is) && nova_utc_ns() / NOVA_SECOND_NS - is.st_mtim.tv_sec < 5 &&
+	    !nova_recording_about(file, &about, &error))
+		alive = json_is_false(json_object_get(about, "complete"));
+	json_decref(about);
+	return alive;
+}
+
+static int delete_one(const char *id, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *directory = recordings_place(id);
+
+	if (!recordings_is_id(id))
+		return nova_error_set(error, NOVA_E_INVALID,
+		                      "\"%.60s\" is no recording of novacore recordings list; what "
+		                      "has another place is yours to delete",
+		                      id);
+	if (access(directory, F_OK))
+		return nova_error_set(error, NOVA_E_NOT_FOUND, "there is no recording %s", id);
+	if (is_alive(directory))
+		return nova_error_set(error, NOVA_E_BUSY, "%s is being written; end it first", id);
+	return nova_directory_remove(directory, error);
+}
+
+static int delete_older(const char *text, struct nova_error *error)
+{
+	NOVA_AUTOJSON json_t *all = recordings_list();
+	double age;
+	json_t *one;
+	size_t i, count = 0;
+	int code = nova_quantity_parse(text, NOVA_DURATION, &age, error);
+
+	if (code)
+		return nova_error_prefix(error, "--older");
+	json_array_foreach(all, i, one)
+	{
+		const json_t *about = json_object_get(one, "about");
+		double ended = real_of(about, "began_ns") + real_of(about, "duration_ns");
+
+		if (json_is_null(about) || (double)nova_utc_ns() - ended <= age)
+			continue;
+		code = delete_one(nova_json_text(one, "id"), error);
+		if (code && code != NOVA_E_BUSY)
+			return code;
+		count += !code;
+	}
+	printf("%zu recording%s deleted\n", count, count == 1 ? "" : "s");
+	return 0;
+}
+
+static int act(const char *action, int count, char **words, const char *older, const char *format,
+               struct nova_error *error)
+{
+	int code = 0;
+
+	if (!strcmp(action, "list") && !count)
+		return list(format, error);
+	if (!strcmp(action, "show") && count == 1)
+		return show(words[0], format, error);
+	if (!strcmp(action, "delete") && older && !count)
+		return delete_older(older, error);
+	if (!strcmp(action, "delete") && count && !older) {
+		for (int i = 0; i < count && !code; i++)
+			code = delete_one(words[i], error);
+		return code;
+	}
+	return nova_error_set(error, NOVA_E_INVALID,
+	                      "recordings takes list, show ID, delete ID… or delete --older TIME; "
+	                      "novacore recordings --help has examples");
+}
+
+int nova_command_recordings(int argc, char **argv)
+{
+	const char *format = "table", *older = NULL;
+	struct nova_error error = {0};
+	int option, code;
+
+	optind = 0;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) >= 0) {
+		code = -1;
+		if (option == OPTION_FORMAT)
+			format = optarg;
+		else if (option == OPTION_OLDER)
+			older = optarg;
+		else
+			code = nova_common_option(option, argv, options, help);
+		if (code >= 0)
+			return code;
+	}
+	if (strcmp(format, "table") != 0 && strcmp(format, "json") != 0) {
+		fputs("novacore: --format takes table or json\n", stderr);
+		return 2;
+	}
+	code = act(optind < argc ? argv[optind] : "", argc - optind - 1, argv + optind + 1, older,
+	           format, &error);
+	return code ? nova_complain(&error) : 0;
+}

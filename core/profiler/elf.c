@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions of an ELF file: its symbol tables, sorted once (libdwfl adds what separate debug files
+ * have, by build-id, and asks debuginfod if that is configured), and DWARF for what is inlined. */
+#include "core/profiler/record.h"
+
+#include <elfutils/libdwfl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_SYMBOLS 4000000
+
+static const Dwfl_Callbacks callbacks = {.find_debuginfo = dwfl_standard_find_debuginfo,
+                                         .section_address = dwfl_offline_section_address};
+
+struct elf {
+	Dwfl *dwfl;
+	Dwfl_Module *module;
+	GElf_Addr bias; /* of the module's addresses */
+	Elf *elf;
+	struct symbol *symbols;
+	size_t symbol_count;
+};
+
+/* Where the byte of that offset is in memory, as the module's address. */
+static bool address_at(const struct elf *elf, uint64_t offset, uint64_t *address)
+{
+	size_t count;
+
+	if (elf_getphdrnum(elf->elf, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		GElf_Phdr head;
+
+		if (gelf_getphdr(elf->elf, (int)i, &head) && head.p_type == PT_LOAD &&
+		    offset >= head.p_offset && offset - head.p_offset < head.p_filesz) {
+			*address = offset - head.p_offset + head.p_vaddr + elf->bias;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A function; or what has no type but a name, as assembly often leaves it. */
+static uint32_t rank_of(const GElf_Sym *symbol, const char *name)
+{
+	int type = GELF_ST_TYPE(symbol->st_info), bind = GELF_ST_BIND(symbol->st_info);
+
+	if (!name || !name[0] || symbol->st_shndx == SHN_UNDEF || symbol->st_shndx == SHN_ABS)
+		return 0;
+	if (type == STT_NOTYPE && (bind != STB_GLOBAL || symbol->st_size == 0))
+		return name[0] == '$' || bind != STB_GLOBAL ? 0 : 1;
+	if (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE)
+		return 0;
+	/* of several names the global one, and that without decoration */
+	return 2u + (bind == STB_GLOBAL ? 4u : bind == STB_WEAK ? 2u : 0u) + (name[0] != '_');
+}
+
+static void read_symbols(struct elf *elf)
+{
+	int count = dwfl_module_getsymtab(elf->module);
+
+	for (int i = 1; i < count && i < MOST_SYMBOLS; i++) {
+		GElf_Sym symbol;
+		GElf_Addr address;
+		const char *name = dwfl_module_getsym_info(elf->module, i, &symbol, &address, NULL,
+		                                           NULL, NULL);
+		uint32_t rank = name ? rank_of(&symbol, name) : 0;
+
+		if (!rank)
+			continue;
+		elf->symbols = nova_grow(elf->symbols, elf->symbol_count, sizeof(*elf->symbols));
+		elf->symbols[elf->symbol_count++] = (struct symbol){
+		        address, symbol.st_size ? address + symbol.st_size : 0, name, rank};
+	}
+	symbols_sort(elf->symbols, elf->symbol_count);
+}
+
+static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct address_run *run,
+                     uint32_t number)
+{
+	const struct symbol *symbol;
+	uint64_t at;
+
+	if (!address_at(elf, run->recording->addresses[number].offset, &at))
+		return;
+	symbol = symbols_find(elf->symbols, elf->symbol_count, at);
+	if (dwarf && dwarf_name(dwarf, run, number, at, symbol ? symbol->name : NULL))
+		return;
+	if (symbol) {
+		NOVA_AUTOFREE char *readable = symbols_demangle(symbol->name);
+
+		recording_name(run->recording, number,
+		               &(struct nova_frame){.name = readable ? readable : symbol->name,
+		                                    .library = run->object->path});
+	}
+}
+
+void symbols_of_elf(const struct address_run *run, int fd)
+{
+	struct elf elf = {.dwfl = dwfl_begin(&callbacks)};
+	struct dwarf *dwarf;
+	int own = dup(fd);
+
+	if (!elf.dwfl || own < 0) {
+		nova_cleanup_close(&own);
+		return;
+	}
+	dwfl_report_begin(elf.dwfl);
+	elf.module = dwfl_report_elf(elf.dwfl, run->object->path, run->object->path, own, 0, false);
+	dwfl_report_end(elf.dwfl, NULL, NULL);
+	if (!elf.module)
+		close(own); /* else it is the module's */
+	if (elf.module)
+		elf.elf = dwfl_module_getelf(elf.module, &elf.bias);
+	if (elf.elf) {
+		read_symbols(&elf);
+		dwarf = dwarf_of(elf.module);
+		for (size_t i = 0; i < run->count; i++)
+			name_one(&elf, dwarf, run, run->addresses[i]);
+		dwarf_free(dwarf);
+	} else {
+		nova_stacks_note(run->recording->texts, "functions of %s have no names: %s",
+		                 run->object->path, dwfl_errmsg(-1));
+	}
+	free(elf.symbols);
+	dwfl_end(elf.dwfl);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What sampling costs, and the frequency that keeps it below a target. The cost has two parts: this
+ * process's own CPU time, which the kernel counts, and what each sample takes on the CPU that it
+ * interrupts, which is measured once. Too much halves the frequency; little enough raises it by a
+ * tenth of what was wanted (AIMD).
+ */
+#include "core/profiler/record.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CALIBRATE_HZ    4000u
+#define CALIBRATE_NS    60000000
+#define CALIBRATE_DEPTH 24 /* frames of the stack that is sampled */
+#define MOST_GAPS       1024u
+#define LEAST_HZ        1u
+
+/* --- what a sample costs -------------------------------------------------------------------------
+ * A thread that only looks at the clock sees each interrupt as a gap. Of the gaps the longest are
+ * taken, as many as there were samples, and of these the median: a preemption is much longer and
+ * rare, a tick of the timer shorter or as rare.
+ */
+
+struct gaps {
+	double longest[MOST_GAPS];
+	size_t count;
+};
+
+static void note_gap(struct gaps *gaps, double gap)
+{
+	if (gaps->count < MOST_GAPS)
+		gaps->longest[gaps->count++] = gap;
+}
+
+static __attribute__((noinline)) int64_t spin(struct gaps *gaps, int depth)
+{
+	int64_t begin, last, now, step = 0;
+
+	if (depth > 0) {
+		int64_t typical = spin(gaps, depth - 1);
+
+		__asm__ volatile("" ::: "memory"); /* no tail call: each is a frame */
+		return typical;
+	}
+	begin = last = nova_now_ns();
+	/* a usual step first, so that only what is longer is noted */
+	for (int i = 0; i < 1000; i++)
+		nova_now_ns();
+	step = (nova_now_ns() - begin) / 1000;
+	begin = last = nova_now_ns();
+	while ((now = nova_now_ns()) - begin < CALIBRATE_NS) {
+		if (now - last > 4 * step + 500)
+			note_gap(gaps, (double)(now - last - step));
+		last = now;
+	}
+	return step;
+}
+
+static int descending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x < y) - (x > y);
+}
+
+static void count_sample(void *context, const struct event *event)
+{
+	*(uint64_t *)context += event->type == PERF_RECORD_SAMPLE;
+}
+
+double govern_calibrate(const struct perf_event_attr *like)
+{
+	struct perf_event_attr attr = *like;
+	struct ring ring = {0};
+	struct gaps gaps = {.count = 0};
+	double cost = 0;
+	uint64_t samples = 0;
+	int fd;
+
+	attr.sample_freq = CALIBRATE_HZ;
+	attr.inherit = attr.enable_on_exec = 0;
+	attr.watermark = 0;
+	attr.wakeup_events = 1u << 30;
+	fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (!ring_map(&ring, fd, 64, NULL)) {
+		ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
+		spin(&gaps, CALIBRATE_DEPTH);
+		ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+		rings_drain(&ring, 1, UINT64_MAX, count_sample, &samples);
+		if (samples > gaps.count)
+			samples = gaps.count;
+		qsort(gaps.longest, gaps.count, sizeof(gaps.longest[0]), descending);
+		if (samples >= 10)
+			cost = gaps.longest[samples / 2];
+		ring_unmap(&ring);
+	}
+	close(fd);
+	return cost;
+}
+
+/* --- the governor --------------------------------------------------------------------------------
+ */
+
+int64_t govern_own_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (int64_t)used.tv_sec * NOVA_SECOND_NS + used.tv_nsec;
+}
+
+void govern_begin(struct governor *governor)
+{
+	governor->began_ns = governor->then_ns = nova_now_ns();
+	governor->own_began_ns = governor->own_then_ns = govern_own_ns();
+	governor->frequency = governor->wanted;
+}
+
+static double share(const struct governor *governor, int64_t own_ns, uint64_t samples,
+                    int64_t wall_ns)
+{
+	double cpus = governor->cpus ? (double)governor->cpus : 1;
+
+	return wall_ns > 0 ? ((double)own_ns + (double)samples * governor->sample_cost) /
+	                             ((double)wall_ns * cpus)
+	                   : 0;
+}
+
+uint32_t govern_step(struct governor *governor, uint64_t samples, int64_t now_ns, int64_t own_ns)
+{
+	double last = share(governor, own_ns - governor->own_then_ns,
+	                    samples - governor->samples_then, now_ns - governor->then_ns);
+	/* who is interrupted f times in a second loses f costs in that second */
+	double lost = governor->sample_cost * governor->frequency / 1e9;
+	double worse = last > lost ? last : lost;
+
+	governor->host = share(governor, own_ns - governor->own_began_ns, samples,
+	                       now_ns - governor->began_ns);
+	if (last > governor->worst)
+		governor->worst = last;
+	if (lost > governor->sampled)
+		governor->sampled = lost;
+	governor->then_ns = now_ns;
+	governor->own_then_ns = own_ns;
+	governor->samples_then = samples;
+	if (worse > governor->target)
+		governor->frequency /= 2;
+	else if (governor->frequency < governor->wanted && worse < governor->target * 0.7)
+		governor->frequency += governor->wanted / 10 + 1;
+	if (governor->frequency > governor->wanted)
+		governor->frequency = governor->wanted;
+	if (governor->frequency < LEAST_HZ)
+		governor->frequency = LEAST_HZ;
+	return governor->frequency;
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of recording share. The way of a sample: the kernel's rings (ring.c) hold events
+ * (event.c), which are put in order; maps and names of processes are followed (space.c), stacks
+ * are counted (tally.c) and written once a second (writer.c). After sampling the file is read back
+ * (recording.c), its addresses get names (symbols.c and what it calls), and the names are written
+ * behind the counts.
+ */
+#ifndef NOVACORE_PROFILER_RECORD_H
+#define NOVACORE_PROFILER_RECORD_H
+
+#include "core/profiler/inside.h"
+
+#include <linux/perf_event.h>
+
+#define BUILD_ID_BYTES 20u
+#define COMM_BYTES     16u /* of a thread's name, with its end: TASK_COMM_LEN */
+
+/* --- index.c: numbers found again by a hash ----------------------------------------------------
+ */
+
+struct index_slot {
+	uint64_t hash;
+	uint32_t number; /* plus 1; 0: free */
+};
+struct index {
+	struct index_slot *slots;
+	size_t room, used;
+};
+/* for (at = hash; index_next(…, &at, &number);) gives each number that has this hash. */
+bool index_next(const struct index *index, uint64_t hash, uint64_t *at, uint32_t *number);
+void index_add(struct index *index, uint64_t hash, uint32_t number);
+void index_clear(struct index *index); /* keeps its room */
+void index_free(struct index *index);
+
+/* --- event.c: what the kernel writes into a ring -------------------------------------------------
+ */
+
+#define EVENT_SAMPLE_TYPE                                                                          \
+	(PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CPU |                   \
+	 PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN)
+
+struct event {
+	uint32_t type; /* PERF_RECORD_* */
+	uint32_t misc;
+	uint32_t pid, tid, cpu;
+	uint64_t time;   /* CLOCK_MONOTONIC */
+	uint32_t parent; /* FORK: pid */
+	uint64_t ip, period;
+	const void *chain; /* SAMPLE: u64s, perhaps unaligned */
+	size_t depth;
+	uint64_t start, length, offset, inode; /* MMAP2; KSYMBOL: start, length */
+	uint32_t major, minor;
+	uint8_t build_id[BUILD_ID_BYTES];
+	uint32_t build_id_bytes;
+	bool executable;
+	bool unregister;  /* KSYMBOL */
+	const char *name; /* MMAP2, COMM, KSYMBOL */
+	size_t name_length;
+	uint64_t lost;
+};
+/* False if the record is not what the kernel documents. Types that nobody asked for have nothing
+ * but `type`. Texts are the record's. */
+bool event_read(const void *record, size_t bytes, struct event *event);
+uint64_t event_chain_at(const struct event *event, size_t i);
+
+/* --- ring.c -------------------------------------------------------------------------------------
+ */
+
+/* Bytes between tail and head of a buffer whose length is a power of two. */
+struct ring {
+	int fd; /* the event whose ring it is */
+	const char *data;
+	size_t bytes;
+	uint64_t tail, head;
+	struct perf_event_mmap_page *page; /* NULL: of a test */
+	char *scratch;                     /* for a record that goes over the end */
+	struct event next;                 /* the one at the tail */
+	size_t next_bytes;                 /* 0: not read yet */
+	uint64_t broken;                   /* records that were none */
+};
+int ring_map(struct ring *ring, int fd, size_t pages, struct nova_error *error);
+void ring_unmap(struct ring *ring);
+/* Calls `take` for each event up to `until_ns`, in the order of their times; later ones stay. */
+void rings_drain(struct ring *rings, size_t count, uint64_t until_ns,
+                 void (*take)(void *context, const struct event *event), void *context);
+
+/* --- space.c: what is mapped where in each process -----------------------------------------------
+ */
+
+enum object_kind {
+	OBJECT_UNKNOWN, /* nothing is mapped there */
+	OBJECT_FILE,
+	OBJECT_KERNEL,
+	OBJECT_VDSO,
+	OBJECT_JIT, /* made at run time: anonymous memory of one process */
+	OBJECT_GUEST,
+	OBJECT_KINDS
+};
+/* A file, or what stands for one. Offsets are the file's; of JIT and the kernel addresses. */
+struct object {
+	uint8_t kind;
+	uint8_t build_id_bytes;
+	uint8_t build_id[BUILD_ID_BYTES];
+	int32_t pid; /* of JIT, else 0 */
+	char *path;
+	/* while recording */
+	uint64_t inode;
+	uint32_t major, minor;
+	uint32_t written; /* its number in the recording plus 1, 0: not yet there */
+	int fd;           /* kept if the path names another file; -1 */
+	bool named;       /* what could be named has been */
+};
+struct map {
+	uint64_t start, end, offset;
+	uint32_t object;
+};
+struct space {
+	int32_t pid;
+	bool dead;
+	struct map *maps; /* sorted, apart from each other */
+	uint32_t count, room;
+};
+struct spaces {
+	struct object *objects; /* the first is unknown, the second the kernel, the third a guest */
+	uint32_t object_count;
+	struct index object_index;
+	struct space *spaces;
+	uint32_t count;
+	struct index by_pid;
+	uint64_t map_count;
+};
+#define OBJECT_NUMBER_UNKNOWN 0u
+#define OBJECT_NUMBER_KERNEL  1u
+#define OBJECT_NUMBER_GUEST   2u
+
+void spaces_start(struct spaces *spaces);
+void spaces_free(struct spaces *spaces);
+/* The process's space, read from /proc if it is not known yet; until the next call. */
+struct space *spaces_of(struct spaces *spaces, int32_t pid);
+void spaces_map(struct spaces *spaces, const struct event *event);
+void spaces_fork(struct spaces *spaces, int32_t parent, int32_t child);
+void spaces_exec(struct spaces *spaces, int32_t pid); /* its maps are gone */
+void spaces_exit(struct spaces *spaces, int32_t pid);
+void spaces_sweep(struct spaces *spaces); /* forgets those that have ended */
+/* NULL if nothing is mapped there. */
+const struct map *space_find(const struct space *space, uint64_t address);
+void space_insert(struct spaces *spaces, struct space *space, const struct map *map);
+
+/* A line of /proc/PID/maps; `path` is the line's own, not ended. */
+struct maps_line {
+	uint64_t start, end, offset, inode;
+	uint32_t major, minor;
+	bool executable;
+	const char *path;
+	size_t path_length;
+};
+bool maps_line_read(const char *line, size_t length, struct maps_line *out);
+
+/* --- object.c: the files themselves --------------------------------------------------------------
+ */
+
+/* Opens what the process has mapped there, wherever its root is and though it may be deleted; finds
+ * its build-id, and keeps the descriptor if nobody else could open it later. */
+void object_probe(struct object *object, int32_t pid, const struct map *map);
+/* The build-id of an ELF file; its length, 0 if there is none. */
+uint32_t object_build_id(int fd, uint8_t build_id[BUILD_ID_BYTES]);
+/* The vDSO of this process, which is that of all: a file in memory, or -1. */
+int object_vdso(void);
+/* Of /sys/kernel/notes. */
+uint32_t object_kernel_build_id(uint8_t build_id[BUILD_ID_BYTES]);
+
+/* --- writer.c and chunk.c: the file
+ * --------------------------------------------------------------- "novarec" and a version, then
+ * chunks: kind, length and CRC-32 of both and the data (32 bits each, little-endian), the data.
+ * Numbers in them are LEB128. What is only half there at the end is what a killed process did not
+ * finish, and is skipped.
+ */
+
+#define RECORDING_MAGIC "novarec\1"
+#define MAGIC_BYTES     8u
+#define CHUNK_HEAD      12u
+#define CHUNK_BYTES     (8u << 20) /* of its data at most */
+
+enum chunk_kind {
+	CHUNK_ABOUT = 1, /* JSON: what is recorded, how and where */
+	CHUNK_OBJECTS,   /* kind, pid, build-id, path */
+	CHUNK_STACKS,    /* depth, then object and offset from the leaf to the root */
+	CHUNK_THREADS,   /* pid, tid, vcpu + 1, name of the process and of the thread */
+	CHUNK_COUNTS,    /* stack, thread, cpu + 1, samples, nanoseconds */
+	CHUNK_RESET,     /* numbers of stacks and threads begin anew */
+	CHUNK_STATUS,    /* JSON: how it went until now */
+	CHUNK_END,       /* the same when it is over */
+	CHUNK_SYMBOLS,   /* of one object: offset, functions */
+	CHUNK_KSYMBOLS   /* start, length, name: what the kernel made at run time */
+};
+
+struct writer {
+	int fd;
+	const char *path;
+	struct nova_text buffer; /* whole chunks */
+	size_t open;             /* where the data of the chunk in work begin */
+	uint64_t bytes;          /* written */
+};
+int writer_open(struct writer *writer, const char *path, struct nova_error *error);
+/* At the end of a recording that is there, behind its last whole chunk. */
+int writer_reopen(struct writer *writer, const char *path, uint64_t at, struct nova_error *error);
+void writer_begin(struct writer *writer, enum chunk_kind kind);
+void writer_end(struct writer *writer);
+void writer_number(struct writer *writer, uint64_t number);
+void writer_text(struct writer *writer, const void *text, size_t length);
+void writer_json(struct writer *writer, enum chunk_kind kind, const json_t *json);
+int writer_flush(struct writer *writer, struct nova_error *error);
+int writer_close(struct writer *writer, struct nova_error *error); /* with fsync */
+
+/* Reads numbers and texts of a chunk; `bad` once something is not there. */
+struct chunk {
+	uint32_t kind;
+	const char *at, *end;
+	bool bad;
+};
+uint64_t chunk_number(struct chunk *chunk);
+const char *chunk_text(struct chunk *chunk, size_t *length);
+/* 1: the next one, until the next call; 0: the file has ended; `torn` bytes were left over. */
+int chunk_next(struct source *source, struct chunk *chunk, uint64_t *torn,
+               struct nova_error *error);
+
+/* --- tally.c -------------------------------------------------------------------------------------
+ */
+
+struct tally_frame {
+	uint32_t object;
+	uint64_t offset;
+};
+struct tally_stack {
+	uint32_t first, depth; /* in frames */
+};
+struct tally_thread {
+	int32_t pid, tid;
+	char name[COMM_BYTES];
+	uint32_t written; /* as of an object */
+	bool dead, past;  /* past: it has another name by now */
+};
+struct tally_count {
+	uint32_t stack, thread, cpu, samples;
+	uint64_t ns;
+};
+struct tally {
+	struct spaces spaces;
+	struct writer *writer;
+	struct tally_frame *frames;
+	struct tally_stack *stacks;
+	struct tally_thread *threads;
+	struct tally_count *counts; /* since the last flush */
+	uint32_t frame_count, stack_count, thread_count, count_count;
+	uint32_t written_objects, written_stacks, written_threads;
+	struct index stack_index, thread_index, count_index, written_index;
+	uint64_t sample_ns; /* what one sample stands for; 0: its own period */
+	/* what it has seen */
+	uint64_t samples, lost, lost_events, throttled, user_stacks, short_stacks, resets;
+	struct nova_text objects; /* numbers of those that are to be written */
+};
+void tally_start(struct tally *tally, struct writer *writer);
+void tally_take(void *tally, const struct event *event);
+/* Writes what is new into the writer's buffer, and forgets what takes too much room. */
+void tally_flush(struct tally *tally);
+void tally_free(struct tally *tally);
+/* "CPU 3/KVM" is vCPU 3 of a QEMU; else -1. */
+int32_t tally_vcpu(const char *name);
+
+/* --- sampler.c: the events
+ * ------------------------------------------------------------------------
+ */
+
+struct sampler {
+	struct perf_event_attr attr;
+	int *cpus;
+	size_t cpu_count;
+	int *fds; /* of events; the first of each CPU has the ring */
+	size_t fd_count;
+	struct ring *rings;
+	size_t ring_count, ring_pages;
+	bool hardware;  /* cycles; else the CPU's clock */
+	bool user_only; /* the kernel's part is not permitted */
+	uint32_t frequency;
+};
+/* Whom it samples: threads (`tids`, whose children are followed), a cgroup, or all. */
+struct sampler_target {
+	const int32_t *tids;
+	size_t tid_count;
+	int cgroup;   /* descriptor, or -1 */
+	bool on_exec; /* begin when it executes another program */
+};
+/* They count from sampler_start on, or from the execution on. */
+int sampler_open(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,
+                 struct nova_error *error);
+int sampler_start(struct sampler *sampler, struct nova_error *error);
+void sampler_set_frequency(struct sampler *sampler, uint32_t frequency);
+/* No sample comes any more; the rings stay, and so does what is in them. */
+void sampler_stop(struct sampler *sampler);
+void sampler_close(struct sampler *sampler);
+
+/* --- govern.c ------------------------------------------------------------------------------------
+ */
+
+/* What a sample costs the CPU that it is taken on, in ns, measured on this thread; 0: it could not
+ * be measured. */
+double govern_calibrate(const struct perf_event_attr *like);
+
+struct governor {
+	double target;      /* share, in (0, 1) */
+	double sample_cost; /* ns */
+	uint32_t wanted, frequency;
+	size_t cpus;
+	int64_t began_ns, then_ns, own_began_ns, own_then_ns;
+	uint64_t samples_then;
+	/* what was found */
+	double host;    /* share of all CPUs, until now */
+	double sampled; /* share that what is sampled loses */
+	double worst;   /* second of `host` */
+};
+void govern_begin(struct governor *governor);
+/* Once a second: what the last one cost. Returns the frequency to go on with. */
+uint32_t govern_step(struct governor *governor, uint64_t samples, int64_t now_ns, int64_t own_ns);
+int64_t govern_own_ns(void); /* CPU time of this process */
+
+/* --- recording.c: a file that is there -----------------------------------------------------------
+ */
+
+struct address {
+	uint64_t offset;
+	uint32_t object;
+	uint32_t first, count; /* in `names`, from the outermost to the innermost */
+};
+struct ksymbol {
+	uint64_t start, length;
+	const char *name;
+};
+struct recording {
+	uint64_t end, torn; /* of whole chunks; what was left over behind them */
+	json_t *about, *status;
+	bool complete;
+	struct object *objects;
+	uint32_t object_count;
+	struct address *addresses;
+	uint32_t address_count;
+	struct index address_index;
+	uint32_t *names; /* numbers of frames of `texts` */
+	uint32_t name_count;
+	struct ksymbol *ksymbols;
+	uint32_t ksymbol_count;
+	struct nova_stacks *raw;   /* its frames are numbers of addresses */
+	struct nova_stacks *texts; /* has frames, texts and notes only */
+	/* since the last reset */
+	uint32_t *stack_nodes;
+	struct nova_origin *threads;
+	uint32_t stack_count, thread_count;
+};
+int recording_load(struct source *source, size_t limit, struct recording *recording,
+                   struct nova_error *error);
+void recording_free(struct recording *recording);
+/* As the readers of inside.h: with names, too. */
+int recording_read(struct source *source, size_t limit, struct nova_stacks **stacks,
+                   struct nova_error *error);
+/* With the names that it has. */
+struct nova_stacks *recording_stacks(const struct recording *recording);
+/* One function more of this address, which has none or was named last. */
+void recording_name(struct recording *recording, uint32_t address, const struct nova_frame *frame);
+
+/* --- symbols.c and what it calls
+ * ------------------------------------------------------------------
+ */
+
+/* Names what has no name yet, as far as this machine can. With a writer the names of each object
+ * are written as they are found. */
+int recording_symbolise(struct recording *recording, struct writer *writer,
+                        struct nova_error *error);
+/* Addresses of one object, sorted by offset. */
+struct address_run {
+	struct recording *recording;
+	const struct object *object;
+	const uint32_t *addresses;
+	size_t count;
+};
+/* Each names what it can. */
+void symbols_of_elf(const struct address_run *run, int fd);
+void symbols_of_kernel(const struct address_run *run, FILE *kallsyms);
+void symbols_of_jit(const struct address_run *run, FILE *map);
+/* "_ZN3foo3barEv" → "foo::bar()", and what Rust makes of its names. NULL if it is none of these;
+ * the caller's. */
+char *symbols_demangle(const char *name);
+
+/* What DWARF knows of a file (dwarf.c). NULL if there is none. */
+struct dwarf;
+struct dwarf *dwarf_of(void *dwfl_module);
+void dwarf_free(struct dwarf *dwarf);
+/* Names the function at an address of the module and what is inlined there; `outer`, which may be
+ * NULL, is what the outermost is called. False if it knows nothing. */
+bool dwarf_name(struct dwarf *dwarf, const struct address_run *run, uint32_t address, uint64_t at,
+                const char *outer);
+
+/* A table of functions, sorted once. */
+struct symbol {
+	uint64_t start, end; /* end: 0 if it is not known */
+	const char *name;
+	uint32_t rank; /* of two at the same place the higher one is meant */
+};
+void symbols_sort(struct symbol *symbols, size_t count);
+const struct symbol *symbols_find(const struct symbol *symbols, size_t count, uint64_t address);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opens the events: cycles, or where the machine does not count them the CPU's clock; with the
+ * kernel's part or, where that is not permitted, without; with what older kernels do not know left
+ * out. For a process each of its threads has an event on each CPU, because the kernel gives no ring
+ * to an event that children inherit unless it is bound to a CPU; all of a CPU share a ring.
+ */
+#include "core/profiler/record.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Of all rings together. */
+#define RING_BYTES     ((size_t)16 << 20)
+#define RING_PAGES     128u /* of one at most: what users may lock by default (516 KiB) */
+#define RING_PAGES_MIN 8u
+
+static int open_event(const struct perf_event_attr *attr, pid_t pid, int cpu, unsigned long flags)
+{
+	return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, flags | PERF_FLAG_FD_CLOEXEC);
+}
+
+/* "0-3,8": /sys/devices/system/cpu/online. */
+static int read_cpus(struct sampler *sampler, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *text =
+	        nova_file_read("/sys/devices/system/cpu/online", 65536, NULL, error);
+	char *at = text;
+
+	if (!text)
+		return error->code;
+	while (*at >= '0' && *at <= '9') {
+		long first = strtol(at, &at, 10), last = first;
+
+		if (*at == '-')
+			last = strtol(at + 1, &at, 10);
+		for (long cpu = first; cpu <= last && cpu < 65536; cpu++) {
+			sampler->cpus = nova_grow(sampler->cpus, sampler->cpu_count,
+			                          sizeof(*sampler->cpus));
+			sampler->cpus[sampler->cpu_count++] = (int)cpu;
+		}
+		at += *at == ',';
+	}
+	return sampler->cpu_count ? 0
+	                          : nova_error_set(error, NOVA_E_UNSUPPORTED,
+	                                           "/sys/devices/system/cpu/online names no CPU");
+}
+
+static void describe(struct sampler *sampler, const struct sampler_target *target)
+{
+	struct perf_event_attr *attr = &sampler->attr;
+
+	attr->size = sizeof(*attr);
+	attr->type = PERF_TYPE_HARDWARE;
+	attr->config = PERF_COUNT_HW_CPU_CYCLES;
+	attr->freq = 1;
+	attr->sample_freq = sampler->frequency;
+	attr->sample_type = EVENT_SAMPLE_TYPE;
+	attr->disabled = 1;
+	attr->enable_on_exec = target->on_exec;
+	attr->inherit = target->tid_count > 0;
+	attr->exclude_idle = 1;
+	attr->exclude_hv = 1;
+	attr->mmap = 1;
+	attr->mmap2 = 1;
+	attr->comm = 1;
+	attr->comm_exec = 1;
+	attr->task = 1;
+	attr->sample_id_all = 1;
+	attr->build_id = 1;
+	attr->ksymbol = 1;
+	attr->use_clockid = 1;
+	attr->clockid = CLOCK_MONOTONIC;
+	attr->watermark = 1;
+}
+
+static int refused(const struct sampler_target *target, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *text =
+	        nova_file_read("/proc/sys/kernel/perf_event_paranoid", 32, NULL, NULL);
+	int level = text ? atoi(text) : 2;
+
+	if (target->tid_count && level > 2)
+		return nova_error_set(
+		        error, NOVA_E_PERMISSION,
+		        "the kernel lets nobody sample without privileges: "
+		        "kernel.perf_event_paranoid is %d; as root: sysctl "
+		        "kernel.perf_event_paranoid=2 (own processes, without the kernel's part; 1 "
+		        "with it), or setcap cap_perfmon+ep on novacore",
+		        level);
+	if (target->tid_count)
+		return nova_error_set(
+		        error, NOVA_E_PERMISSION,
+		        "the kernel refuses to sample this process: it belongs to "
+		        "another user or may not be traced; do it as that user, or as "
+		        "root, or setcap cap_perfmon,cap_sys_ptrace+ep on novacore");
+	return nova_error_set(
+	        error, NOVA_E_PERMISSION,
+	        "the kernel refuses to sample all processes: kernel.perf_event_paranoid is %d; as "
+	        "root: sysctl kernel.perf_event_paranoid=0, or setcap cap_perfmon+ep on novacore; "
+	        "without: --pid of a process of yours, or a command",
+	        level);
+}
+
+/* Opens one event, and learns on the way what this kernel and machine can: what it learns stays in
+ * the attributes for the next one. */
+static int open_learning(struct sampler *sampler, const struct sampler_target *target, pid_t pid,
+                         int cpu, int *fd, struct nova_error *error)
+{
+	struct perf_event_attr *attr = &sampler->attr;
+	unsigned long flags = target->cgroup >= 0 ? PERF_FLAG_PID_CGROUP : 0;
+
+	while ((*fd = open_event(attr, pid, cpu, flags)) < 0) {
+		bool cycles = attr->type == PERF_TYPE_HARDWARE;
+
+		if ((errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV) && cycles) {
+			attr->type = PERF_TYPE_SOFTWARE;
+			attr->config = PERF_COUNT_SW_CPU_CLOCK;
+		} else if (errno == EACCES && !attr->exclude_kernel && target->tid_count) {
+			attr->exclude_kernel = 1;
+		} else if ((errno == EINVAL || errno == E2BIG) && attr->build_id) {
+			attr->build_id = 0;
+		} else if ((errno == EINVAL || errno == E2BIG || errno == EACCES) &&
+		           attr->ksymbol) {
+			attr->ksymbol = 0;
+		} else if (errno == EINVAL && cycles) { /* a PMU that cannot interrupt */
+			attr->type = PERF_TYPE_SOFTWARE;
+			attr->config = PERF_COUNT_SW_CPU_CLOCK;
+		} else if (errno == ESRCH) {
+			return NOVA_E_NOT_FOUND;
+		} else if (errno == EACCES || errno == EPERM) {
+			return refused(target, error);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			return nova_error_errno(
+			        error,
+			        "cannot open more than %zu events: a thread needs one per CPU; "
+			        "raise the limit of open files (ulimit -n), or use --all",
+			        sampler->fd_count);
+		} else if (errno == EINVAL && attr->freq) {
+			return nova_error_errno(
+			        error,
+			        "the kernel refuses a frequency of %u Hz; sysctl "
+			        "kernel.perf_event_max_sample_rate says what it allows",
+			        sampler->frequency);
+		} else {
+			return nova_error_errno(error, "cannot open an event for samples");
+		}
+	}
+	sampler->hardware = attr->type == PERF_TYPE_HARDWARE;
+	sampler->user_only = attr->exclude_kernel;
+	return 0;
+}
+
+static int map_ring(struct sampler *sampler, int fd, struct nova_error *error)
+{
+	struct ring *ring = &sampler->rings[sampler->ring_count];
+	int code = ring_map(ring, fd, sampler->ring_pages, error);
+
+	/* Users may lock little; all rings are of the same length. */
+	while (code == NOVA_E_PERMISSION && sampler->ring_count == 0 &&
+	       sampler->ring_pages > RING_PAGES_MIN) {
+		sampler->ring_pages /= 2;
+		code = ring_map(ring, fd, sampler->ring_pages, error);
+	}
+	if (code == NOVA_E_PERMISSION)
+		nova_error_set(error, code,
+		               "too little memory may be locked for the samples of %zu CPUs: raise "
+		               "sysctl kernel.perf_event_mlock_kb, or the limit (ulimit -l)",
+		               sampler->cpu_count);
+	if (!code)
+		sampler->ring_count++;
+	return code;
+}
+
+/* All events of one CPU, which share a ring. */
+static int open_cpu(struct sampler *sampler, const struct sampler_target *target, int cpu,
+                    struct nova_error *error)
+{
+	int first = -1, code = 0;
+	size_t count = target->tid_count ? target->tid_count : 1;
+
+	for (size_t i = 0; i < count && !code; i++) {
+		pid_t pid = target->tid_count ? target->tids[i] : target->cgroup;
+		int fd = -1;
+
+		code = open_learning(sampler, target, pid, cpu, &fd, error);
+		if (code == NOVA_E_NOT_FOUND) { /* the thread has ended */
+			code = 0;
+			continue;
+		}
+		if (code)
+			return code;
+		sampler->fds = nova_grow(sampler->fds, sampler->fd_count, sizeof(*sampler->fds));
+		sampler->fds[sampler->fd_count++] = fd;
+		if (first < 0) {
+			first = fd;
+			code = map_ring(sampler, fd, error);
+		} else if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, first)) {
+			code = nova_error_errno(error, "cannot put two events into one ring");
+		}
+	}
+	return code;
+}
+
+/* A ring holds what comes in the second until it is read: header and 127 frames a sample. */
+static size_t pages_of(const struct sampler *sampler)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = RING_PAGES;
+	size_t most = RING_BYTES / page / sampler->cpu_count;
+
+	while (pages > most && pages > RING_PAGES_MIN)
+		pages /= 2;
+	return pages;
+}
+
+static void more_files(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int sampler_open(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,
+                 struct nova_error *error)
+{
+	int code;
+
+	memset(sampler, 0, sizeof(*sampler));
+	sampler->frequency = frequency;
+	code = read_cpus(sampler, error);
+	if (code)
+		return code;
+	more_files();
+	sampler->ring_pages = pages_of(sampler);
+	sampler->rings = nova_alloc(sampler->cpu_count * sizeof(*sampler->rings));
+	describe(sampler, target);
+	/* half of a ring, but long before that each second */
+	sampler->attr.wakeup_watermark =
+	        (uint32_t)(sampler->ring_pages * (size_t)sysconf(_SC_PAGESIZE) / 2);
+	for (size_t i = 0; i < sampler->cpu_count && !code; i++)
+		code = open_cpu(sampler, target, sampler->cpus[i], error);
+	if (!code && !sampler->fd_count)
+		code = nova_error_set(error, NOVA_E_NOT_FOUND, "the process has ended");
+	if (code)
+		sampler_close(sampler);
+	return code;
+}
+
+int sampler_start(struct sampler *sampler, struct nova_error *error)
+{
+	for (size_t i = 0; i < sampler->fd_count && !sampler->attr.enable_on_exec; i++)
+		if (ioctl(sampler->fds[i], PERF_EVENT_IOC_ENABLE, 0))
+			return nova_error_errno(error, "cannot enable an event");
+	return 0;
+}
+
+void sampler_set_frequency(struct sampler *sampler, uint32_t frequency)
+{
+	/* The CPU's clock has no frequency of its own: the kernel has made a period of it. */
+	uint64_t value = sampler->hardware ? frequency : (uint64_t)NOVA_SECOND_NS / frequency;
+
+	for (size_t i = 0; i < sampler->fd_count; i++)
+		ioctl(sampler->fds[i], PERF_EVENT_IOC_PERIOD, &value);
+	sampler->frequency = frequency;
+}
+
+void sampler_stop(struct sampler *sampler)
+{
+	for (size_t i = 0; i < sampler->fd_count; i++)
+		ioctl(sampler->fds[i], PERF_EVENT_IOC_DISABLE, 0);
+}
+
+void sampler_close(struct sampler *sampler)
+{
+	for (size_t i = 0; i < sampler->ring_count; i++)
+		ring_unmap(&sampler->rings[i]);
+	for (size_t i = 0; i < sampler->fd_count; i++)
+		close(sampler->fds[i]);
+	free(sampler->rings);
+	free(sampler->fds);
+	free(sampler->cpus);
+	memset(sampler, 0, sizeof(*sampler));
+}

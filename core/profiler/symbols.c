@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* Names for addresses, one object after another: each file is opened once, whatever is in it is
+ * sorted once, and no other program is asked. */
+#include "core/profiler/record.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- a sorted table -----------------------------------------------------------------------------
+ */
+
+static int by_start(const void *a, const void *b)
+{
+	const struct symbol *x = a, *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+void symbols_sort(struct symbol *symbols, size_t count)
+{
+	if (count)
+		qsort(symbols, count, sizeof(*symbols), by_start);
+}
+
+const struct symbol *symbols_find(const struct symbol *symbols, size_t count, uint64_t address)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (symbols[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || (symbols[low - 1].end && address >= symbols[low - 1].end))
+		return NULL;
+	return &symbols[low - 1];
+}
+
+/* --- one object ---------------------------------------------------------------------------------
+ */
+
+static void note(const struct address_run *run, const char *why)
+{
+	nova_stacks_note(run->recording->texts, "functions of %s have no names: %s",
+	                 run->object->path, why);
+}
+
+static void of_file(const struct address_run *run)
+{
+	const struct object *object = run->object;
+	uint8_t build_id[BUILD_ID_BYTES];
+	NOVA_AUTOCLOSE int fd = object->fd >= 0
+	                                ? dup(object->fd)
+	                                : open(object->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat is;
+
+	if (fd < 0 || fstat(fd, &is) || !S_ISREG(is.st_mode)) {
+		note(run, "the file is not here any more, or may not be read");
+		return;
+	}
+	if (object->build_id_bytes &&
+	    (object_build_id(fd, build_id) != object->build_id_bytes ||
+	     memcmp(build_id, object->build_id, object->build_id_bytes) != 0)) {
+		note(run, "there is another file of that name by now (its build-id differs)");
+		return;
+	}
+	symbols_of_elf(run, fd);
+}
+
+static void of_vdso(const struct address_run *run)
+{
+	NOVA_AUTOCLOSE int fd = object_vdso();
+
+	if (fd >= 0)
+		symbols_of_elf(run, fd);
+}
+
+static void of_kernel(const struct address_run *run)
+{
+	NOVA_AUTOFREE char *boot =
+	        nova_file_read("/proc/sys/kernel/random/boot_id", 64, NULL, NULL);
+	const char *then = nova_json_text(run->recording->about, "boot");
+	FILE *file;
+
+	if (!boot || strncmp(boot, then, strlen(then)) != 0 || !then[0]) {
+		note(run, "it was recorded on another machine, or before this one was restarted");
+		return;
+	}
+	file = fopen("/proc/kallsyms", "re");
+	if (!file) {
+		note(run, "/proc/kallsyms cannot be read");
+		return;
+	}
+	symbols_of_kernel(run, file);
+	fclose(file);
+}
+
+/* What a JIT compiler wrote about itself; as perf does, of root or our own only. */
+static void of_jit(const struct address_run *run)
+{
+	char path[64];
+	struct stat is;
+	FILE *file;
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", run->object->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	file = fdopen(fd, "r");
+	if (!file) {
+		close(fd);
+		return;
+	}
+	if (!fstat(fd, &is) && S_ISREG(is.st_mode) &&
+	    (geteuid() == 0 || is.st_uid == 0 || is.st_uid == geteuid()))
+		symbols_of_jit(run, file);
+	fclose(file);
+}
+
+static void name_run(const struct address_run *run)
+{
+	switch (run->object->kind) {
+	case OBJECT_FILE: of_file(run); break;
+	case OBJECT_VDSO: of_vdso(run); break;
+	case OBJECT_KERNEL: of_kernel(run); break;
+	case OBJECT_JIT: of_jit(run); break;
+	default: break;
+	}
+}
+
+static void write_run(const struct address_run *run, struct writer *writer)
+{
+	const struct recording *recording = run->recording;
+	const struct nova_stacks *texts = recording->texts;
+	uint32_t object = (uint32_t)(run->object - recording->objects);
+
+	writer_begin(writer, CHUNK_SYMBOLS);
+	writer_number(writer, object);
+	for (size_t i = 0; i < run->count; i++) {
+		const struct address *address = &recording->addresses[run->addresses[i]];
+
+		if (writer->buffer.length - writer->open > CHUNK_BYTES / 2) {
+			writer_end(writer);
+			writer_begin(writer, CHUNK_SYMBOLS);
+			writer_number(writer, object);
+		}
+		writer_number(writer, address->offset);
+		writer_number(writer, address->count);
+		for (uint32_t j = 0; j < address->count; j++) {
+			const struct nova_frame *frame =
+			        &texts->frames[recording->names[address->first + j]];
+
+			writer_text(writer, frame->name, strlen(frame->name));
+			writer_text(writer, frame->library, strlen(frame->library));
+			writer_text(writer, frame->file, strlen(frame->file));
+			writer_number(writer, frame->flags);
+		}
+	}
+	writer_end(writer);
+}
+
+/* --- all of them --------------------------------------------------------------------------------
+ */
+
+static int by_object(const void *a, const void *b, void *context)
+{
+	const struct address *addresses = context;
+	const struct address *x = &addresses[*(const uint32_t *)a];
+	const struct address *y = &addresses[*(const uint32_t *)b];
+
+	if (x->object != y->object)
+		return x->object < y->object ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+int recording_symbolise(struct recording *recording, struct writer *writer,
+                        struct nova_error *error)
+{
+	NOVA_AUTOFREE uint32_t *order = nova_alloc((recording->address_count + 1) * sizeof(*order));
+	int code = 0;
+
+	for (uint32_t i = 0; i < recording->address_count; i++)
+		order[i] = i;
+	qsort_r(order, recording->address_count, sizeof(*order), by_object, recording->addresses);
+	for (uint32_t i = 0, next; i < recording->address_count && !code; i = next) {
+		uint32_t object = recording->addresses[order[i]].object;
+		struct address_run run = {recording, &recording->objects[object], order + i, 0};
+
+		for (next = i; next < recording->address_count &&
+		               recording->addresses[order[next]].object == object;
+		     next++)
+			run.count++;
+		if (recording->objects[object].named)
+			continue;
+		name_run(&run);
+		recording->objects[object].named = true;
+		if (writer) {
+			write_run(&run, writer);
+			code = writer_flush(writer, error);
+		}
+	}
+	return code;
+}

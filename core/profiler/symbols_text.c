@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions that are listed in text: of the kernel (/proc/kallsyms), of compilers at run time. */
+#include "core/profiler/record.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LINE_BYTES   8192u
+#define MOST_SYMBOLS 4000000u
+
+struct table {
+	struct symbol *symbols;
+	size_t count;
+	struct nova_text names; /* symbols have offsets in it until it is whole */
+};
+
+static void add(struct table *table, uint64_t start, uint64_t end, const char *name, size_t length)
+{
+	table->symbols = nova_grow(table->symbols, table->count, sizeof(*table->symbols));
+	table->symbols[table->count] =
+	        (struct symbol){start, end, (const char *)table->names.length,
+	                        (uint32_t)table->count}; /* what is written later replaces */
+	table->count++;
+	nova_text_add_bytes(&table->names, name, length);
+	nova_text_add_bytes(&table->names, "", 1);
+}
+
+static void finish(struct table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		table->symbols[i].name = table->names.data + (uintptr_t)table->symbols[i].name;
+	symbols_sort(table->symbols, table->count);
+}
+
+static void table_free(struct table *table)
+{
+	free(table->symbols);
+	nova_text_free(&table->names);
+}
+
+/* --- the kernel ---------------------------------------------------------------------------------
+ */
+
+/* "ffffffff81000000 T _stext" or "ffffffffc0000000 t name\t[module]". The name keeps its module. */
+static void add_kernel_line(struct table *table, const char *line)
+{
+	uint64_t start;
+	char type;
+	int name = 0;
+
+	if (sscanf(line, "%" SCNx64 " %c %n", &start, &type, &name) < 2 || !name || !start ||
+	    !strchr("tTwW", type))
+		return;
+	add(table, start, 0, line + name, strcspn(line + name, "\n"));
+}
+
+static void name_kernel(const struct address_run *run, uint32_t address, const char *text)
+{
+	const char *tab = strpbrk(text, "\t ");
+	NOVA_AUTOFREE char *name = strndup(text, strcspn(text, "\t "));
+	struct nova_frame frame = {
+	        .name = name, .library = run->object->path, .flags = NOVA_FRAME_KERNEL};
+
+	if (tab && tab[1] == '[')
+		frame.library = tab + 1;
+	recording_name(run->recording, address, &frame);
+}
+
+void symbols_of_kernel(const struct address_run *run, FILE *kallsyms)
+{
+	const struct recording *recording = run->recording;
+	struct table table = {0};
+	char line[1024];
+
+	while (table.count < MOST_SYMBOLS && fgets(line, sizeof(line), kallsyms))
+		add_kernel_line(&table, line);
+	if (!table.count)
+		nova_stacks_note(
+		        run->recording->texts,
+		        "functions of the kernel have no names: it hides its addresses; "
+		        "read the recording as root, or with sysctl kernel.kptr_restrict=0");
+	/* what it made at run time, which kallsyms may not list any more */
+	for (uint32_t i = 0; i < recording->ksymbol_count; i++)
+		add(&table, recording->ksymbols[i].start,
+		    recording->ksymbols[i].start + recording->ksymbols[i].length,
+		    recording->ksymbols[i].name, strlen(recording->ksymbols[i].name));
+	finish(&table);
+	for (size_t i = 0; i < run->count; i++) {
+		const struct symbol *symbol = symbols_find(
+		        table.symbols, table.count, recording->addresses[run->addresses[i]].offset);
+
+		if (symbol)
+			name_kernel(run, run->addresses[i], symbol->name);
+	}
+	table_free(&table);
+}
+
+/* --- compilers at run time
+ * ------------------------------------------------------------------------ /tmp/perf-PID.map:
+ * "START SIZE name" with hexadecimal numbers (tools/perf/Documentation/ jit-interface.txt).
+ */
+
+void symbols_of_jit(const struct address_run *run, FILE *map)
+{
+	struct table table = {0};
+	char line[LINE_BYTES];
+
+	while (table.count < MOST_SYMBOLS && fgets(line, sizeof(line), map)) {
+		uint64_t start, size;
+		int name = 0;
+
+		if (sscanf(line, "%" SCNx64 " %" SCNx64 " %n", &start, &size, &name) == 2 && name &&
+		    line[name] && size > 0 && start <= UINT64_MAX - size)
+			add(&table, start, start + size, line + name, strcspn(line + name, "\n"));
+	}
+	finish(&table);
+	for (size_t i = 0; i < run->count; i++) {
+		const struct symbol *symbol =
+		        symbols_find(table.symbols, table.count,
+		                     run->recording->addresses[run->addresses[i]].offset);
+
+		if (symbol)
+			recording_name(run->recording, run->addresses[i],
+			               &(struct nova_frame){.name = symbol->name,
+			                                    .library = run->object->path,
+			                                    .flags = NOVA_FRAME_JIT});
+	}
+	table_free(&table);
+}

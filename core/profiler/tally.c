@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counts stacks while they come. A stack is a list of (object, offset), so that equal code is equal
+ * wherever it is mapped, and names can wait. What has been written is remembered by its number; if
+ * that takes too much room all of it is forgotten, and the numbers begin anew (CHUNK_RESET).
+ */
+#include "core/profiler/record.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+/* With the tables to find them about 24 MiB in all. */
+#define MOST_FRAMES  800000u
+#define MOST_STACKS  100000u
+#define MOST_THREADS 60000u
+#define MOST_COUNTS  60000u
+#define MOST_DEPTH   1024u
+
+void tally_start(struct tally *tally, struct writer *writer)
+{
+	memset(tally, 0, sizeof(*tally));
+	spaces_start(&tally->spaces);
+	tally->writer = writer;
+}
+
+int32_t tally_vcpu(const char *name)
+{
+	int number, end = 0;
+
+	/* qemu/accel: "CPU %d/KVM", "CPU %d/TCG"; a hidden one is numbered likewise */
+	if (sscanf(name, "CPU %d/%n", &number, &end) == 1 && end > 0 && number >= 0 &&
+	    (strcmp(name + end, "KVM") == 0 || strcmp(name + end, "TCG") == 0))
+		return number;
+	return -1;
+}
+
+/* --- threads ------------------------------------------------------------------------------------
+ */
+
+static uint64_t tid_hash(int32_t tid)
+{
+	return stacks_hash(&tid, sizeof(tid));
+}
+
+static uint32_t find_thread(const struct tally *tally, int32_t tid)
+{
+	uint64_t hash = tid_hash(tid), at = hash;
+	uint32_t number;
+
+	while (index_next(&tally->thread_index, hash, &at, &number))
+		if (tally->threads[number].tid == tid && !tally->threads[number].past)
+			return number;
+	return UINT32_MAX;
+}
+
+static uint32_t add_thread(struct tally *tally, int32_t pid, int32_t tid)
+{
+	uint32_t number = find_thread(tally, tid);
+
+	/* Samples of its last name, or of one that had this number, are not written yet. */
+	if (number != UINT32_MAX)
+		tally->threads[number].past = true;
+	number = tally->thread_count++;
+	tally->threads = nova_grow(tally->threads, number, sizeof(*tally->threads));
+	tally->threads[number] = (struct tally_thread){.pid = pid, .tid = tid};
+	index_add(&tally->thread_index, tid_hash(tid), number);
+	return number;
+}
+
+static void name_thread(struct tally_thread *thread, const char *name, size_t length)
+{
+	if (length > COMM_BYTES - 1)
+		length = COMM_BYTES - 1;
+	memset(thread->name, 0, COMM_BYTES);
+	memcpy(thread->name, name, length);
+}
+
+static uint32_t thread_of(struct tally *tally, int32_t pid, int32_t tid)
+{
+	uint32_t number = find_thread(tally, tid);
+	char path[64], name[32] = "";
+	size_t bytes = 0;
+
+	if (number != UINT32_MAX && tally->threads[number].pid == pid)
+		return number;
+	number = add_thread(tally, pid, tid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
+	NOVA_AUTOFREE char *text = nova_file_read(path, sizeof(name), &bytes, NULL);
+	if (text)
+		name_thread(&tally->threads[number], text, strcspn(text, "\n"));
+	return number;
+}
+
+static void on_comm(struct tally *tally, const struct event *event)
+{
+	uint32_t number = add_thread(tally, (int32_t)event->pid, (int32_t)event->tid);
+
+	if (event->misc & PERF_RECORD_MISC_COMM_EXEC)
+		spaces_exec(&tally->spaces, (int32_t)event->pid);
+	name_thread(&tally->threads[number], event->name, event->name_length);
+}
+
+static void on_fork(struct tally *tally, const struct event *event)
+{
+	int32_t pid = (int32_t)event->pid, tid = (int32_t)event->tid;
+	uint32_t parent = find_thread(tally, (int32_t)event->parent), number;
+
+	spaces_fork(&tally->spaces, (int32_t)event->parent, pid);
+	number = add_thread(tally, pid, tid);
+	if (parent != UINT32_MAX)
+		name_thread(&tally->threads[number], tally->threads[parent].name,
+		            strlen(tally->threads[parent].name));
+}
+
+static void on_exit_of(struct tally *tally, const struct event *event)
+{
+	uint32_t number = find_thread(tally, (int32_t)event->tid);
+
+	if (number != UINT32_MAX)
+		tally->threads[number].dead = true;
+	if (event->pid == event->tid)
+		spaces_exit(&tally->spaces, (int32_t)event->pid);
+}
+
+/* --- stacks -------------------------------------------------------------------------------------
+ */
+
+/* The object's number in the recording. */
+static uint32_t written_object(struct tally *tally, uint32_t number, int32_t pid,
+                               const struct map *map)
+{
+	struct object *object = &tally->spaces.objects[number];
+	struct nova_text *out = &tally->objects;
+	uint64_t hash, at;
+	uint32_t other;
+
+	if (object->written)
+		return object->written - 1;
+	if (object->kind == OBJECT_FILE)
+		object_probe(object, pid, map);
+	/* the same file may have been seen by inode and by build-id */
+	hash = at = stacks_hash(object->path, strlen(object->path)) ^ (uint64_t)object->pid;
+	while (index_next(&tally->written_index, hash, &at, &other)) {
+		const struct object *there = &tally->spaces.objects[other];
+
+		if (there->kind == object->kind && there->pid == object->pid &&
+		    there->build_id_bytes == object->build_id_bytes &&
+		    (object->build_id_bytes || there->inode == object->inode) &&
+		    memcmp(there->build_id, object->build_id, object->build_id_bytes) == 0 &&
+		    strcmp(there->path, object->path) == 0) {
+			object->written = there->written;
+			return object->written - 1;
+		}
+	}
+	index_add(&tally->written_index, hash, number);
+	nova_text_add_bytes(out, &number, sizeof(number));
+	object->written = ++tally->written_objects;
+	return object->written - 1;
+}
+
+static bool is_guest(uint64_t context)
+{
+	return context == PERF_CONTEXT_GUEST || context == PERF_CONTEXT_GUEST_KERNEL ||
+	       context == PERF_CONTEXT_GUEST_USER;
+}
+
+/* Where the sample itself was, before any marker says it. */
+static uint64_t context_of(uint32_t misc)
+{
+	switch (misc & PERF_RECORD_MISC_CPUMODE_MASK) {
+	case PERF_RECORD_MISC_KERNEL: return PERF_CONTEXT_KERNEL;
+	case PERF_RECORD_MISC_GUEST_KERNEL: return PERF_CONTEXT_GUEST_KERNEL;
+	case PERF_RECORD_MISC_GUEST_USER: return PERF_CONTEXT_GUEST_USER;
+	default: return PERF_CONTEXT_USER;
+	}
+}
+
+static struct tally_frame frame_at(struct tally *tally, const struct space *space, uint64_t context,
+                                   uint64_t address)
+{
+	const struct map *map;
+
+	if (context == PERF_CONTEXT_KERNEL)
+		return (struct tally_frame){written_object(tally, OBJECT_NUMBER_KERNEL, 0, NULL),
+		                            address};
+	if (is_guest(context))
+		return (struct tally_frame){written_object(tally, OBJECT_NUMBER_GUEST, 0, NULL), 0};
+	map = space_find(space, address);
+	if (!map || map->object == OBJECT_NUMBER_UNKNOWN)
+		return (struct tally_frame){written_object(tally, OBJECT_NUMBER_UNKNOWN, 0, NULL),
+		                            0};
+	return (struct tally_frame){written_object(tally, map->object, space->pid, map),
+	                            tally->spaces.objects[map->object].kind == OBJECT_JIT
+	                                    ? address
+	                                    : address - map->start + map->offset};
+}
+
+/* Behind the frames of other stacks; its depth. */
+static uint32_t add_frames(struct tally *tally, const struct event *event)
+{
+	const struct space *space = spaces_of(&tally->spaces, (int32_t)event->pid);
+	uint64_t context = context_of(event->misc);
+	uint32_t depth = 0, user = 0;
+	bool leaf = true;
+
+	for (size_t i = 0; i < event->depth && depth < MOST_DEPTH; i++) {
+		uint64_t address = event_chain_at(event, i);
+		struct tally_frame frame;
+
+		if (address >= PERF_CONTEXT_MAX) {
+			context = address;
+			/* what the kernel was entered from is an instruction, not a call */
+			leaf = leaf || context == PERF_CONTEXT_USER;
+			continue;
+		}
+		/* a return address may be the next function's first */
+		frame = frame_at(tally, space, context, leaf || !address ? address : address - 1);
+		leaf = false;
+		user += context == PERF_CONTEXT_USER;
+		/* a wild frame pointer gives many: one says it */
+		if (frame.object == tally->spaces.objects[OBJECT_NUMBER_UNKNOWN].written - 1 &&
+		    depth > 0 &&
+		    memcmp(&tally->frames[tally->frame_count + depth - 1].object, &frame.object,
+		           sizeof(frame.object)) == 0)
+			continue;
+		tally->frames = nova_grow(tally->frames, tally->frame_count + depth,
+		                          sizeof(*tally->frames));
+		tally->frames[tally->frame_count + depth++] = frame;
+	}
+	if (user)
+		tally->user_stacks++;
+	if (user == 1)
+		tally->short_stacks++;
+	return depth;
+}
+
+static uint32_t stack_of(struct tally *tally, const struct event *event)
+{
+	uint32_t depth = add_frames(tally, event), number;
+	const struct tally_frame *frames = tally->frames + tally->frame_count;
+	uint64_t hash = depth, at;
+
+	for (uint32_t i = 0; i < depth; i++) {
+		uint64_t pair[3] = {hash, frames[i].object, frames[i].offset};
+
+		hash = stacks_hash(pair, sizeof(pair));
+	}
+	at = hash;
+	while (index_next(&tally->stack_index, hash, &at, &number)) {
+		const struct tally_stack *there = &tally->stacks[number];
+		uint32_t i = 0;
+
+		while (there->depth == depth && i < depth &&
+		       tally->frames[there->first + i].object == frames[i].object &&
+		       tally->frames[there->first + i].offset == frames[i].offset)
+			i++;
+		if (there->depth == depth && i == depth)
+			return number;
+	}
+	tally->stacks = nova_grow(tally->stacks, tally->stack_count, sizeof(*tally->stacks));
+	tally->stacks[tally->stack_count] = (struct tally_stack){tally->frame_count, depth};
+	tally->frame_count += depth;
+	index_add(&tally->stack_index, hash, tally->stack_count);
+	return tally->stack_count++;
+}
+
+static void count(struct tally *tally, const struct tally_count *one)
+{
+	uint32_t key[3] = {one->stack, one->thread, one->cpu}, number;
+	uint64_t hash = stacks_hash(key, sizeof(key)), at = hash;
+
+	while (index_next(&tally->count_index, hash, &at, &number)) {
+		struct tally_count *there = &tally->counts[number];
+
+		if (there->stack == one->stack && there->thread == one->thread &&
+		    there->cpu == one->cpu) {
+			there->samples += one->samples;
+			there->ns += one->ns;
+			return;
+		}
+	}
+	tally->counts = nova_grow(tally->counts, tally->count_count, sizeof(*tally->counts));
+	tally->counts[tally->count_count] = *one;
+	index_add(&tally->count_index, hash, tally->count_count++);
+}
+
+static void on_sample(struct tally *tally, const struct event *event)
+{
+	struct tally_count one = {.cpu = event->cpu, .samples = 1};
+
+	/* the idle task, where the event cannot leave it out; a process that ends has no number */
+	if (event->pid == 0 || (int32_t)event->pid < 0 || (int32_t)event->tid < 0)
+		return;
+	tally->samples++;
+	one.thread = thread_of(tally, (int32_t)event->pid, (int32_t)event->tid);
+	one.stack = stack_of(tally, event);
+	one.ns = tally->sample_ns ? tally->sample_ns : event->period;
+	count(tally, &one);
+	if (tally->count_count >= MOST_COUNTS || tally->stack_count >= MOST_STACKS ||
+	    tally->frame_count >= MOST_FRAMES)
+		tally_flush(tally);
+}
+
+static void on_ksymbol(struct tally *tally, const struct event *event)
+{
+	struct writer *writer = tally->writer;
+
+	if (event->unregister)
+		return;
+	writer_begin(writer, CHUNK_KSYMBOLS);
+	writer_number(writer, event->start);
+	writer_number(writer, event->length);
+	writer_text(writer, event->name, event->name_length);
+	writer_end(writer);
+}
+
+void tally_take(void *context, const struct event *event)
+{
+	struct tally *tally = context;
+
+	switch (event->type) {
+	case PERF_RECORD_SAMPLE: on_sample(tally, event); break;
+	case PERF_RECORD_MMAP2: spaces_map(&tally->spaces, event); break;
+	case PERF_RECORD_COMM: on_comm(tally, event); break;
+	case PERF_RECORD_FORK: on_fork(tally, event); break;
+	case PERF_RECORD_EXIT: on_exit_of(tally, event); break;
+	case PERF_RECORD_KSYMBOL: on_ksymbol(tally, event); break;
+	case PERF_RECORD_LOST: tally->lost_events += event->lost; break;
+	case PERF_RECORD_LOST_SAMPLES: tally->lost += event->lost; break;
+	case PERF_RECORD_THROTTLE: tally->throttled++; break;
+	default: break;
+	}
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static void write_objects(struct tally *tally)
+{
+	struct writer *writer = tally->writer;
+	const char *numbers = tally->objects.data;
+
+	if (!tally->objects.length)
+		return;
+	writer_begin(writer, CHUNK_OBJECTS);
+	for (size_t at = 0; at < tally->objects.length; at += sizeof(uint32_t)) {
+		const struct object *object;
+		uint32_t number;
+
+		memcpy(&number, numbers + at, sizeof(number));
+		object = &tally->spaces.objects[number];
+		if (writer->buffer.length - writer->open > CHUNK_BYTES / 2) {
+			writer_end(writer);
+			writer_begin(writer, CHUNK_OBJECTS);
+		}
+		writer_number(writer, object->kind);
+		writer_number(writer, (uint64_t)object->pid);
+		writer_text(writer, object->build_id, object->build_id_bytes);
+		writer_text(writer, object->path, strlen(object->path));
+	}
+	writer_end(writer);
+	tally->objects.length = 0;
+}
+
+static void write_stacks(struct tally *tally)
+{
+	struct writer *writer = tally->writer;
+
+	if (tally->written_stacks == tally->stack_count)
+		return;
+	writer_begin(writer, CHUNK_STACKS);
+	for (; tally->written_stacks < tally->stack_count; tally->written_stacks++) {
+		const struct tally_stack *stack = &tally->stacks[tally->written_stacks];
+
+		if (writer->buffer.length - writer->open > CHUNK_BYTES / 2) {
+			writer_end(writer);
+			writer_begin(writer, CHUNK_STACKS);
+		}
+		writer_number(writer, stack->depth);
+		for (uint32_t i = 0; i < stack->depth; i++) {
+			writer_number(writer, tally->frames[stack->first + i].object);
+			writer_number(writer, tally->frames[stack->first + i].offset);
+		}
+	}
+	writer_end(writer);
+}
+
+static void write_thread(struct tally *tally, struct tally_thread *thread)
+{
+	struct writer *writer = tally->writer;
+	uint32_t first = find_thread(tally, thread->pid);
+	const char *process = first == UINT32_MAX || thread->pid == thread->tid
+	                              ? thread->name
+	                              : tally->threads[first].name;
+
+	writer_number(writer, (uint64_t)thread->pid);
+	writer_number(writer, (uint64_t)thread->tid);
+	writer_number(writer, (uint64_t)(tally_vcpu(thread->name) + 1));
+	writer_text(writer, process, strlen(process));
+	writer_text(writer, thread->name, strlen(thread->name));
+	thread->written = ++tally->written_threads;
+}
+
+static void write_threads(struct tally *tally)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < tally->count_count; i++) {
+		struct tally_thread *thread = &tally->threads[tally->counts[i].thread];
+
+		if (thread->written)
+			continue;
+		if (!any)
+			writer_begin(tally->writer, CHUNK_THREADS);
+		any = true;
+		write_thread(tally, thread);
+	}
+	if (any)
+		writer_end(tally->writer);
+}
+
+static void write_counts(struct tally *tally)
+{
+	struct writer *writer = tally->writer;
+
+	if (!tally->count_count)
+		return;
+	writer_begin(writer, CHUNK_COUNTS);
+	for (uint32_t i = 0; i < tally->count_count; i++) {
+		const struct tally_count *one = &tally->counts[i];
+
+		writer_number(writer, one->stack);
+		writer_number(writer, tally->threads[one->thread].written - 1);
+		writer_number(writer, (uint64_t)one->cpu + 1);
+		writer_number(writer, one->samples);
+		writer_number(writer, one->ns);
+	}
+	writer_end(writer);
+	tally->count_count = 0;
+	index_clear(&tally->count_index);
+}
+
+/* Threads that have ended, and all stacks if they are many; what lives on is numbered anew. */
+static void forget(struct tally *tally)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < tally->thread_count; i++)
+		if (!tally->threads[i].past &&
+		    (!tally->threads[i].dead || !kill(tally->threads[i].tid, 0) || errno != ESRCH))
+			tally->threads[kept++] = tally->threads[i];
+	tally->thread_count = kept;
+	index_clear(&tally->thread_index);
+	for (uint32_t i = 0; i < kept; i++)
+		index_add(&tally->thread_index, tid_hash(tally->threads[i].tid), i);
+	if (tally->stack_count < MOST_STACKS && tally->frame_count < MOST_FRAMES &&
+	    tally->written_threads < MOST_THREADS)
+		return;
+	for (uint32_t i = 0; i < kept; i++)
+		tally->threads[i].written = 0;
+	tally->frame_count = tally->stack_count = 0;
+	tally->written_stacks = tally->written_threads = 0;
+	index_clear(&tally->stack_index);
+	writer_begin(tally->writer, CHUNK_RESET);
+	writer_end(tally->writer);
+	tally->resets++;
+}
+
+void tally_flush(struct tally *tally)
+{
+	write_objects(tally);
+	write_stacks(tally);
+	write_threads(tally);
+	write_counts(tally);
+	forget(tally);
+	spaces_sweep(&tally->spaces);
+}
+
+void tally_free(struct tally *tally)
+{
+	spaces_free(&tally->spaces);
+	free(tally->frames);
+	free(tally->stacks);
+	free(tally->threads);
+	free(tally->counts);
+	index_free(&tally->stack_index);
+	index_free(&tally->thread_index);
+	index_free(&tally->count_index);
+	index_free(&tally->written_index);
+	nova_text_free(&tally->objects);
+	memset(tally, 0, sizeof(*tally));
+}
