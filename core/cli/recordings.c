@@ -97,7 +97,7 @@ void recordings_print(const json_t *about, FILE *out)
 	snprintf(title, sizeof(title), "%s", nova_json_text(about, "title"));
 	nova_text_clean(title);
 	nova_value_format(real_of(about, "memory_bytes"), NOVA_UNIT_BYTE, memory);
-	fprintf(out, "%-10s %s, %s, %.1f s from %s%s\n", "recorded", title,
+	fprintf(out, "%-10s %s on %s, %.1f s from %s%s\n", "recorded", title,
 	        nova_json_text(about, "host"), real_of(about, "duration_ns") / 1e9,
 	        nova_json_text(about, "began"),
 	        json_is_false(json_object_get(about, "complete")) ? "; it was killed" : "");

@@ -436,7 +436,7 @@ static int begin(struct session *session, struct nova_error *error)
 	session->began_utc_ns = nova_utc_ns();
 	session->began_ns = nova_now_ns();
 	govern_begin(&session->governor);
-	set_frequency(session, request->frequency);
+	set_frequency(session, session->governor.frequency);
 	NOVA_AUTOJSON json_t *about = about_of(session);
 	writer_json(&session->writer, CHUNK_ABOUT, about);
 	code = writer_flush(&session->writer, error);

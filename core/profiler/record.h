@@ -245,9 +245,11 @@ struct tally_count {
 	uint32_t stack, thread, cpu, samples;
 	uint64_t ns;
 };
+#define TALLY_DEPTH 1024u /* frames of a stack at most */
 struct tally {
 	struct spaces spaces;
 	struct writer *writer;
+	struct tally_frame current[TALLY_DEPTH]; /* of the sample in hand */
 	struct tally_frame *frames;
 	struct tally_stack *stacks;
 	struct tally_thread *threads;

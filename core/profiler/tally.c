@@ -16,7 +16,6 @@
 #define MOST_STACKS  100000u
 #define MOST_THREADS 60000u
 #define MOST_COUNTS  60000u
-#define MOST_DEPTH   1024u
 
 void tally_start(struct tally *tally, struct writer *writer)
 {
@@ -177,35 +176,43 @@ static uint64_t context_of(uint32_t misc)
 	}
 }
 
-static struct tally_frame frame_at(struct tally *tally, const struct space *space, uint64_t context,
-                                   uint64_t address)
+static struct tally_frame frame_at(struct tally *tally, const struct space *space, bool translates,
+                                   uint64_t context, uint64_t address)
 {
-	const struct map *map;
+	const struct map *map = space_find(space, address);
+	uint32_t number = OBJECT_NUMBER_UNKNOWN;
+	uint64_t offset = 0; /* of what is one whatever the address is */
 
-	if (context == PERF_CONTEXT_KERNEL)
-		return (struct tally_frame){written_object(tally, OBJECT_NUMBER_KERNEL, 0, NULL),
-		                            address};
-	if (is_guest(context))
-		return (struct tally_frame){written_object(tally, OBJECT_NUMBER_GUEST, 0, NULL), 0};
-	map = space_find(space, address);
-	if (!map || map->object == OBJECT_NUMBER_UNKNOWN)
-		return (struct tally_frame){written_object(tally, OBJECT_NUMBER_UNKNOWN, 0, NULL),
-		                            0};
-	return (struct tally_frame){written_object(tally, map->object, space->pid, map),
-	                            tally->spaces.objects[map->object].kind == OBJECT_JIT
-	                                    ? address
-	                                    : address - map->start + map->offset};
+	if (context == PERF_CONTEXT_KERNEL) {
+		number = OBJECT_NUMBER_KERNEL;
+		offset = address;
+	} else if (is_guest(context)) {
+		number = OBJECT_NUMBER_GUEST;
+	} else if (map) {
+		enum object_kind kind = tally->spaces.objects[map->object].kind;
+
+		number = map->object;
+		if (kind == OBJECT_JIT && translates)
+			number = OBJECT_NUMBER_GUEST;
+		else if (kind == OBJECT_JIT)
+			offset = address;
+		else if (kind != OBJECT_UNKNOWN)
+			offset = address - map->start + map->offset;
+	}
+	return (struct tally_frame){written_object(tally, number, space->pid, map), offset};
 }
 
-/* Behind the frames of other stacks; its depth. */
-static uint32_t add_frames(struct tally *tally, const struct event *event)
+/* The sample's frames, from the leaf, in `current`; how many. */
+static uint32_t read_frames(struct tally *tally, const struct event *event, uint32_t thread)
 {
 	const struct space *space = spaces_of(&tally->spaces, (int32_t)event->pid);
+	const char *name = tally->threads[thread].name;
+	bool translates = tally_vcpu(name) >= 0 && strstr(name, "/TCG");
 	uint64_t context = context_of(event->misc);
 	uint32_t depth = 0, user = 0;
 	bool leaf = true;
 
-	for (size_t i = 0; i < event->depth && depth < MOST_DEPTH; i++) {
+	for (size_t i = 0; i < event->depth && depth < TALLY_DEPTH; i++) {
 		uint64_t address = event_chain_at(event, i);
 		struct tally_frame frame;
 
@@ -216,52 +223,58 @@ static uint32_t add_frames(struct tally *tally, const struct event *event)
 			continue;
 		}
 		/* a return address may be the next function's first */
-		frame = frame_at(tally, space, context, leaf || !address ? address : address - 1);
+		frame = frame_at(tally, space, translates, context,
+		                 leaf || !address ? address : address - 1);
 		leaf = false;
 		user += context == PERF_CONTEXT_USER;
-		/* a wild frame pointer gives many: one says it */
-		if (frame.object == tally->spaces.objects[OBJECT_NUMBER_UNKNOWN].written - 1 &&
-		    depth > 0 &&
-		    memcmp(&tally->frames[tally->frame_count + depth - 1].object, &frame.object,
-		           sizeof(frame.object)) == 0)
+		/* A wild frame pointer gives many that are nothing, or all are the guest: one
+		 * says it. */
+		if (!frame.offset && depth > 0 && !tally->current[depth - 1].offset &&
+		    tally->current[depth - 1].object == frame.object)
 			continue;
-		tally->frames = nova_grow(tally->frames, tally->frame_count + depth,
-		                          sizeof(*tally->frames));
-		tally->frames[tally->frame_count + depth++] = frame;
+		tally->current[depth++] = frame;
 	}
 	if (user)
 		tally->user_stacks++;
-	if (user == 1)
+	if (user == 1 && !translates)
 		tally->short_stacks++;
 	return depth;
 }
 
-static uint32_t stack_of(struct tally *tally, const struct event *event)
+static bool same_stack(const struct tally *tally, const struct tally_stack *stack, uint32_t depth)
 {
-	uint32_t depth = add_frames(tally, event), number;
-	const struct tally_frame *frames = tally->frames + tally->frame_count;
+	const struct tally_frame *frames = tally->frames + stack->first;
+
+	if (stack->depth != depth)
+		return false;
+	for (uint32_t i = 0; i < depth; i++)
+		if (frames[i].object != tally->current[i].object ||
+		    frames[i].offset != tally->current[i].offset)
+			return false;
+	return true;
+}
+
+static uint32_t stack_of(struct tally *tally, const struct event *event, uint32_t thread)
+{
+	uint32_t depth = read_frames(tally, event, thread), number;
 	uint64_t hash = depth, at;
 
 	for (uint32_t i = 0; i < depth; i++) {
-		uint64_t pair[3] = {hash, frames[i].object, frames[i].offset};
+		uint64_t pair[3] = {hash, tally->current[i].object, tally->current[i].offset};
 
 		hash = stacks_hash(pair, sizeof(pair));
 	}
 	at = hash;
-	while (index_next(&tally->stack_index, hash, &at, &number)) {
-		const struct tally_stack *there = &tally->stacks[number];
-		uint32_t i = 0;
-
-		while (there->depth == depth && i < depth &&
-		       tally->frames[there->first + i].object == frames[i].object &&
-		       tally->frames[there->first + i].offset == frames[i].offset)
-			i++;
-		if (there->depth == depth && i == depth)
+	while (index_next(&tally->stack_index, hash, &at, &number))
+		if (same_stack(tally, &tally->stacks[number], depth))
 			return number;
-	}
 	tally->stacks = nova_grow(tally->stacks, tally->stack_count, sizeof(*tally->stacks));
 	tally->stacks[tally->stack_count] = (struct tally_stack){tally->frame_count, depth};
-	tally->frame_count += depth;
+	for (uint32_t i = 0; i < depth; i++) {
+		tally->frames =
+		        nova_grow(tally->frames, tally->frame_count, sizeof(*tally->frames));
+		tally->frames[tally->frame_count++] = tally->current[i];
+	}
 	index_add(&tally->stack_index, hash, tally->stack_count);
 	return tally->stack_count++;
 }
@@ -294,8 +307,9 @@ static void on_sample(struct tally *tally, const struct event *event)
 	if (event->pid == 0 || (int32_t)event->pid < 0 || (int32_t)event->tid < 0)
 		return;
 	tally->samples++;
+	thread_of(tally, (int32_t)event->pid, (int32_t)event->pid); /* the process has its name */
 	one.thread = thread_of(tally, (int32_t)event->pid, (int32_t)event->tid);
-	one.stack = stack_of(tally, event);
+	one.stack = stack_of(tally, event, one.thread);
 	one.ns = tally->sample_ns ? tally->sample_ns : event->period;
 	count(tally, &one);
 	if (tally->count_count >= MOST_COUNTS || tally->stack_count >= MOST_STACKS ||
@@ -391,9 +405,9 @@ static void write_thread(struct tally *tally, struct tally_thread *thread)
 {
 	struct writer *writer = tally->writer;
 	uint32_t first = find_thread(tally, thread->pid);
-	const char *process = first == UINT32_MAX || thread->pid == thread->tid
-	                              ? thread->name
-	                              : tally->threads[first].name;
+	bool own =
+	        thread->pid == thread->tid || first == UINT32_MAX || !tally->threads[first].name[0];
+	const char *process = own ? thread->name : tally->threads[first].name;
 
 	writer_number(writer, (uint64_t)thread->pid);
 	writer_number(writer, (uint64_t)thread->tid);
