@@ -3,7 +3,7 @@
  * What sampling costs, and the frequency that keeps it below a target. The cost has two parts: this
  * process's own CPU time, which the kernel counts, and what each sample takes on the CPU that it
  * interrupts, which is measured once. Too much halves the frequency; little enough raises it by a
- * tenth of what was wanted (AIMD).
+ * tenth.
  */
 #include "core/profiler/record.h"
 
@@ -132,12 +132,13 @@ void govern_begin(struct governor *governor)
 {
 	governor->began_ns = governor->then_ns = nova_now_ns();
 	governor->own_began_ns = governor->own_then_ns = govern_own_ns();
-	governor->frequency = governor->wanted;
+	governor->most = governor->wanted;
 	/* what samples alone would cost is known before the first one is taken */
-	if (governor->sample_cost * governor->wanted > governor->target * 1e9)
-		governor->frequency = (uint32_t)(governor->target * 0.9e9 / governor->sample_cost);
-	if (governor->frequency < LEAST_HZ)
-		governor->frequency = LEAST_HZ;
+	if (governor->sample_cost * governor->wanted > governor->target * 0.9e9)
+		governor->most = (uint32_t)(governor->target * 0.9e9 / governor->sample_cost);
+	if (governor->most < LEAST_HZ)
+		governor->most = LEAST_HZ;
+	governor->frequency = governor->most;
 }
 
 static double share(const struct governor *governor, int64_t own_ns, uint64_t samples,
@@ -169,10 +170,10 @@ uint32_t govern_step(struct governor *governor, uint64_t samples, int64_t now_ns
 	governor->samples_then = samples;
 	if (worse > governor->target)
 		governor->frequency /= 2;
-	else if (governor->frequency < governor->wanted && worse < governor->target * 0.7)
-		governor->frequency += governor->wanted / 10 + 1;
-	if (governor->frequency > governor->wanted)
-		governor->frequency = governor->wanted;
+	else if (worse < governor->target * 0.7)
+		governor->frequency += governor->frequency / 10 + 1;
+	if (governor->frequency > governor->most)
+		governor->frequency = governor->most;
 	if (governor->frequency < LEAST_HZ)
 		governor->frequency = LEAST_HZ;
 	return governor->frequency;

@@ -312,7 +312,7 @@ double govern_calibrate(const struct perf_event_attr *like);
 struct governor {
 	double target;      /* share, in (0, 1) */
 	double sample_cost; /* ns */
-	uint32_t wanted, frequency;
+	uint32_t wanted, most, frequency;
 	size_t cpus;
 	int64_t began_ns, then_ns, own_began_ns, own_then_ns;
 	uint64_t samples_then;
