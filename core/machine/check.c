@@ -212,7 +212,7 @@ static void check_perf(json_t *findings)
 	nova_machine_find(
 	        findings, "perf events", true,
 	        level > 2 && geteuid() != 0
-	                ? "sysctl kernel.perf_event_paranoid=2 (recordings are not implemented yet)"
+	                ? "as root: sysctl kernel.perf_event_paranoid=2, for novacore record"
 	                : NULL,
 	        "kernel.perf_event_paranoid is %d", level);
 }

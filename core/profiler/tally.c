@@ -243,14 +243,15 @@ static uint32_t read_frames(struct tally *tally, const struct event *event, uint
 
 static bool same_stack(const struct tally *tally, const struct tally_stack *stack, uint32_t depth)
 {
-	const struct tally_frame *frames = tally->frames + stack->first;
-
 	if (stack->depth != depth)
 		return false;
-	for (uint32_t i = 0; i < depth; i++)
-		if (frames[i].object != tally->current[i].object ||
-		    frames[i].offset != tally->current[i].offset)
+	for (uint32_t i = 0; i < depth; i++) {
+		const struct tally_frame *frame = &tally->frames[stack->first + i];
+
+		if (frame->object != tally->current[i].object ||
+		    frame->offset != tally->current[i].offset)
 			return false;
+	}
 	return true;
 }
 

@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Commands and processes are recorded, and everything that is written names the right functions.
+. "$(dirname "$0")/lib.sh"
+
+note 'a command, in every form that is written'
+expect 0 "$novacore" record --output a --freq 499 -- "$workload" 3
+says 'overhead'
+says 'seventy'
+for file in recording.nova cpu.pb.gz; do shares a/$file; done
+grep -q '^record_workload .*;main;work;seventy [0-9]*$' a/cpu.folded ||
+  fail "the folded stacks do not call seventy from work from main: $(head -3 a/cpu.folded)"
+
+note 'what it says of itself'
+expect 0 "$novacore" recordings show a --format json
+check out 'r["schema"] == "novacore.recording/1" and r["complete"] and r["torn_bytes"] == 0'
+check out 'r["samples"] > 100 and r["lost"] == 0 and r["broken"] == 0 and r["what"] == "command"'
+check out 'r["event"] in ("cycles", "cpu-clock") and (r["event"] == "cycles") == (r["event_why"] is None)'
+check out '0 < r["overhead"]["host"] < 1 and r["overhead"]["sample_ns"] > 0'
+check out 'r["memory_bytes"] < 64 << 20 and r["command_status"] == 0'
+[ "$(stat -c %a a/recording.nova)" = 600 ] || fail 'others may read the recording'
+
+note 'a process that runs already, with its threads'
+"$workload" 20 2 &
+running=$!
+sleep 0.3
+expect 0 "$novacore" record --pid $running --duration 2s --output b
+kill $running
+wait $running || true
+shares b/recording.nova
+[ "$(sed -n 's/^.* \([0-9]*\);.*work;.*/\1/p' b/cpu.folded | sort -u | wc -l)" -ge 1 ] || fail 'no process'
+expect 0 "$novacore" recordings show b --format json
+check out 'r["what"] == "process"'
+
+note 'inlined functions and their names'
+expect 0 "$novacore" record --output c --freq 499 -- "$inlined" 2
+grep -q 'main;outer::Machine::turn(unsigned long volatile&);.*outer::deep<100000>.*_\[i\] ' c/cpu.folded ||
+  fail "nothing is inlined: $(head -3 c/cpu.folded)"
+
+note 'a command that fails, one that is too short, one that is not there'
+expect 4 "$novacore" record --output d -- "$workload" 1 0 7
+says 'status 7'
+shares d/recording.nova
+expect 2 "$novacore" record --output e -- ./nowhere
+says 'cannot start ./nowhere'
+[ ! -e e ] || fail 'a recording of nothing is there'
+expect 2 "$novacore" record --output a -- true
+says 'has a recording already'
+
+note 'the duration ends a command'
+expect 0 "$novacore" record --output f --duration 1s -- "$workload" 100
+shares f/recording.nova
+[ -z "$(pgrep -f "^$workload 100")" ] || fail 'the command still runs'
+
+note 'the governor'
+expect 0 "$novacore" record --output g --freq 20000 --overhead 0.5% -- "$workload" 3
+says 'the frequency was lowered'
+expect 0 "$novacore" recordings show g --format json
+check out 'r["mean_frequency"] < 20000 and r["overhead"]["sampled"] <= 0.0051'
+
+note 'what it refuses'
+refused() { expect 2 "${@:2}"; says "$1"; }
+refused 'one of these' "$novacore" record
+refused 'one of these only' "$novacore" record --all --pid 1
+refused 'not "x"' "$novacore" record --pid x
+refused '1 to 20000' "$novacore" record --all --freq 0
+refused '--duration' "$novacore" record --all --duration 5
+refused '--overhead' "$novacore" record --all --overhead 0
+refused 'did you mean' "$novacore" record --durration 1s
+for option in --off-cpu --lock --memory --continuous; do
+  expect 3 "$novacore" record $option --all
+  says 'is not implemented yet'
+done
+expect 2 "$novacore" record --pid 4194304 --output h
+says 'there is no process'
+expect 2 "$novacore" record --vm nobody-has-this --output h
+[ ! -e h ] || fail 'a refused recording left something'
+
+note 'those that are kept'
+expect 0 "$novacore" recordings list
+says 'There is no recording yet'
+expect 0 "$novacore" record -- "$workload" 1
+expect 0 "$novacore" recordings list --format json
+check out 'len(r["recordings"]) == 1 and r["recordings"][0]["about"]["samples"] > 10'
+id=$(json out 'r["recordings"][0]["id"]')
+expect 0 "$novacore" recordings show "$id"
+says 'seventy'
+mkdir -p "$NOVACORE_HOME/state/recordings/of-mine"
+refused 'is no recording' "$novacore" recordings delete of-mine
+refused 'is no recording' "$novacore" recordings delete ..
+refused 'there is no recording' "$novacore" recordings delete 20000101-000000-0000
+expect 0 "$novacore" recordings delete --older 1h
+says '0 recordings deleted'
+expect 0 "$novacore" recordings delete "$id"
+[ -d "$NOVACORE_HOME/state/recordings/of-mine" ] || fail 'something else was deleted'
+expect 0 "$novacore" recordings list
+says 'There is no recording yet'
