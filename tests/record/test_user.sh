@@ -17,10 +17,8 @@ fi
 
 note 'an own command'
 expect 0 "${user[@]}" "$novacore" record --output of-user/a -- "$workload" 2
-[ "$(id -u)" = 0 ] && shares of-user/a/recording.nova
-if [ "$paranoid" -ge 2 ]; then
-  says 'kernel.perf_event_paranoid=1 or CAP_PERFMON'
-fi
+[ "$paranoid" -lt 2 ] || says 'kernel.perf_event_paranoid=1 or CAP_PERFMON'
+shares of-user/a/recording.nova
 
 note 'what others own'
 if [ "$paranoid" -ge 1 ]; then
