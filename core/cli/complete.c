@@ -457,6 +457,18 @@ static void offer_acknowledged(const struct completion *completion)
 	        offer(completion, text_of(one, "id"), "", text_of(one, "why"));
 }
 
+static void offer_recordings(const struct completion *completion)
+{
+	NOVA_AUTOJSON json_t *all =
+	        ask_json((const char *const[]){"recordings", "list", "--format", "json", NULL});
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "recordings"), i, one)
+	        offer(completion, text_of(one, "id"),
+	              text_of(json_object_get(one, "about"), "title"), NULL);
+}
+
 static void offer_guests(const struct completion *completion)
 {
 	NOVA_AUTOJSON json_t *all =
@@ -583,6 +595,8 @@ static const struct {
         {"config", "check", offer_files, 0, 0},
         {"guest", "info", offer_guests, 0, 0},
         {"target", "test", offer_targets, 0, 0},
+        {"recordings", "show", offer_recordings, 0, 0},
+        {"recordings", "delete", offer_recordings, 0, MANY},
         {"baseline", "set", offer_runs, 0, MANY},
         {"baseline", "show", offer_baselines, 0, 0},
         {"baseline", "delete", offer_baselines, 0, 0},
