@@ -70,7 +70,8 @@ while read -r line; do
     help=$scratch/help-$command
     [ -f "$help" ] || fail "\"$line\": there is no command $command"
     [ ! -f "$help-$action" ] || help=$help-$action
-    for option in $(sed "s/'[^']*'//g" <<<"$part" | options_of); do
+    # behind -- stands another program with options of its own
+    for option in $(sed "s/'[^']*'//g; s/ -- .*//" <<<"$part" | options_of); do
       grep -qE -- "^  $option( |\$)" "$help" || fail "\"$line\": its help has no $option"
     done
   done < <(sed 's/&&/\n/g; s/|/\n/g' <<<"$line" | sed 's/^ *//')
@@ -104,6 +105,7 @@ while read -r line; do
   *jq* | *perf\ script*) ;;
   novacore\ compare\ *--confirm*) ;; # repeats runs of one's own: tests/judge has some
   novacore\ target\ test\ lab*) ;; # connects there: tests/target
+  novacore\ record\ * | novacore\ recordings\ show\ *) ;; # sample for long, or show that: tests/record
   novacore\ selftest*) ;; # measures this host: tests/selftest
   novacore\ ab\ --plugin\ kvm*) ;; # boots VMs: tests/run
   novacore\ baseline\ *) ;; # no simulated run can be one: tests/judge
