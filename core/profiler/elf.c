@@ -19,6 +19,8 @@ struct elf {
 	Elf *elf;
 	struct symbol *symbols;
 	size_t symbol_count;
+	Dwarf_CFI *unwinding; /* .eh_frame, which strip leaves: where functions begin */
+	Dwarf_Addr unwinding_bias;
 };
 
 /* Where the byte of that offset is in memory, as the module's address. */
@@ -75,6 +77,26 @@ static void read_symbols(struct elf *elf)
 	symbols_sort(elf->symbols, elf->symbol_count);
 }
 
+/* A function of a stripped file has no name, but a beginning: "stress-ng+0x3e10" tells it from the
+ * others, and addr2line and gdb take the number. */
+static char *name_by_place(const struct elf *elf, const char *path, uint64_t at)
+{
+	Dwarf_Addr start = 0, end = 0;
+	Dwarf_Frame *frame = NULL;
+	const char *slash = strrchr(path, '/');
+	bool found;
+
+	if (!elf->unwinding ||
+	    dwarf_cfi_addrframe(elf->unwinding, at - elf->unwinding_bias, &frame) != 0)
+		return NULL;
+	found = dwarf_frame_info(frame, &start, &end, NULL) >= 0 && start < end;
+	free(frame);
+	if (!found)
+		return NULL;
+	return nova_format("%s+0x%llx", slash ? slash + 1 : path,
+	                   (unsigned long long)(start + elf->unwinding_bias - elf->bias));
+}
+
 static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct address_run *run,
                      uint32_t number)
 {
@@ -86,13 +108,12 @@ static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct ad
 	symbol = symbols_find(elf->symbols, elf->symbol_count, at);
 	if (dwarf && dwarf_name(dwarf, run, number, at, symbol ? symbol->name : NULL))
 		return;
-	if (symbol) {
-		NOVA_AUTOFREE char *readable = symbols_demangle(symbol->name);
-
+	NOVA_AUTOFREE char *made =
+	        symbol ? symbols_demangle(symbol->name) : name_by_place(elf, run->object->path, at);
+	if (made || symbol)
 		recording_name(run->recording, number,
-		               &(struct nova_frame){.name = readable ? readable : symbol->name,
+		               &(struct nova_frame){.name = made ? made : symbol->name,
 		                                    .library = run->object->path});
-	}
 }
 
 void symbols_of_elf(const struct address_run *run, int fd)
@@ -114,6 +135,7 @@ void symbols_of_elf(const struct address_run *run, int fd)
 		elf.elf = dwfl_module_getelf(elf.module, &elf.bias);
 	if (elf.elf) {
 		read_symbols(&elf);
+		elf.unwinding = dwfl_module_eh_cfi(elf.module, &elf.unwinding_bias);
 		dwarf = dwarf_of(elf.module);
 		for (size_t i = 0; i < run->count; i++)
 			name_one(&elf, dwarf, run, run->addresses[i]);
