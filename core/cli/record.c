@@ -38,7 +38,7 @@ static const char help[] =
         "(novacore recordings)\n"
         "  --overhead SHARE      what sampling may cost; default: 2%\n"
         "  --cpu                 sample CPUs (the default)\n"
-        "  --off-cpu             not implemented\n"
+        "  --off-cpu             instead: where threads wait, and for how long\n"
         "  --lock                not implemented\n"
         "  --memory              not implemented\n"
         "  --continuous          not implemented\n"
@@ -187,8 +187,8 @@ static int take(struct command *command, int option)
 			return usage("--format takes table or json, not \"%s\"", optarg);
 		command->format = optarg;
 		return -1;
-	case OPTION_OFF_CPU: return missing("--off-cpu", "perf sched record shows what blocks");
-	case OPTION_LOCK: return missing("--lock", "perf lock record shows contention");
+	case OPTION_OFF_CPU: command->request.kind = NOVA_RECORD_OFF_CPU; return -1;
+	case OPTION_LOCK: return missing("--lock", "--off-cpu shows who waits for a futex");
 	case OPTION_MEMORY: return missing("--memory", "heaptrack shows allocations");
 	case OPTION_CONTINUOUS:
 		return missing("--continuous", "a timer may start recordings with --duration");
@@ -268,7 +268,8 @@ static char *title_of(const struct command *command)
 static int write_one(const struct command *command, const char *name,
                      const struct nova_stacks *stacks, bool folded, struct nova_error *error)
 {
-	NOVA_AUTOFREE char *path = nova_format("%s/%s", command->directory, name);
+	NOVA_AUTOFREE char *path =
+	        nova_format("%s/%s.%s", command->directory, name, folded ? "folded" : "pb.gz");
 	FILE *file = nova_output_open(path, error);
 	int code;
 
@@ -305,6 +306,7 @@ static int deliver(const struct command *command, const json_t *about, struct no
 {
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
 	bool table = !strcmp(command->format, "table");
+	const char *name = nova_json_text(about, "kind");
 	int code;
 
 	if (json_integer_value(json_object_get(about, "samples")) == 0)
@@ -314,9 +316,9 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		                      command->directory);
 	code = nova_stacks_read(command->file, NULL, &stacks, error);
 	if (!code)
-		code = write_one(command, RECORDING_PPROF, stacks, false, error);
+		code = write_one(command, name, stacks, false, error);
 	if (!code)
-		code = write_one(command, RECORDING_FOLDED, stacks, true, error);
+		code = write_one(command, name, stacks, true, error);
 	if (code)
 		return code;
 	if (!table) {
@@ -325,8 +327,8 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		return 0;
 	}
 	recordings_print(about, stdout);
-	printf("%-10s %s/{" RECORDING_FILE "," RECORDING_PPROF "," RECORDING_FOLDED "}\n", "files",
-	       command->directory);
+	printf("%-10s %s/{" RECORDING_FILE ",%s.pb.gz,%s.folded}\n", "files", command->directory,
+	       name, name);
 	return print_hotspots(stacks, error);
 }
 

@@ -101,9 +101,17 @@ void recordings_print(const json_t *about, FILE *out)
 	        nova_json_text(about, "host"), real_of(about, "duration_ns") / 1e9,
 	        nova_json_text(about, "began"),
 	        json_is_false(json_object_get(about, "complete")) ? "; it was killed" : "");
-	fprintf(out, "%-10s %lld at %.0f Hz, %lld lost%s\n", "samples", number_of(about, "samples"),
-	        real_of(about, "mean_frequency"), number_of(about, "lost"),
-	        number_of(about, "lowered") ? "; the frequency was lowered" : "");
+	if (!strcmp(nova_json_text(about, "kind"), "off-cpu"))
+		fprintf(out, "%-10s %lld waits that have begun, %lld lost%s\n", "samples",
+		        number_of(about, "samples"),
+		        number_of(about, "lost") + number_of(about, "lost_events"),
+		        number_of(about, "lowered") ? "; a part of them only, to keep it cheap"
+		                                    : "");
+	else
+		fprintf(out, "%-10s %lld at %.0f Hz, %lld lost%s\n", "samples",
+		        number_of(about, "samples"), real_of(about, "mean_frequency"),
+		        number_of(about, "lost"),
+		        number_of(about, "lowered") ? "; the frequency was lowered" : "");
 	fprintf(out, "%-10s %s%s%s%s\n", "event", nova_json_text(about, "event"), why ? ": " : "",
 	        why ? why : "",
 	        json_is_false(json_object_get(about, "kernel_sampled"))

@@ -5,9 +5,7 @@
 
 #include "core/base/base.h"
 
-#define RECORDING_FILE   "recording.nova"
-#define RECORDING_PPROF  "cpu.pb.gz"
-#define RECORDING_FOLDED "cpu.folded"
+#define RECORDING_FILE "recording.nova"
 
 /* The directory that all of them stand in, or of one of them. The caller's. */
 char *recordings_place(const char *id);

@@ -16,7 +16,8 @@
 #define CALIBRATE_HZ    4000u
 #define CALIBRATE_NS    25000000
 #define CALIBRATE_TIMES 3
-#define CALIBRATE_DEPTH 24 /* frames of the stack that is sampled */
+#define CALIBRATE_DEPTH 24  /* frames of the stack that is sampled */
+#define SWITCHES        150 /* their records fit into the ring */
 #define MOST_GAPS       1024u
 #define LEAST_HZ        1u
 
@@ -89,14 +90,46 @@ static double measure(struct ring *ring, int fd)
 	return samples >= 10 ? gaps.longest[samples / 2] : 0;
 }
 
+/* A thread that sleeps for a moment leaves its CPU: its own time for that, with and without. */
+static double switch_time(void)
+{
+	const struct timespec moment = {.tv_nsec = 1};
+	struct timespec begin, end;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	for (int i = 0; i < SWITCHES; i++)
+		nanosleep(&moment, NULL);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	return ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) /
+	       SWITCHES;
+}
+
+static void ignore(void *context, const struct event *event)
+{
+	(void)context;
+	(void)event;
+}
+
+static double calibrate_switches(struct ring *ring, int fd)
+{
+	double without = switch_time(), with;
+
+	ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
+	with = switch_time();
+	ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+	rings_drain(ring, 1, UINT64_MAX, ignore, NULL);
+	return with > without ? with - without : 0;
+}
+
 double govern_calibrate(const struct perf_event_attr *like)
 {
 	struct perf_event_attr attr = *like;
 	struct ring ring;
-	double least = 0;
+	double cost = 0;
 	int fd;
 
-	attr.sample_freq = CALIBRATE_HZ;
+	if (attr.freq)
+		attr.sample_freq = CALIBRATE_HZ;
 	attr.inherit = attr.enable_on_exec = 0;
 	attr.watermark = 0;
 	attr.wakeup_events = 1u << 30;
@@ -104,17 +137,18 @@ double govern_calibrate(const struct perf_event_attr *like)
 	if (fd < 0)
 		return 0;
 	if (!ring_map(&ring, fd, 64, NULL)) {
-		/* on a busy machine others make gaps longer, never shorter */
+		/* On a busy machine others make gaps longer, never shorter; of two small numbers
+		 * the difference may be anything, and the largest is safe. */
 		for (int i = 0; i < CALIBRATE_TIMES; i++) {
-			double cost = measure(&ring, fd);
+			double one = attr.freq ? measure(&ring, fd) : calibrate_switches(&ring, fd);
 
-			if (cost > 0 && (least <= 0 || cost < least))
-				least = cost;
+			if (one > 0 && (cost <= 0 || (attr.freq ? one < cost : one > cost)))
+				cost = one;
 		}
 		ring_unmap(&ring);
 	}
 	close(fd);
-	return least;
+	return cost;
 }
 
 /* --- the governor --------------------------------------------------------------------------------
@@ -134,7 +168,8 @@ void govern_begin(struct governor *governor)
 	governor->own_began_ns = governor->own_then_ns = govern_own_ns();
 	governor->most = governor->wanted;
 	/* what samples alone would cost is known before the first one is taken */
-	if (governor->sample_cost * governor->wanted > governor->target * 0.9e9)
+	if (!governor->unclocked &&
+	    governor->sample_cost * governor->wanted > governor->target * 0.9e9)
 		governor->most = (uint32_t)(governor->target * 0.9e9 / governor->sample_cost);
 	if (governor->most < LEAST_HZ)
 		governor->most = LEAST_HZ;
@@ -156,7 +191,7 @@ uint32_t govern_step(struct governor *governor, uint64_t samples, int64_t now_ns
 	double last = share(governor, own_ns - governor->own_then_ns,
 	                    samples - governor->samples_then, now_ns - governor->then_ns);
 	/* who is interrupted f times in a second loses f costs in that second */
-	double lost = governor->sample_cost * governor->frequency / 1e9;
+	double lost = governor->unclocked ? 0 : governor->sample_cost * governor->frequency / 1e9;
 	double worse = last > lost ? last : lost;
 
 	governor->host = share(governor, own_ns - governor->own_began_ns, samples,

@@ -232,7 +232,12 @@ int nova_flame_write_html(const struct nova_flame *flame, const char *title, FIL
  * wrote it (core/profiler/record.h describes it).
  */
 
+enum nova_record_kind {
+	NOVA_RECORD_CPU,    /* where CPUs are */
+	NOVA_RECORD_OFF_CPU /* where threads wait, and how long */
+};
 struct nova_record_request {
+	enum nova_record_kind kind;
 	const char *path;           /* of the file, which must not be there */
 	int32_t pid;                /* > 0: this process with its threads and children */
 	const char *cgroup;         /* or a cgroup's directory */

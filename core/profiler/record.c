@@ -139,7 +139,9 @@ static void end_command(struct session *session)
 static int open_sampler(struct session *session, struct nova_error *error)
 {
 	const struct nova_record_request *request = session->request;
-	struct sampler_target target = {.cgroup = -1, .on_exec = request->command != NULL};
+	struct sampler_target target = {.cgroup = -1,
+	                                .on_exec = request->command != NULL,
+	                                .off_cpu = request->kind == NOVA_RECORD_OFF_CPU};
 	NOVA_AUTOFREE int32_t *tids = NULL;
 	NOVA_AUTOCLOSE int cgroup = -1;
 	int code = 0;
@@ -206,19 +208,22 @@ static json_t *about_of(const struct session *session)
 		snprintf(build_id + 2 * (size_t)i, 3, "%02x", bytes[i]);
 	if (boot)
 		boot[strcspn(boot, "\n")] = '\0';
-	about = json_pack("{ss ss sI ss ss ss ss sI si sb ss sI}", "schema", "novacore.recording/1",
-	                  "began", began, "began_ns", (json_int_t)session->began_utc_ns, "host",
-	                  host.nodename, "kernel", host.release, "kernel_build_id", build_id,
-	                  "boot", boot ? boot : "", "cpus", (json_int_t)sampler->cpu_count,
-	                  "frequency", (int)request->frequency, "kernel_sampled",
-	                  !sampler->user_only, "event", sampler->hardware ? "cycles" : "cpu-clock",
-	                  "ring_bytes",
-	                  (json_int_t)(sampler->ring_count * sampler->rings[0].bytes));
+	about = json_pack(
+	        "{ss ss sI ss ss ss ss sI si sb ss sI}", "schema", "novacore.recording/1", "began",
+	        began, "began_ns", (json_int_t)session->began_utc_ns, "host", host.nodename,
+	        "kernel", host.release, "kernel_build_id", build_id, "boot", boot ? boot : "",
+	        "cpus", (json_int_t)sampler->cpu_count, "frequency", (int)request->frequency,
+	        "kernel_sampled", !sampler->user_only, "event",
+	        sampler->off_cpu    ? "context-switches"
+	        : sampler->hardware ? "cycles"
+	                            : "cpu-clock",
+	        "ring_bytes", (json_int_t)(sampler->ring_count * sampler->rings[0].bytes));
 	json_object_set_new(about, "event_why",
-	                    sampler->hardware
+	                    sampler->hardware || sampler->off_cpu
 	                            ? json_null()
 	                            : json_string("this machine counts no cycles (a VM without a "
 	                                          "virtual PMU, or none that may be used)"));
+	json_object_set_new(about, "kind", json_string(sampler->off_cpu ? "off-cpu" : "cpu"));
 	json_object_set_new(about, "what",
 	                    json_string(request->command   ? "command"
 	                                : request->pid > 0 ? "process"
@@ -283,6 +288,7 @@ static void set_frequency(struct session *session, uint32_t frequency)
 		session->lowered++;
 	if (frequency != session->sampler.frequency)
 		sampler_set_frequency(&session->sampler, frequency);
+	session->tally.off_cpu = session->sampler.off_cpu;
 	session->tally.sample_ns =
 	        session->sampler.hardware ? (uint64_t)(NOVA_SECOND_NS / frequency) : 0;
 }
@@ -424,11 +430,12 @@ static int begin(struct session *session, struct nova_error *error)
 	if (code)
 		return code;
 	tally_start(&session->tally, &session->writer);
-	session->governor =
-	        (struct governor){.target = request->overhead,
-	                          .sample_cost = govern_calibrate(&session->sampler.attr),
-	                          .wanted = request->frequency,
-	                          .cpus = session->sampler.cpu_count};
+	session->governor = (struct governor){
+	        .target = request->overhead,
+	        .sample_cost = govern_calibrate(&session->sampler.attr),
+	        .wanted = session->sampler.off_cpu ? SAMPLER_ALL : request->frequency,
+	        .unclocked = session->sampler.off_cpu,
+	        .cpus = session->sampler.cpu_count};
 	code = sampler_start(&session->sampler, error);
 	if (code)
 		return code;
@@ -451,6 +458,8 @@ static int end(struct session *session, struct nova_error *error)
 
 	sampler_stop(&session->sampler);
 	drain(session, UINT64_MAX);
+	if (session->sampler.off_cpu)
+		tally_waiting(&session->tally, (uint64_t)nova_now_ns());
 	govern_step(&session->governor, session->tally.samples, nova_now_ns(), govern_own_ns());
 	NOVA_AUTOJSON json_t *status = status_of(session);
 	tally_flush(&session->tally);

@@ -122,7 +122,7 @@ struct space {
 	uint32_t count, room;
 };
 struct spaces {
-	struct object *objects; /* the first is unknown, the second the kernel, the third a guest */
+	struct object *objects; /* the first have numbers below */
 	uint32_t object_count;
 	struct index object_index;
 	struct space *spaces;
@@ -133,6 +133,7 @@ struct spaces {
 #define OBJECT_NUMBER_UNKNOWN 0u
 #define OBJECT_NUMBER_KERNEL  1u
 #define OBJECT_NUMBER_GUEST   2u
+#define OBJECT_NUMBER_WAITING 3u /* for a CPU: it could run */
 
 void spaces_start(struct spaces *spaces);
 void spaces_free(struct spaces *spaces);
@@ -240,6 +241,9 @@ struct tally_thread {
 	char name[COMM_BYTES];
 	uint32_t written; /* as of an object */
 	bool dead, past;  /* past: it has another name by now */
+	/* when it left its CPU, with which stack, and how many such it stands for; 0: it did not */
+	uint64_t left, weight;
+	uint32_t stack, cpu;
 };
 struct tally_count {
 	uint32_t stack, thread, cpu, samples;
@@ -258,6 +262,7 @@ struct tally {
 	uint32_t written_objects, written_stacks, written_threads;
 	struct index stack_index, thread_index, count_index, written_index;
 	uint64_t sample_ns; /* what one sample stands for; 0: its own period */
+	bool off_cpu;       /* samples are where threads leave their CPU */
 	/* what it has seen */
 	uint64_t samples, lost, lost_events, throttled, user_stacks, short_stacks, resets;
 	struct nova_text objects; /* numbers of those that are to be written */
@@ -266,6 +271,8 @@ void tally_start(struct tally *tally, struct writer *writer);
 void tally_take(void *tally, const struct event *event);
 /* Writes what is new into the writer's buffer, and forgets what takes too much room. */
 void tally_flush(struct tally *tally);
+/* Off-CPU: who waits still has waited until now. */
+void tally_waiting(struct tally *tally, uint64_t now_ns);
 void tally_free(struct tally *tally);
 /* "CPU 3/KVM" is vCPU 3 of a QEMU; else -1. */
 int32_t tally_vcpu(const char *name);
@@ -282,7 +289,8 @@ struct sampler {
 	size_t fd_count;
 	struct ring *rings;
 	size_t ring_count, ring_pages;
-	bool hardware;  /* cycles; else the CPU's clock */
+	bool hardware; /* cycles; else the CPU's clock */
+	bool off_cpu;
 	bool user_only; /* the kernel's part is not permitted */
 	uint32_t frequency;
 };
@@ -292,10 +300,12 @@ struct sampler_target {
 	size_t tid_count;
 	int cgroup;   /* descriptor, or -1 */
 	bool on_exec; /* begin when it executes another program */
+	bool off_cpu; /* when a thread leaves its CPU, not by the clock */
 };
 /* They count from sampler_start on, or from the execution on. */
 int sampler_open(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,
                  struct nova_error *error);
+#define SAMPLER_ALL 1000u /* frequency of off-CPU: of a thousand switches */
 int sampler_start(struct sampler *sampler, struct nova_error *error);
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency);
 /* No sample comes any more; the rings stay, and so does what is in them. */
@@ -314,6 +324,7 @@ struct governor {
 	double sample_cost; /* ns */
 	uint32_t wanted, most, frequency;
 	size_t cpus;
+	bool unclocked; /* how many samples come in a second is not ours to say */
 	int64_t began_ns, then_ns, own_began_ns, own_then_ns;
 	uint64_t samples_then;
 	/* what was found */

@@ -348,10 +348,13 @@ static uint32_t call(const struct recording *recording, struct nova_stacks *stac
 		                        nova_stacks_frame(stacks, &recording->texts->frames[name]));
 	}
 	if (!address->count) {
-		const struct nova_frame unknown = {.name = object->kind == OBJECT_GUEST ? "[guest]"
-		                                                                        : NULL,
-		                                   .library = object->path,
-		                                   .flags = flags_of(object)};
+		/* what stands for itself: a guest, a wait for a CPU */
+		bool itself = object->kind == OBJECT_GUEST ||
+		              (object->kind == OBJECT_UNKNOWN && object->path[0]);
+		const struct nova_frame unknown = {
+		        .name = itself ? object->path : NULL,
+		        .library = object->kind == OBJECT_UNKNOWN ? "" : object->path,
+		        .flags = flags_of(object)};
 
 		node = nova_stacks_call(stacks, node, nova_stacks_frame(stacks, &unknown));
 	}
@@ -398,8 +401,11 @@ static void add_notes(const struct recording *recording, struct nova_stacks *sta
 
 struct nova_stacks *recording_stacks(const struct recording *recording)
 {
+	static const struct nova_value_type waits[2] = {{"waits", "count"},
+	                                                {"off-cpu", "nanoseconds"}};
 	const struct nova_stacks *raw = recording->raw;
-	struct nova_stacks *stacks = nova_stacks_new(raw->types, raw->type_count);
+	bool off_cpu = strcmp(nova_json_text(recording->about, "kind"), "off-cpu") == 0;
+	struct nova_stacks *stacks = nova_stacks_new(off_cpu ? waits : raw->types, 2);
 	NOVA_AUTOFREE uint32_t *nodes = nova_alloc(raw->node_count * sizeof(*nodes));
 
 	for (uint32_t i = 1; i < raw->node_count; i++)
@@ -409,6 +415,7 @@ struct nova_stacks *recording_stacks(const struct recording *recording)
 		nova_stacks_add(stacks, nodes[raw->counts[i].node],
 		                nova_stacks_origin(stacks, &raw->origins[raw->counts[i].origin]),
 		                raw->values + (size_t)i * raw->type_count);
+	stacks->shown = off_cpu ? 1 : 0;
 	stacks->utc_ns = number_of(recording->about, "began_ns");
 	stacks->duration_ns = number_of(recording->status, "duration_ns");
 	stacks->lost = (uint64_t)number_of(recording->status, "lost");

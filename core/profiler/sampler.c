@@ -77,6 +77,15 @@ static void describe(struct sampler *sampler, const struct sampler_target *targe
 	attr->use_clockid = 1;
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->watermark = 1;
+	if (target->off_cpu) {
+		/* each switch with its stack, and records of when threads leave and come */
+		attr->type = PERF_TYPE_SOFTWARE;
+		attr->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
+		attr->freq = 0;
+		attr->sample_period = 1;
+		attr->exclude_idle = 0;
+		attr->context_switch = 1;
+	}
 }
 
 static int refused(const struct sampler_target *target, struct nova_error *error)
@@ -85,6 +94,13 @@ static int refused(const struct sampler_target *target, struct nova_error *error
 	        nova_file_read("/proc/sys/kernel/perf_event_paranoid", 32, NULL, NULL);
 	int level = text ? atoi(text) : 2;
 
+	if (target->off_cpu && target->tid_count && level > 1)
+		return nova_error_set(
+		        error, NOVA_E_PERMISSION,
+		        "where threads wait is in the kernel, which may not be sampled: "
+		        "kernel.perf_event_paranoid is %d; as root: sysctl "
+		        "kernel.perf_event_paranoid=1, or setcap cap_perfmon+ep on novacore",
+		        level);
 	if (target->tid_count && level > 2)
 		return nova_error_set(
 		        error, NOVA_E_PERMISSION,
@@ -121,7 +137,8 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 		if ((errno == ENOENT || errno == EOPNOTSUPP || errno == ENODEV) && cycles) {
 			attr->type = PERF_TYPE_SOFTWARE;
 			attr->config = PERF_COUNT_SW_CPU_CLOCK;
-		} else if (errno == EACCES && !attr->exclude_kernel && target->tid_count) {
+		} else if (errno == EACCES && !attr->exclude_kernel && target->tid_count &&
+		           !target->off_cpu) {
 			attr->exclude_kernel = 1;
 		} else if ((errno == EINVAL || errno == E2BIG) && attr->build_id) {
 			attr->build_id = 0;
@@ -235,6 +252,7 @@ int sampler_open(struct sampler *sampler, const struct sampler_target *target, u
 
 	memset(sampler, 0, sizeof(*sampler));
 	sampler->frequency = frequency;
+	sampler->off_cpu = target->off_cpu;
 	code = read_cpus(sampler, error);
 	if (code)
 		return code;
@@ -265,7 +283,9 @@ int sampler_start(struct sampler *sampler, struct nova_error *error)
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency)
 {
 	/* The CPU's clock has no frequency of its own: the kernel has made a period of it. */
-	uint64_t value = sampler->hardware ? frequency : (uint64_t)NOVA_SECOND_NS / frequency;
+	uint64_t value = sampler->hardware  ? frequency
+	                 : sampler->off_cpu ? SAMPLER_ALL / frequency
+	                                    : (uint64_t)NOVA_SECOND_NS / frequency;
 
 	for (size_t i = 0; i < sampler->fd_count; i++)
 		ioctl(sampler->fds[i], PERF_EVENT_IOC_PERIOD, &value);

@@ -256,6 +256,7 @@ void spaces_start(struct spaces *spaces)
 	add_object(spaces, OBJECT_UNKNOWN, "");
 	add_object(spaces, OBJECT_KERNEL, "[kernel]");
 	add_object(spaces, OBJECT_GUEST, "[guest]");
+	add_object(spaces, OBJECT_UNKNOWN, "[waiting for a CPU]");
 }
 
 static uint64_t pid_hash(int32_t pid)

@@ -255,10 +255,11 @@ static bool same_stack(const struct tally *tally, const struct tally_stack *stac
 	return true;
 }
 
-static uint32_t stack_of(struct tally *tally, const struct event *event, uint32_t thread)
+/* The number of the stack in `current`. */
+static uint32_t stack_of(struct tally *tally, uint32_t depth)
 {
-	uint32_t depth = read_frames(tally, event, thread), number;
 	uint64_t hash = depth, at;
+	uint32_t number;
 
 	for (uint32_t i = 0; i < depth; i++) {
 		uint64_t pair[3] = {hash, tally->current[i].object, tally->current[i].offset};
@@ -300,6 +301,57 @@ static void count(struct tally *tally, const struct tally_count *one)
 	index_add(&tally->count_index, hash, tally->count_count++);
 }
 
+/* --- off-CPU ------------------------------------------------------------------------------------
+ * A sample is where a thread leaves its CPU; the record of the switch follows, and says whether it
+ * could have run on. The record of its return ends the wait.
+ */
+
+static void count_wait(struct tally *tally, uint32_t number, uint64_t until_ns)
+{
+	struct tally_thread *thread = &tally->threads[number];
+	struct tally_count one = {.stack = thread->stack,
+	                          .thread = number,
+	                          .cpu = thread->cpu,
+	                          .samples = (uint32_t)thread->weight,
+	                          .ns = (until_ns - thread->left) * thread->weight};
+
+	if (thread->left && until_ns >= thread->left)
+		count(tally, &one);
+	thread->left = 0;
+}
+
+/* It was taken away from its CPU: that is the innermost reason of its wait. */
+static void could_run(struct tally *tally, struct tally_thread *thread)
+{
+	const struct tally_stack stack = tally->stacks[thread->stack];
+	uint32_t depth = stack.depth < TALLY_DEPTH - 1 ? stack.depth : TALLY_DEPTH - 1;
+
+	tally->current[0] =
+	        (struct tally_frame){written_object(tally, OBJECT_NUMBER_WAITING, 0, NULL), 0};
+	for (uint32_t i = 0; i < depth; i++)
+		tally->current[i + 1] = tally->frames[stack.first + i];
+	thread->stack = stack_of(tally, depth + 1);
+}
+
+static void on_switch(struct tally *tally, const struct event *event)
+{
+	uint32_t number = event->tid ? find_thread(tally, (int32_t)event->tid) : UINT32_MAX;
+
+	if (number == UINT32_MAX || !tally->threads[number].left)
+		return;
+	if (!(event->misc & PERF_RECORD_MISC_SWITCH_OUT))
+		count_wait(tally, number, event->time);
+	else if (event->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT)
+		could_run(tally, &tally->threads[number]);
+}
+
+void tally_waiting(struct tally *tally, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < tally->thread_count; i++)
+		if (!tally->threads[i].dead)
+			count_wait(tally, i, now_ns);
+}
+
 static void on_sample(struct tally *tally, const struct event *event)
 {
 	struct tally_count one = {.cpu = event->cpu, .samples = 1};
@@ -310,12 +362,18 @@ static void on_sample(struct tally *tally, const struct event *event)
 	tally->samples++;
 	thread_of(tally, (int32_t)event->pid, (int32_t)event->pid); /* the process has its name */
 	one.thread = thread_of(tally, (int32_t)event->pid, (int32_t)event->tid);
-	one.stack = stack_of(tally, event, one.thread);
+	one.stack = stack_of(tally, read_frames(tally, event, one.thread));
+	if (tally->off_cpu) {
+		struct tally_thread *thread = &tally->threads[one.thread];
+
+		thread->left = event->time;
+		thread->weight = event->period ? event->period : 1;
+		thread->stack = one.stack;
+		thread->cpu = event->cpu;
+		return;
+	}
 	one.ns = tally->sample_ns ? tally->sample_ns : event->period;
 	count(tally, &one);
-	if (tally->count_count >= MOST_COUNTS || tally->stack_count >= MOST_STACKS ||
-	    tally->frame_count >= MOST_FRAMES)
-		tally_flush(tally);
 }
 
 static void on_ksymbol(struct tally *tally, const struct event *event)
@@ -345,8 +403,13 @@ void tally_take(void *context, const struct event *event)
 	case PERF_RECORD_LOST: tally->lost_events += event->lost; break;
 	case PERF_RECORD_LOST_SAMPLES: tally->lost += event->lost; break;
 	case PERF_RECORD_THROTTLE: tally->throttled++; break;
+	case PERF_RECORD_SWITCH:
+	case PERF_RECORD_SWITCH_CPU_WIDE: on_switch(tally, event); break;
 	default: break;
 	}
+	if (tally->count_count >= MOST_COUNTS || tally->stack_count >= MOST_STACKS ||
+	    tally->frame_count >= MOST_FRAMES)
+		tally_flush(tally);
 }
 
 /* --- writing ------------------------------------------------------------------------------------
@@ -473,8 +536,10 @@ static void forget(struct tally *tally)
 	if (tally->stack_count < MOST_STACKS && tally->frame_count < MOST_FRAMES &&
 	    tally->written_threads < MOST_THREADS)
 		return;
-	for (uint32_t i = 0; i < kept; i++)
+	for (uint32_t i = 0; i < kept; i++) {
 		tally->threads[i].written = 0;
+		tally->threads[i].left = 0;
+	}
 	tally->frame_count = tally->stack_count = 0;
 	tally->written_stacks = tally->written_threads = 0;
 	index_clear(&tally->stack_index);

@@ -68,7 +68,7 @@ refused '1 to 20000' "$novacore" record --all --freq 0
 refused '--duration' "$novacore" record --all --duration 5
 refused '--overhead' "$novacore" record --all --overhead 0
 refused 'did you mean' "$novacore" record --durration 1s
-for option in --off-cpu --lock --memory --continuous; do
+for option in --lock --memory --continuous; do
   expect 3 "$novacore" record $option --all
   says 'is not implemented yet'
 done

@@ -355,6 +355,42 @@ static void samples_before_and_after_exec_have_their_own_names(void **state)
 	}
 }
 
+static void put_switch(struct bench *bench, uint64_t time, uint16_t misc)
+{
+	put_head(bench, PERF_RECORD_SWITCH, misc, 24);
+	put_trailer(bench, time);
+}
+
+static void waits_last_from_leaving_to_coming_back(void **state)
+{
+	struct bench *bench = *state;
+	uint64_t blocked = 0, could_run = 0;
+
+	bench->tally.off_cpu = true;
+	put_map(bench, 1, 0x400000, 0x10000, 0, "/nowhere/work");
+	put_switch(bench, 5, 0); /* comes, but nobody saw it leave */
+	put_sample(bench, 100, CHAIN, 3);
+	put_switch(bench, 101, PERF_RECORD_MISC_SWITCH_OUT);
+	put_switch(bench, 160, 0);
+	put_sample(bench, 200, CHAIN, 3);
+	put_switch(bench, 201, PERF_RECORD_MISC_SWITCH_OUT | PERF_RECORD_MISC_SWITCH_OUT_PREEMPT);
+	put_switch(bench, 230, 0);
+	put_sample(bench, 300, CHAIN, 3); /* and does not come back */
+	drain(bench, UINT64_MAX);
+	tally_waiting(&bench->tally, 307);
+	NOVA_AUTOJSON json_t *about = json_pack("{ss}", "kind", "off-cpu");
+	writer_json(&bench->writer, CHUNK_ABOUT, about);
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = read_back(bench);
+	assert_string_equal(stacks->types[stacks->shown].type, "off-cpu");
+	for (uint32_t i = 0; i < stacks->count_count; i++)
+		*(strcmp(leaf_of(stacks, i)->name, "[waiting for a CPU]") ? &blocked
+		                                                          : &could_run) +=
+		        stacks->values[i * 2 + 1];
+	/* each stands for the period that its sample has */
+	assert_int_equal(could_run, 30ULL * 10101010);
+	assert_int_equal(blocked, 67ULL * 10101010);
+}
+
 static void vcpus_are_told_by_their_threads(void **state)
 {
 	(void)state;
@@ -625,6 +661,7 @@ int main(void)
 	        cmocka_unit_test(reads_lines_of_maps),
 	        BENCH(what_is_sampled_is_read_back),
 	        BENCH(samples_before_and_after_exec_have_their_own_names),
+	        BENCH(waits_last_from_leaving_to_coming_back),
 	        cmocka_unit_test(vcpus_are_told_by_their_threads),
 	        BENCH(forgets_and_goes_on_when_stacks_are_too_many),
 	        BENCH(what_is_torn_at_the_end_is_left_out_and_said),
