@@ -41,7 +41,11 @@ static const char help[] =
         "  --off-cpu             instead: where threads wait, and for how long\n"
         "  --lock                not implemented\n"
         "  --memory              not implemented\n"
-        "  --continuous          not implemented\n"
+        "  --continuous          one recording after another, each of --duration (60s), until "
+        "Ctrl-C;\n"
+        "                        old ones of this kind are deleted\n"
+        "  --keep TIME           how long those are kept; default: 7d\n"
+        "  --keep-size SIZE      how much all of those may take; default: 1GiB\n"
         "  --format FORMAT       table (default) or json: what is printed at the "
         "end\n" NOVA_COMMON_HELP;
 
@@ -59,6 +63,8 @@ enum {
 	OPTION_LOCK,
 	OPTION_MEMORY,
 	OPTION_CONTINUOUS,
+	OPTION_KEEP,
+	OPTION_KEEP_SIZE,
 	OPTION_FORMAT
 };
 
@@ -75,18 +81,22 @@ static const struct option options[] = {{"pid", required_argument, NULL, OPTION_
                                         {"lock", no_argument, NULL, OPTION_LOCK},
                                         {"memory", no_argument, NULL, OPTION_MEMORY},
                                         {"continuous", no_argument, NULL, OPTION_CONTINUOUS},
+                                        {"keep", required_argument, NULL, OPTION_KEEP},
+                                        {"keep-size", required_argument, NULL, OPTION_KEEP_SIZE},
                                         {"format", required_argument, NULL, OPTION_FORMAT},
                                         NOVA_COMMON_OPTIONS,
                                         {NULL, 0, NULL, 0}};
 
 #define DEFAULT_DURATION_NS (10 * NOVA_SECOND_NS)
+#define PIECE_NS            (60 * NOVA_SECOND_NS) /* of a continuous recording */
 #define MOST_HZ             20000
 
 struct command {
 	struct nova_record_request request;
 	const char *vm, *output, *format;
 	int targets; /* how many ways of saying whom */
-	bool duration_said;
+	bool duration_said, continuous;
+	double keep_ns, keep_bytes;
 	char *directory, *file, *title;
 };
 
@@ -136,6 +146,16 @@ static int take_duration(struct command *command)
 	command->request.duration_ns = (int64_t)value;
 	command->duration_said = true;
 	return -1;
+}
+
+static int take_quantity(const char *option, enum nova_quantity quantity, double *value)
+{
+	struct nova_error error = {0};
+
+	if (!nova_quantity_parse(optarg, quantity, value, &error))
+		return -1;
+	fprintf(stderr, "novacore: %s: %s\n", option, error.text);
+	return 2;
 }
 
 static int take_overhead(struct command *command)
@@ -190,8 +210,9 @@ static int take(struct command *command, int option)
 	case OPTION_OFF_CPU: command->request.kind = NOVA_RECORD_OFF_CPU; return -1;
 	case OPTION_LOCK: return missing("--lock", "--off-cpu shows who waits for a futex");
 	case OPTION_MEMORY: return missing("--memory", "heaptrack shows allocations");
-	case OPTION_CONTINUOUS:
-		return missing("--continuous", "a timer may start recordings with --duration");
+	case OPTION_CONTINUOUS: command->continuous = true; return -1;
+	case OPTION_KEEP: return take_quantity("--keep", NOVA_DURATION, &command->keep_ns);
+	case OPTION_KEEP_SIZE: return take_quantity("--keep-size", NOVA_SIZE, &command->keep_bytes);
 	default: return -1; /* --cpu */
 	}
 }
@@ -215,8 +236,12 @@ static int parse(struct command *command, int argc, char **argv)
 		return usage("record takes %s: --pid, --vm, --cgroup, --all, or a command behind "
 		             "--; --help has examples",
 		             command->targets ? "one of these only" : "one of these");
+	if (command->continuous && (command->output || command->request.command))
+		return usage("--continuous is not for %s: its recordings are kept below novacore's "
+		             "own directory",
+		             command->output ? "--output" : "a command");
 	if (!command->duration_said && !command->request.command)
-		command->request.duration_ns = DEFAULT_DURATION_NS;
+		command->request.duration_ns = command->continuous ? PIECE_NS : DEFAULT_DURATION_NS;
 	return -1;
 }
 
@@ -310,10 +335,11 @@ static int deliver(const struct command *command, const json_t *about, struct no
 	int code;
 
 	if (json_integer_value(json_object_get(about, "samples")) == 0)
-		return nova_error_set(error, NOVA_E_FAILED,
-		                      "%s: not one sample was taken: who was recorded did not run "
-		                      "on a CPU; record for longer, or raise --freq",
-		                      command->directory);
+		return nova_error_set(
+		        error, NOVA_E_FAILED,
+		        "%s: not one sample was taken: who was recorded did not run "
+		        "on a CPU, or did not wait; record for longer, or raise --freq",
+		        command->directory);
 	code = nova_stacks_read(command->file, NULL, &stacks, error);
 	if (!code)
 		code = write_one(command, name, stacks, false, error);
@@ -332,6 +358,57 @@ static int deliver(const struct command *command, const json_t *about, struct no
 	return print_hotspots(stacks, error);
 }
 
+/* --- one, or one after another ----------------------------------------------------------------
+ */
+
+static int record_once(struct command *command, json_t **about, struct nova_error *error)
+{
+	int code = make_directory(command, error);
+
+	if (!code && command->continuous) {
+		NOVA_AUTOFREE char *mark = nova_format("%s/" RECORDING_MARK, command->directory);
+
+		code = nova_file_write(mark, "", 0, 0600, error);
+	}
+	if (!code)
+		code = nova_record(&command->request, about, error);
+	if (code && command->directory) {
+		NOVA_AUTOFREE char *mark = nova_format("%s/" RECORDING_MARK, command->directory);
+
+		if (access(command->file, F_OK) != 0) {
+			unlink(mark);
+			rmdir(command->directory); /* only if nothing is in it */
+		}
+	}
+	return code;
+}
+
+static int record_on(struct command *command, struct nova_error *error)
+{
+	int code = 0;
+
+	while (!code && !stop) {
+		NOVA_AUTOJSON json_t *about = NULL;
+
+		free(command->directory);
+		free(command->file);
+		command->directory = command->file = NULL;
+		code = record_once(command, &about, error);
+		if (code)
+			break;
+		printf("%s  %.1f s  %lld samples  overhead %.2f %%\n",
+		       strrchr(command->directory, '/') + 1,
+		       json_number_value(json_object_get(about, "duration_ns")) / 1e9,
+		       (long long)json_integer_value(json_object_get(about, "samples")),
+		       json_number_value(
+		               json_object_get(json_object_get(about, "overhead"), "host")) *
+		               100);
+		fflush(stdout);
+		recordings_retain((int64_t)command->keep_ns, (int64_t)command->keep_bytes);
+	}
+	return code;
+}
+
 static int record(struct command *command, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *about = NULL;
@@ -340,20 +417,17 @@ static int record(struct command *command, struct nova_error *error)
 
 	if (command->vm)
 		code = nova_record_find_vm(command->vm, &command->request.pid, error);
-	if (!code)
-		code = make_directory(command, error);
 	if (code)
 		return code;
 	command->title = title_of(command);
 	command->request.title = command->title;
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
-	code = nova_record(&command->request, &about, error);
-	if (code) {
-		rmdir(command->directory); /* only if nothing is in it */
+	if (command->continuous)
+		return record_on(command, error);
+	code = record_once(command, &about, error);
+	if (code)
 		return code;
-	}
-	about = about ? about : json_object();
 	code = deliver(command, about, error);
 	status = json_object_get(about, "command_status");
 	if (!code && json_is_integer(status) && json_integer_value(status) != 0)
@@ -366,6 +440,8 @@ static int record(struct command *command, struct nova_error *error)
 int nova_command_record(int argc, char **argv)
 {
 	struct command command = {.format = "table",
+	                          .keep_ns = 7 * 86400e9,
+	                          .keep_bytes = 1024.0 * 1024 * 1024,
 	                          .request = {.frequency = 99, .overhead = 0.02, .stop = &stop}};
 	struct nova_error error = {0};
 	int code = parse(&command, argc, argv);

@@ -129,7 +129,7 @@ void recordings_print(const json_t *about, FILE *out)
 /* --- all of them --------------------------------------------------------------------------------
  */
 
-static int64_t bytes_in(const char *directory)
+int64_t recordings_bytes(const char *directory)
 {
 	struct dirent *entry;
 	int64_t bytes = 0;
@@ -154,8 +154,8 @@ static json_t *describe(const char *id)
 	int code = nova_recording_about(file, &about, &error);
 
 	return json_pack("{ss ss sI so so*}", "id", id, "directory", directory, "bytes",
-	                 (json_int_t)bytes_in(directory), "about", about ? about : json_null(),
-	                 "why", code ? json_string(error.text) : NULL);
+	                 (json_int_t)recordings_bytes(directory), "about",
+	                 about ? about : json_null(), "why", code ? json_string(error.text) : NULL);
 }
 
 static int older_first(const struct dirent **a, const struct dirent **b)
@@ -168,7 +168,7 @@ static int is_recording(const struct dirent *entry)
 	return recordings_is_id(entry->d_name);
 }
 
-json_t *recordings_list(void)
+static json_t *list_all(void)
 {
 	NOVA_AUTOFREE char *place = recordings_place(NULL);
 	struct dirent **entries = NULL;
@@ -195,7 +195,7 @@ static int print_json(const json_t *document, struct nova_error *error)
 
 static int list(const char *format, struct nova_error *error)
 {
-	NOVA_AUTOJSON json_t *all = recordings_list();
+	NOVA_AUTOJSON json_t *all = list_all();
 	json_t *one;
 	size_t i;
 
@@ -297,7 +297,7 @@ static int delete_one(const char *id, struct nova_error *error)
 
 static int delete_older(const char *text, struct nova_error *error)
 {
-	NOVA_AUTOJSON json_t *all = recordings_list();
+	NOVA_AUTOJSON json_t *all = list_all();
 	double age;
 	json_t *one;
 	size_t i, count = 0;

@@ -13,6 +13,7 @@ struct reader {
 	struct recording *recording;
 	struct source *source;
 	size_t limit;
+	bool head_only; /* what is told of it, not what is in it */
 };
 
 static int bad_chunk(const struct reader *reader, const char *what, struct nova_error *error)
@@ -249,8 +250,12 @@ static void take_ksymbols(struct recording *recording, struct chunk *chunk)
 static int take_chunk(const struct reader *reader, struct chunk *chunk, struct nova_error *error)
 {
 	struct recording *recording = reader->recording;
+	bool head = chunk->kind == CHUNK_ABOUT || chunk->kind == CHUNK_STATUS ||
+	            chunk->kind == CHUNK_END;
 	int code = 0;
 
+	if (reader->head_only && !head)
+		return 0;
 	switch (chunk->kind) {
 	case CHUNK_ABOUT: take_json(chunk, &recording->about); break;
 	case CHUNK_END: recording->complete = true; /* fall through */
@@ -269,11 +274,11 @@ static int take_chunk(const struct reader *reader, struct chunk *chunk, struct n
 	return code ? code : check_limit(reader, error);
 }
 
-int recording_load(struct source *source, size_t limit, struct recording *recording,
-                   struct nova_error *error)
+static int load(const struct reader *reader, struct nova_error *error)
 {
 	const struct nova_value_type types[2] = {{"samples", "count"}, {"cpu", "nanoseconds"}};
-	struct reader reader = {recording, source, limit ? limit : LIMIT_BYTES};
+	struct recording *recording = reader->recording;
+	struct source *source = reader->source;
 	struct chunk chunk;
 	int code = 0, got;
 
@@ -291,7 +296,7 @@ int recording_load(struct source *source, size_t limit, struct recording *record
 	source->at += MAGIC_BYTES;
 	recording->end = MAGIC_BYTES;
 	while ((got = chunk_next(source, &chunk, &recording->torn, error)) == 1) {
-		code = take_chunk(&reader, &chunk, error);
+		code = take_chunk(reader, &chunk, error);
 		if (code)
 			return code;
 		recording->end = source->passed + source->at;
@@ -300,6 +305,12 @@ int recording_load(struct source *source, size_t limit, struct recording *record
 		return nova_error_set(error, NOVA_E_INVALID,
 		                      "%s: the beginning of the recording is broken", source->name);
 	return got;
+}
+
+int recording_load(struct source *source, size_t limit, struct recording *recording,
+                   struct nova_error *error)
+{
+	return load(&(struct reader){recording, source, limit ? limit : LIMIT_BYTES, false}, error);
 }
 
 void recording_free(struct recording *recording)
@@ -446,7 +457,7 @@ int nova_recording_about(const char *path, json_t **about, struct nova_error *er
 	*about = NULL;
 	if (code)
 		return code;
-	code = recording_load(&source, 0, &recording, error);
+	code = load(&(struct reader){&recording, &source, LIMIT_BYTES, true}, error);
 	source_close(&source);
 	if (!code) {
 		*about = json_incref(recording.about);

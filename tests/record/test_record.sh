@@ -68,7 +68,7 @@ refused '1 to 20000' "$novacore" record --all --freq 0
 refused '--duration' "$novacore" record --all --duration 5
 refused '--overhead' "$novacore" record --all --overhead 0
 refused 'did you mean' "$novacore" record --durration 1s
-for option in --lock --memory --continuous; do
+for option in --lock --memory; do
   expect 3 "$novacore" record $option --all
   says 'is not implemented yet'
 done
@@ -96,3 +96,29 @@ expect 0 "$novacore" recordings delete "$id"
 [ -d "$NOVACORE_HOME/state/recordings/of-mine" ] || fail 'something else was deleted'
 expect 0 "$novacore" recordings list
 says 'There is no recording yet'
+
+note 'one after another, and what is too old is deleted'
+expect 0 "$novacore" record -- "$workload" 1 # not continuous: stays
+old=$NOVACORE_HOME/state/recordings/20000101-000000-0000
+mkdir "$old"
+touch -d 2000-01-01 "$old/continuous" "$old/recording.nova"
+"$workload" 100 &
+running=$!
+sleep 0.3
+: >lines
+"$novacore" record --continuous --pid $running --duration 1s >lines 2>err &
+recorder=$!
+for ((i = 0; i < 300; i++)); do
+  [ "$(wc -l <lines)" -ge 3 ] && break
+  sleep 0.1
+done
+kill -INT $recorder
+wait $recorder || fail "it ended with $?: $(cat err)"
+kill $running
+wait $running || true
+[ ! -e "$old" ] || fail 'an old recording is still there'
+expect 0 "$novacore" recordings list --format json
+check out 'len(r["recordings"]) >= 4 and all(x["about"]["complete"] for x in r["recordings"])'
+check out 'sum(x["about"]["samples"] for x in r["recordings"]) > 100'
+check out 'sum(x["about"]["what"] == "command" for x in r["recordings"]) == 1'
+shares "$(json out 'max(r["recordings"], key=lambda x: x["about"]["samples"])["directory"]')/recording.nova"
