@@ -36,6 +36,9 @@ static const char help[] =
         "  --duration TIME       default: 10s; a command until it ends\n"
         "  --output DIR          a new directory; default: one below novacore's own "
         "(novacore recordings)\n"
+        "  --stacks HOW          frame-pointers (default), or dwarf: of programs without "
+        "them, for more\n"
+        "                        CPU time; not with --all and --cgroup\n"
         "  --overhead SHARE      what sampling may cost; default: 2%\n"
         "  --cpu                 sample CPUs (the default)\n"
         "  --off-cpu             instead: where threads wait, and for how long\n"
@@ -57,6 +60,7 @@ enum {
 	OPTION_FREQ,
 	OPTION_DURATION,
 	OPTION_OUTPUT,
+	OPTION_STACKS,
 	OPTION_OVERHEAD,
 	OPTION_CPU,
 	OPTION_OFF_CPU,
@@ -75,6 +79,7 @@ static const struct option options[] = {{"pid", required_argument, NULL, OPTION_
                                         {"freq", required_argument, NULL, OPTION_FREQ},
                                         {"duration", required_argument, NULL, OPTION_DURATION},
                                         {"output", required_argument, NULL, OPTION_OUTPUT},
+                                        {"stacks", required_argument, NULL, OPTION_STACKS},
                                         {"overhead", required_argument, NULL, OPTION_OVERHEAD},
                                         {"cpu", no_argument, NULL, OPTION_CPU},
                                         {"off-cpu", no_argument, NULL, OPTION_OFF_CPU},
@@ -201,6 +206,11 @@ static int take(struct command *command, int option)
 		return -1;
 	case OPTION_DURATION: return take_duration(command);
 	case OPTION_OUTPUT: command->output = optarg; return -1;
+	case OPTION_STACKS:
+		command->request.dwarf = !strcmp(optarg, "dwarf");
+		if (!command->request.dwarf && strcmp(optarg, "frame-pointers") != 0)
+			return usage("--stacks takes frame-pointers or dwarf, not \"%s\"", optarg);
+		return -1;
 	case OPTION_OVERHEAD: return take_overhead(command);
 	case OPTION_FORMAT:
 		if (strcmp(optarg, "table") != 0 && strcmp(optarg, "json") != 0)
@@ -236,6 +246,10 @@ static int parse(struct command *command, int argc, char **argv)
 		return usage("record takes %s: --pid, --vm, --cgroup, --all, or a command behind "
 		             "--; --help has examples",
 		             command->targets ? "one of these only" : "one of these");
+	if (command->request.dwarf && !command->request.command && !command->request.pid &&
+	    !command->vm)
+		return usage("--stacks dwarf is for %s: it copies 8 KiB with each sample",
+		             "--pid, --vm or a command");
 	if (command->continuous && (command->output || command->request.command))
 		return usage("--continuous is not for %s: its recordings are kept below novacore's "
 		             "own directory",

@@ -52,7 +52,32 @@ static void take_name(struct cursor *cursor, struct event *event)
 	event->name_length = end ? (size_t)(end - cursor->at) : 0;
 }
 
-static void read_sample(struct cursor *cursor, struct event *event)
+/* Registers and stack of the user's part; of a kernel thread there are none. */
+static void read_stack(struct cursor *cursor, struct event *event)
+{
+	uint64_t kind = take64(cursor), bytes, used = 0;
+
+	if (kind) {
+		if ((size_t)(cursor->end - cursor->at) < EVENT_REGISTER_COUNT * 8) {
+			cursor->bad = true;
+			return;
+		}
+		event->registers = cursor->at;
+		cursor->at += EVENT_REGISTER_COUNT * 8;
+	}
+	bytes = take64(cursor);
+	if (cursor->bad || bytes > (size_t)(cursor->end - cursor->at)) {
+		cursor->bad = true;
+		return;
+	}
+	event->stack = cursor->at;
+	cursor->at += bytes;
+	if (bytes)
+		used = take64(cursor);
+	event->stack_bytes = (size_t)(used < bytes ? used : bytes);
+}
+
+static void read_sample(struct cursor *cursor, bool stacks, struct event *event)
 {
 	uint64_t depth;
 
@@ -70,6 +95,9 @@ static void read_sample(struct cursor *cursor, struct event *event)
 	}
 	event->chain = cursor->at;
 	event->depth = (size_t)depth;
+	cursor->at += depth * 8;
+	if (stacks)
+		read_stack(cursor, event);
 }
 
 static void read_map(struct cursor *cursor, struct event *event)
@@ -130,7 +158,7 @@ static void read_body(struct cursor *cursor, struct event *event)
 	}
 }
 
-bool event_read(const void *record, size_t bytes, struct event *event)
+bool event_read(const void *record, size_t bytes, bool stacks, struct event *event)
 {
 	struct cursor cursor = {record, (const char *)record + bytes, false}, trailer;
 	struct perf_event_header head;
@@ -142,7 +170,7 @@ bool event_read(const void *record, size_t bytes, struct event *event)
 	event->type = head.type;
 	event->misc = head.misc;
 	if (head.type == PERF_RECORD_SAMPLE) {
-		read_sample(&cursor, event);
+		read_sample(&cursor, stacks, event);
 		return !cursor.bad;
 	}
 	if ((size_t)(cursor.end - cursor.at) < TRAILER_BYTES)
@@ -163,4 +191,12 @@ uint64_t event_chain_at(const struct event *event, size_t i)
 
 	memcpy(&address, (const char *)event->chain + i * 8, 8);
 	return address;
+}
+
+uint64_t event_register(const struct event *event, size_t place)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)event->registers + place * 8, 8);
+	return value;
 }

@@ -128,15 +128,18 @@ double govern_calibrate(const struct perf_event_attr *like)
 	double cost = 0;
 	int fd;
 
+	/* those with stacks are large, and must fit into the ring */
 	if (attr.freq)
-		attr.sample_freq = CALIBRATE_HZ;
+		attr.sample_freq =
+		        attr.sample_type & PERF_SAMPLE_STACK_USER ? CALIBRATE_HZ / 2 : CALIBRATE_HZ;
 	attr.inherit = attr.enable_on_exec = 0;
 	attr.watermark = 0;
 	attr.wakeup_events = 1u << 30;
 	fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	if (!ring_map(&ring, fd, 64, NULL)) {
+	if (!ring_map(&ring, fd, 128, NULL)) {
+		ring.stacks = (attr.sample_type & PERF_SAMPLE_STACK_USER) != 0;
 		/* On a busy machine others make gaps longer, never shorter; of two small numbers
 		 * the difference may be anything, and the largest is safe. */
 		for (int i = 0; i < CALIBRATE_TIMES; i++) {

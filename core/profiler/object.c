@@ -120,14 +120,12 @@ static int open_same(const char *path, const struct object *object)
 	return fd;
 }
 
-void object_probe(struct object *object, int32_t pid, const struct map *map)
+/* Through the process: map_files needs privileges, its root the right to look into it. */
+static int open_through(const struct object *object, int32_t pid, const struct map *map)
 {
-	uint8_t build_id[BUILD_ID_BYTES] = {0};
 	char path[4200];
-	uint32_t bytes = 0;
-	int fd, own = open_same(object->path, object);
+	int fd;
 
-	/* map_files needs privileges, /proc/PID/root the right to look into the process */
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, map->start,
 	         map->end);
 	fd = open_same(path, object);
@@ -135,6 +133,22 @@ void object_probe(struct object *object, int32_t pid, const struct map *map)
 		snprintf(path, sizeof(path), "/proc/%d/root%s", pid, object->path);
 		fd = open_same(path, object);
 	}
+	return fd;
+}
+
+int object_open(const struct object *object, int32_t pid, const struct map *map)
+{
+	int fd = object->fd >= 0 ? dup(object->fd) : open_through(object, pid, map);
+
+	return fd >= 0 ? fd : open_same(object->path, object);
+}
+
+void object_probe(struct object *object, int32_t pid, const struct map *map)
+{
+	uint8_t build_id[BUILD_ID_BYTES] = {0};
+	uint32_t bytes = 0;
+	int own = open_same(object->path, object), fd = open_through(object, pid, map);
+
 	if (fd >= 0 || own >= 0)
 		bytes = object_build_id(fd >= 0 ? fd : own, build_id);
 	if (!object->build_id_bytes && bytes) {

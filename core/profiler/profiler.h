@@ -238,8 +238,9 @@ enum nova_record_kind {
 };
 struct nova_record_request {
 	enum nova_record_kind kind;
-	const char *path;           /* of the file, which must not be there */
-	int32_t pid;                /* > 0: this process with its threads and children */
+	bool dwarf;       /* walk stacks by DWARF, not by frame pointers; of a process or command */
+	const char *path; /* of the file, which must not be there */
+	int32_t pid;      /* > 0: this process with its threads and children */
 	const char *cgroup;         /* or a cgroup's directory */
 	const char *const *command; /* or a command, run until it ends; NULL-terminated */
 	/* none of them: all processes */

@@ -141,11 +141,17 @@ static int open_sampler(struct session *session, struct nova_error *error)
 	const struct nova_record_request *request = session->request;
 	struct sampler_target target = {.cgroup = -1,
 	                                .on_exec = request->command != NULL,
-	                                .off_cpu = request->kind == NOVA_RECORD_OFF_CPU};
+	                                .off_cpu = request->kind == NOVA_RECORD_OFF_CPU,
+	                                .stacks = request->dwarf};
 	NOVA_AUTOFREE int32_t *tids = NULL;
 	NOVA_AUTOCLOSE int cgroup = -1;
 	int code = 0;
 
+#ifndef __x86_64__
+	if (request->dwarf)
+		return nova_error_set(error, NOVA_E_UNSUPPORTED,
+		                      "stacks by DWARF are not implemented on this architecture");
+#endif
 	if (request->command) {
 		code = fork_command(session, error);
 		target.tids = &session->child;
@@ -223,6 +229,8 @@ static json_t *about_of(const struct session *session)
 	                            ? json_null()
 	                            : json_string("this machine counts no cycles (a VM without a "
 	                                          "virtual PMU, or none that may be used)"));
+	json_object_set_new(about, "stacks",
+	                    json_string(request->dwarf ? "dwarf" : "frame-pointers"));
 	json_object_set_new(about, "kind", json_string(sampler->off_cpu ? "off-cpu" : "cpu"));
 	json_object_set_new(about, "what",
 	                    json_string(request->command   ? "command"
@@ -430,6 +438,8 @@ static int begin(struct session *session, struct nova_error *error)
 	if (code)
 		return code;
 	tally_start(&session->tally, &session->writer);
+	if (request->dwarf)
+		session->tally.unwinder = unwinder_new();
 	session->governor = (struct governor){
 	        .target = request->overhead,
 	        .sample_cost = govern_calibrate(&session->sampler.attr),

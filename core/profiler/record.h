@@ -49,6 +49,9 @@ struct event {
 	uint64_t ip, period;
 	const void *chain; /* SAMPLE: u64s, perhaps unaligned */
 	size_t depth;
+	const void *registers; /* SAMPLE with stacks: u64s; NULL: of the kernel alone */
+	const void *stack;     /* from where the stack pointer is */
+	size_t stack_bytes;
 	uint64_t start, length, offset, inode; /* MMAP2; KSYMBOL: start, length */
 	uint32_t major, minor;
 	uint8_t build_id[BUILD_ID_BYTES];
@@ -59,17 +62,26 @@ struct event {
 	size_t name_length;
 	uint64_t lost;
 };
-/* False if the record is not what the kernel documents. Types that nobody asked for have nothing
+/* With `stacks`, samples hold registers and a piece of the stack, too.
+ * False if the record is not what the kernel documents. Types that nobody asked for have nothing
  * but `type`. Texts are the record's. */
-bool event_read(const void *record, size_t bytes, struct event *event);
+bool event_read(const void *record, size_t bytes, bool stacks, struct event *event);
 uint64_t event_chain_at(const struct event *event, size_t i);
+/* Registers of x86-64 that unwinding needs, as asm/perf_regs.h numbers them. */
+#define EVENT_REGISTERS      0xff01ffull
+#define EVENT_REGISTER_COUNT 17u
+#define EVENT_REGISTER_SP    7u /* places in an event, not in asm/perf_regs.h */
+#define EVENT_REGISTER_IP    8u
+#define EVENT_STACK_BYTES    8192u
+uint64_t event_register(const struct event *event, size_t place);
 
 /* --- ring.c -------------------------------------------------------------------------------------
  */
 
 /* Bytes between tail and head of a buffer whose length is a power of two. */
 struct ring {
-	int fd; /* the event whose ring it is */
+	int fd;      /* the event whose ring it is */
+	bool stacks; /* samples have registers and stacks */
 	const char *data;
 	size_t bytes;
 	uint64_t tail, head;
@@ -118,6 +130,7 @@ struct map {
 struct space {
 	int32_t pid;
 	bool dead;
+	uint32_t changes; /* how often its maps have changed */
 	struct map *maps; /* sorted, apart from each other */
 	uint32_t count, room;
 };
@@ -164,6 +177,8 @@ bool maps_line_read(const char *line, size_t length, struct maps_line *out);
 /* Opens what the process has mapped there, wherever its root is and though it may be deleted; finds
  * its build-id, and keeps the descriptor if nobody else could open it later. */
 void object_probe(struct object *object, int32_t pid, const struct map *map);
+/* The same file, for reading; or -1. */
+int object_open(const struct object *object, int32_t pid, const struct map *map);
 /* The build-id of an ELF file; its length, 0 if there is none. */
 uint32_t object_build_id(int fd, uint8_t build_id[BUILD_ID_BYTES]);
 /* The vDSO of this process, which is that of all: a file in memory, or -1. */
@@ -261,8 +276,9 @@ struct tally {
 	uint32_t frame_count, stack_count, thread_count, count_count;
 	uint32_t written_objects, written_stacks, written_threads;
 	struct index stack_index, thread_index, count_index, written_index;
-	uint64_t sample_ns; /* what one sample stands for; 0: its own period */
-	bool off_cpu;       /* samples are where threads leave their CPU */
+	uint64_t sample_ns;        /* what one sample stands for; 0: its own period */
+	bool off_cpu;              /* samples are where threads leave their CPU */
+	struct unwinder *unwinder; /* NULL: stacks are those of frame pointers */
 	/* what it has seen */
 	uint64_t samples, lost, lost_events, throttled, user_stacks, short_stacks, resets;
 	struct nova_text objects; /* numbers of those that are to be written */
@@ -276,6 +292,16 @@ void tally_waiting(struct tally *tally, uint64_t now_ns);
 void tally_free(struct tally *tally);
 /* "CPU 3/KVM" is vCPU 3 of a QEMU; else -1. */
 int32_t tally_vcpu(const char *name);
+
+/* --- unwind.c -----------------------------------------------------------------------------------
+ */
+
+struct unwinder;
+struct unwinder *unwinder_new(void);
+void unwinder_free(struct unwinder *unwinder);
+/* Addresses of the user's part of a sample, ready to be looked up, from the leaf; how many. */
+size_t unwind(struct unwinder *unwinder, const struct spaces *spaces, const struct space *space,
+              const struct event *event, uint64_t *addresses, size_t room);
 
 /* --- sampler.c: the events
  * ------------------------------------------------------------------------
@@ -301,6 +327,7 @@ struct sampler_target {
 	int cgroup;   /* descriptor, or -1 */
 	bool on_exec; /* begin when it executes another program */
 	bool off_cpu; /* when a thread leaves its CPU, not by the clock */
+	bool stacks;  /* with registers and stacks, to unwind them */
 };
 /* They count from sampler_start on, or from the execution on. */
 int sampler_open(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,

@@ -402,10 +402,14 @@ static void add_notes(const struct recording *recording, struct nova_stacks *sta
 		                 (long long)number_of(status, "lowered"));
 	if (flat * 10 > user * 3 && user >= 20)
 		nova_stacks_note(
-		        stacks,
-		        "%lld of %lld stacks have one frame of their program only: it may "
-		        "be built without frame pointers (-fno-omit-frame-pointer has them)",
-		        (long long)flat, (long long)user);
+		        stacks, "%lld of %lld stacks have one frame of their program only: %s",
+		        (long long)flat, (long long)user,
+		        strcmp(nova_json_text(about, "stacks"), "dwarf") == 0
+		                ? "it may lack what exceptions need (.eh_frame), or its frames are "
+		                  "larger than the 8 KiB that are copied"
+		                : "it may be built without frame pointers "
+		                  "(-fno-omit-frame-pointer has them; record --stacks dwarf needs "
+		                  "none)");
 	for (uint32_t i = 0; i < recording->texts->note_count; i++)
 		nova_stacks_note(stacks, "%s", recording->texts->notes[i]);
 }

@@ -63,7 +63,7 @@ static bool look(struct ring *ring)
 			copy_out(ring, ring->tail, ring->scratch, head.size);
 			record = ring->scratch;
 		}
-		if (event_read(record, head.size, &ring->next)) {
+		if (event_read(record, head.size, ring->stacks, &ring->next)) {
 			ring->next_bytes = head.size;
 		} else {
 			ring->broken++;

@@ -77,6 +77,12 @@ static void describe(struct sampler *sampler, const struct sampler_target *targe
 	attr->use_clockid = 1;
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->watermark = 1;
+	if (target->stacks) {
+		attr->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+		attr->sample_regs_user = EVENT_REGISTERS;
+		attr->sample_stack_user = EVENT_STACK_BYTES;
+		attr->exclude_callchain_user = 1;
+	}
 	if (target->off_cpu) {
 		/* each switch with its stack, and records of when threads leave and come */
 		attr->type = PERF_TYPE_SOFTWARE;
@@ -189,8 +195,10 @@ static int map_ring(struct sampler *sampler, int fd, struct nova_error *error)
 		               "too little memory may be locked for the samples of %zu CPUs: raise "
 		               "sysctl kernel.perf_event_mlock_kb, or the limit (ulimit -l)",
 		               sampler->cpu_count);
-	if (!code)
+	if (!code) {
+		ring->stacks = (sampler->attr.sample_type & PERF_SAMPLE_STACK_USER) != 0;
 		sampler->ring_count++;
+	}
 	return code;
 }
 

@@ -177,6 +177,7 @@ void space_insert(struct spaces *spaces, struct space *space, const struct map *
 		*out++ = *map;
 	free(space->maps);
 	spaces->map_count -= space->count;
+	space->changes++;
 	space->maps = maps;
 	space->count = (uint32_t)(out - maps);
 	spaces->map_count += space->count;
@@ -186,6 +187,7 @@ static void space_empty(struct spaces *spaces, struct space *space)
 {
 	free(space->maps);
 	spaces->map_count -= space->count;
+	space->changes++;
 	space->maps = NULL;
 	space->count = 0;
 }
@@ -332,6 +334,7 @@ void spaces_fork(struct spaces *spaces, int32_t parent, int32_t child)
 	spaces->spaces[to].maps = nova_alloc(spaces->spaces[from].count * sizeof(struct map));
 	memcpy(spaces->spaces[to].maps, spaces->spaces[from].maps,
 	       spaces->spaces[from].count * sizeof(struct map));
+	spaces->spaces[to].changes++;
 	spaces->spaces[to].count = spaces->spaces[from].count;
 	spaces->map_count += spaces->spaces[to].count;
 }

@@ -202,6 +202,21 @@ static struct tally_frame frame_at(struct tally *tally, const struct space *spac
 	return (struct tally_frame){written_object(tally, number, space->pid, map), offset};
 }
 
+/* Behind what is there of the kernel; how many of the user's. */
+static uint32_t unwind_frames(struct tally *tally, const struct event *event,
+                              const struct space *space, bool translates, uint32_t *depth)
+{
+	uint64_t addresses[256];
+	size_t count = unwind(tally->unwinder, &tally->spaces, space, event, addresses,
+	                      NOVA_COUNT(addresses));
+	uint32_t user = 0;
+
+	for (size_t i = 0; i < count && *depth < TALLY_DEPTH; i++, user++)
+		tally->current[(*depth)++] =
+		        frame_at(tally, space, translates, PERF_CONTEXT_USER, addresses[i]);
+	return user;
+}
+
 /* The sample's frames, from the leaf, in `current`; how many. */
 static uint32_t read_frames(struct tally *tally, const struct event *event, uint32_t thread)
 {
@@ -226,7 +241,7 @@ static uint32_t read_frames(struct tally *tally, const struct event *event, uint
 		frame = frame_at(tally, space, translates, context,
 		                 leaf || !address ? address : address - 1);
 		leaf = false;
-		user += context == PERF_CONTEXT_USER;
+		user += context == PERF_CONTEXT_USER && (depth == 0 || frame.offset);
 		/* A wild frame pointer gives many that are nothing, or all are the guest: one
 		 * says it. */
 		if (!frame.offset && depth > 0 && !tally->current[depth - 1].offset &&
@@ -234,6 +249,9 @@ static uint32_t read_frames(struct tally *tally, const struct event *event, uint
 			continue;
 		tally->current[depth++] = frame;
 	}
+	if (tally->unwinder && event->registers)
+		user = unwind_frames(tally, event, space, translates, &depth);
+	/* functions of the program that are known to be some */
 	if (user)
 		tally->user_stacks++;
 	if (user == 1 && !translates)
@@ -560,6 +578,7 @@ void tally_flush(struct tally *tally)
 
 void tally_free(struct tally *tally)
 {
+	unwinder_free(tally->unwinder);
 	spaces_free(&tally->spaces);
 	free(tally->frames);
 	free(tally->stacks);

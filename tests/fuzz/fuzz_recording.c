@@ -48,6 +48,7 @@ static void as_ring(const uint8_t *data, size_t size)
 	writer_json(&writer, CHUNK_ABOUT, about);
 	tally_start(&tally, &writer);
 	tally.off_cpu = size && data[0] & 1;
+	ring.stacks = size && data[0] & 2;
 	ring.tail = ring.head = size ? data[0] * 32u : 0; /* begins anywhere in the ring */
 	while (size > 0) {
 		for (; size > 0 && ring.head - ring.tail < RING_BYTES; size--)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What the tests of recording share. Sourced with NOVACORE WORKLOAD INLINED WAITING JIT.
-workload=$(readlink -f "$2") inlined=$(readlink -f "$3") waiting=$(readlink -f "$4") jit=$(readlink -f "$5")
+# What the tests of recording share. Sourced with NOVACORE WORKLOAD INLINED WAITING JIT BARE.
+workload=$(readlink -f "$2") inlined=$(readlink -f "$3") waiting=$(readlink -f "$4") jit=$(readlink -f "$5") bare=$(readlink -f "$6")
 . "$(dirname "${BASH_SOURCE[0]}")/../run/lib.sh"
 
 # What no test can do without: this kernel lets us sample our own processes.
