@@ -259,9 +259,7 @@ static int parse(struct command *command, int argc, char **argv)
 	return -1;
 }
 
-/* --- where it is written
- * --------------------------------------------------------------------------
- */
+/* --- where it is written ---------------------------------------------------------------------- */
 
 static int make_directory(struct command *command, struct nova_error *error)
 {
@@ -324,9 +322,7 @@ static int write_one(const struct command *command, const char *name,
 	return nova_output_close(file, path, error);
 }
 
-/* --- what is printed
- * ------------------------------------------------------------------------------
- */
+/* --- what is printed -------------------------------------------------------------------------- */
 
 static int print_hotspots(const struct nova_stacks *stacks, struct nova_error *error)
 {

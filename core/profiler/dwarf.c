@@ -76,9 +76,7 @@ static const struct range *find(const struct ranges *ranges, uint64_t address)
 	return low && address < ranges->list[low - 1].end ? &ranges->list[low - 1] : NULL;
 }
 
-/* --- units and functions
- * --------------------------------------------------------------------------
- */
+/* --- units and functions ---------------------------------------------------------------------- */
 
 struct dwarf *dwarf_of(void *module)
 {

@@ -226,10 +226,10 @@ int nova_flame_write_svg(const struct nova_flame *flame, const char *title, FILE
 /* A page: the picture, a table of functions. It loads nothing. */
 int nova_flame_write_html(const struct nova_flame *flame, const char *title, FILE *file,
                           struct nova_error *error);
-/* --- recording
- * ------------------------------------------------------------------------------------ A recording
- * is a file that is appended to once a second, so what was written opens, whatever happened to who
- * wrote it (core/profiler/record.h describes it).
+
+/* --- recording ----------------------------------------------------------------------------------
+ * A recording is a file that is appended to once a second, so what was written opens, whatever
+ * happened to who wrote it (core/profiler/record.h describes it).
  */
 
 enum nova_record_kind {

@@ -20,6 +20,8 @@
 
 /* Behind this the other CPUs have surely written what is older. */
 #define SETTLE_NS 2000000
+/* CPU time that looking for names may take; what was found until then stays. */
+#define NAMES_CPU_S 300
 
 struct session {
 	const struct nova_record_request *request;
@@ -192,9 +194,7 @@ static void look_around(struct session *session)
 		closedir(directory);
 }
 
-/* --- what is told of it
- * ---------------------------------------------------------------------------
- */
+/* --- what is told of it ----------------------------------------------------------------------- */
 
 static json_t *about_of(const struct session *session)
 {
@@ -408,7 +408,11 @@ static void name_addresses(struct session *session)
 	if (child == 0) {
 		struct nova_error error = {0};
 
+		/* a broken file may send its reader in circles */
+		const struct rlimit patience = {NAMES_CPU_S, NAMES_CPU_S};
+
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setrlimit(RLIMIT_CPU, &patience);
 		if (add_names(session, &error)) {
 			nova_log(NOVA_LOG_WARNING, "functions have no names: %s", error.text);
 			_exit(1);

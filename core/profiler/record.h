@@ -186,11 +186,10 @@ int object_vdso(void);
 /* Of /sys/kernel/notes. */
 uint32_t object_kernel_build_id(uint8_t build_id[BUILD_ID_BYTES]);
 
-/* --- writer.c and chunk.c: the file
- * --------------------------------------------------------------- "novarec" and a version, then
- * chunks: kind, length and CRC-32 of both and the data (32 bits each, little-endian), the data.
- * Numbers in them are LEB128. What is only half there at the end is what a killed process did not
- * finish, and is skipped.
+/* --- writer.c and chunk.c: the file -------------------------------------------------------------
+ * "novarec" and a version, then chunks: kind, length and CRC-32 of both and the data (32 bits each,
+ * little-endian), the data. Numbers in them are LEB128. What is only half there at the end is what
+ * a killed process did not finish, and is skipped.
  */
 
 #define RECORDING_MAGIC "novarec\1"
@@ -303,9 +302,7 @@ void unwinder_free(struct unwinder *unwinder);
 size_t unwind(struct unwinder *unwinder, const struct spaces *spaces, const struct space *space,
               const struct event *event, uint64_t *addresses, size_t room);
 
-/* --- sampler.c: the events
- * ------------------------------------------------------------------------
- */
+/* --- sampler.c: the events -------------------------------------------------------------------- */
 
 struct sampler {
 	struct perf_event_attr attr;
@@ -407,9 +404,7 @@ struct nova_stacks *recording_stacks(const struct recording *recording);
 /* One function more of this address, which has none or was named last. */
 void recording_name(struct recording *recording, uint32_t address, const struct nova_frame *frame);
 
-/* --- symbols.c and what it calls
- * ------------------------------------------------------------------
- */
+/* --- symbols.c and what it calls -------------------------------------------------------------- */
 
 /* Names what has no name yet, as far as this machine can. With a writer the names of each object
  * are written as they are found. */

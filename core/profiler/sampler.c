@@ -100,6 +100,13 @@ static int refused(const struct sampler_target *target, struct nova_error *error
 	        nova_file_read("/proc/sys/kernel/perf_event_paranoid", 32, NULL, NULL);
 	int level = text ? atoi(text) : 2;
 
+	if (geteuid() == 0 && level < 3)
+		return nova_error_set(
+		        error, NOVA_E_PERMISSION,
+		        "the kernel refuses to sample, even for root: a container "
+		        "needs CAP_PERFMON (or CAP_SYS_ADMIN) and a seccomp profile that "
+		        "allows perf_event_open, and a locked-down kernel refuses it "
+		        "altogether");
 	if (target->off_cpu && target->tid_count && level > 1)
 		return nova_error_set(
 		        error, NOVA_E_PERMISSION,

@@ -95,9 +95,9 @@ void symbols_of_kernel(const struct address_run *run, FILE *kallsyms)
 	table_free(&table);
 }
 
-/* --- compilers at run time
- * ------------------------------------------------------------------------ /tmp/perf-PID.map:
- * "START SIZE name" with hexadecimal numbers (tools/perf/Documentation/ jit-interface.txt).
+/* --- compilers at run time ----------------------------------------------------------------------
+ * /tmp/perf-PID.map: "START SIZE name" with hexadecimal numbers
+ * (tools/perf/Documentation/jit-interface.txt).
  */
 
 void symbols_of_jit(const struct address_run *run, FILE *map)

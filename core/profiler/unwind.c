@@ -29,9 +29,7 @@ struct unwinder {
 	size_t room, count;
 };
 
-/* --- what libdwfl asks for
- * ------------------------------------------------------------------------
- */
+/* --- what libdwfl asks for -------------------------------------------------------------------- */
 
 static pid_t next_thread(Dwfl *dwfl, void *unwinder, void **thread)
 {
@@ -83,9 +81,7 @@ static int no_debug_file(Dwfl_Module *module, void **user, const char *name, Dwa
 static const Dwfl_Callbacks callbacks = {.find_debuginfo = no_debug_file,
                                          .section_address = dwfl_offline_section_address};
 
-/* --- a process's files
- * ----------------------------------------------------------------------------
- */
+/* --- a process's files ------------------------------------------------------------------------ */
 
 /* What is added to the file's addresses where it is mapped. */
 static bool find_bias(int fd, const struct map *map, uint64_t *bias)
@@ -182,9 +178,7 @@ static struct process *process_of(struct unwinder *unwinder, const struct spaces
 	return oldest;
 }
 
-/* --- a sample
- * -------------------------------------------------------------------------------------
- */
+/* --- a sample --------------------------------------------------------------------------------- */
 
 static int on_frame(Dwfl_Frame *frame, void *context)
 {

@@ -304,9 +304,7 @@ static void reads_lines_of_maps(void **state)
 	assert_false(maps_line_read("", 0, &parts));
 }
 
-/* --- from samples to the file and back
- * ------------------------------------------------------------
- */
+/* --- from samples to the file and back -------------------------------------------------------- */
 
 static void what_is_sampled_is_read_back(void **state)
 {
