@@ -103,8 +103,7 @@ void recordings_print(const json_t *about, FILE *out)
 	        json_is_false(json_object_get(about, "complete")) ? "; it was killed" : "");
 	if (!strcmp(nova_json_text(about, "kind"), "off-cpu"))
 		fprintf(out, "%-10s %lld waits that have begun, %lld lost%s\n", "samples",
-		        number_of(about, "samples"),
-		        number_of(about, "lost") + number_of(about, "lost_events"),
+		        number_of(about, "samples"), number_of(about, "lost"),
 		        number_of(about, "lowered") ? "; a part of them only, to keep it cheap"
 		                                    : "");
 	else

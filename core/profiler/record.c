@@ -256,12 +256,11 @@ static json_t *status_of(const struct session *session)
 	getrusage(RUSAGE_SELF, &usage);
 	for (size_t i = 0; i < session->sampler.ring_count; i++)
 		broken += session->sampler.rings[i].broken;
-	return json_pack("{sI sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI}", "duration_ns",
+	return json_pack("{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI}", "duration_ns",
 	                 (json_int_t)(nova_now_ns() - session->began_ns), "samples",
-	                 (json_int_t)tally->samples, "lost", (json_int_t)tally->lost, "lost_events",
-	                 (json_int_t)tally->lost_events, "broken", (json_int_t)broken, "throttled",
-	                 (json_int_t)tally->throttled, "user_stacks",
-	                 (json_int_t)tally->user_stacks, "short_stacks",
+	                 (json_int_t)tally->samples, "lost", (json_int_t)tally->lost, "broken",
+	                 (json_int_t)broken, "throttled", (json_int_t)tally->throttled,
+	                 "user_stacks", (json_int_t)tally->user_stacks, "short_stacks",
 	                 (json_int_t)tally->short_stacks, "lowered", (json_int_t)session->lowered,
 	                 "overhead", "host", governor->host, "sampled", governor->sampled,
 	                 "worst_second", governor->worst, "target", governor->target, "sample_ns",

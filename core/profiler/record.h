@@ -279,7 +279,7 @@ struct tally {
 	bool off_cpu;              /* samples are where threads leave their CPU */
 	struct unwinder *unwinder; /* NULL: stacks are those of frame pointers */
 	/* what it has seen */
-	uint64_t samples, lost, lost_events, throttled, user_stacks, short_stacks, resets;
+	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets;
 	struct nova_text objects; /* numbers of those that are to be written */
 };
 void tally_start(struct tally *tally, struct writer *writer);

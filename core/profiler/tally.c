@@ -418,7 +418,7 @@ void tally_take(void *context, const struct event *event)
 	case PERF_RECORD_FORK: on_fork(tally, event); break;
 	case PERF_RECORD_EXIT: on_exit_of(tally, event); break;
 	case PERF_RECORD_KSYMBOL: on_ksymbol(tally, event); break;
-	case PERF_RECORD_LOST: tally->lost_events += event->lost; break;
+	case PERF_RECORD_LOST: /* of any kind; nearly all records are samples */
 	case PERF_RECORD_LOST_SAMPLES: tally->lost += event->lost; break;
 	case PERF_RECORD_THROTTLE: tally->throttled++; break;
 	case PERF_RECORD_SWITCH:

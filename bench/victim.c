@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* A fixed amount of work, to see what a profiler makes of it: victim compute|calls AMOUNT. Prints
+ * its wall time in nanoseconds. Built with frame pointers and some depth, as what is profiled has.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile uint64_t sum;
+
+static __attribute__((noinline)) void compute(long amount)
+{
+	for (long i = 0; i < amount * 1000; i++)
+		sum = sum * 3 + 1;
+}
+
+static __attribute__((noinline)) void calls(long amount)
+{
+	for (long i = 0; i < amount; i++)
+		sum += (uint64_t)syscall(SYS_getppid);
+}
+
+static __attribute__((noinline)) void deep(void (*work)(long), long amount, int depth)
+{
+	if (depth > 0)
+		deep(work, amount, depth - 1);
+	else
+		work(amount);
+	__asm__ volatile("" ::: "memory"); /* no tail call: each is a frame */
+}
+
+int main(int argc, char **argv)
+{
+	struct timespec begin, end;
+
+	if (argc != 3)
+		return 2;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	deep(strcmp(argv[1], "calls") == 0 ? calls : compute, atol(argv[2]), 20);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	printf("%lld\n",
+	       (long long)(end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec);
+	return 0;
+}
