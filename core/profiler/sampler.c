@@ -161,6 +161,13 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 		} else if (errno == EINVAL && cycles) { /* a PMU that cannot interrupt */
 			attr->type = PERF_TYPE_SOFTWARE;
 			attr->config = PERF_COUNT_SW_CPU_CLOCK;
+		} else if (target->cgroup >= 0 && (errno == ESRCH || errno == EBADF)) {
+			return nova_error_set(
+			        error, NOVA_E_INVALID,
+			        "this is no cgroup of the hierarchy that has "
+			        "perf_event; of version 2 all are, of version 1 those "
+			        "below a mount with perf_event (grep cgroup "
+			        "/proc/mounts)");
 		} else if (errno == ESRCH) {
 			return NOVA_E_NOT_FOUND;
 		} else if (errno == EACCES || errno == EPERM) {

@@ -74,6 +74,10 @@ for option in --lock --memory; do
 done
 expect 2 "$novacore" record --pid 4194304 --output h
 says 'there is no process'
+if [ "$(id -u)" = 0 ]; then
+  expect 2 "$novacore" record --cgroup /tmp --output h
+  says '/tmp: this is no cgroup'
+fi
 expect 2 "$novacore" record --vm nobody-has-this --output h
 [ ! -e h ] || fail 'a refused recording left something'
 
