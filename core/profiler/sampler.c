@@ -161,7 +161,8 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 		} else if (errno == EINVAL && cycles) { /* a PMU that cannot interrupt */
 			attr->type = PERF_TYPE_SOFTWARE;
 			attr->config = PERF_COUNT_SW_CPU_CLOCK;
-		} else if (target->cgroup >= 0 && (errno == ESRCH || errno == EBADF)) {
+		} else if (target->cgroup >= 0 &&
+		           (errno == ESRCH || errno == EBADF || errno == ENOENT)) {
 			return nova_error_set(
 			        error, NOVA_E_INVALID,
 			        "this is no cgroup of the hierarchy that has "
@@ -185,7 +186,8 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 			        "kernel.perf_event_max_sample_rate says what it allows",
 			        sampler->frequency);
 		} else {
-			return nova_error_errno(error, "cannot open an event for samples");
+			nova_error_errno(error, "cannot open an event for samples");
+			return NOVA_E_FAILED; /* whatever it is, no thread has ended */
 		}
 	}
 	sampler->hardware = attr->type == PERF_TYPE_HARDWARE;
