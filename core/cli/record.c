@@ -18,10 +18,11 @@ static const char help[] =
         "\n"
         "Samples where the CPUs are, with their stacks, and writes a directory: the recording "
         "itself, which\n"
-        "opens even if it was killed, pprof and folded stacks. What sampling costs is measured, "
-        "printed, and\n"
-        "kept below --overhead by lowering the frequency. Ctrl-C ends a recording as its duration "
-        "does.\n"
+        "opens even if it was killed, pprof, folded stacks and a flame graph. What sampling costs "
+        "is\n"
+        "measured, printed, and kept below --overhead by lowering the frequency. Ctrl-C ends a "
+        "recording as\n"
+        "its duration does.\n"
         "\n"
         "examples:\n"
         "  novacore record --all --duration 30s\n"
@@ -302,24 +303,60 @@ static char *title_of(const struct command *command)
 	return text.data;
 }
 
-static int write_one(const struct command *command, const char *name,
-                     const struct nova_stacks *stacks, bool folded, struct nova_error *error)
+typedef int write_function(const struct command *command, const struct nova_stacks *stacks,
+                           FILE *file, struct nova_error *error);
+
+static int write_pprof(const struct command *command, const struct nova_stacks *stacks, FILE *file,
+                       struct nova_error *error)
 {
-	NOVA_AUTOFREE char *path =
-	        nova_format("%s/%s.%s", command->directory, name, folded ? "folded" : "pb.gz");
-	FILE *file = nova_output_open(path, error);
+	(void)command;
+	return nova_stacks_write_pprof(stacks, file, error);
+}
+
+static int write_folded(const struct command *command, const struct nova_stacks *stacks, FILE *file,
+                        struct nova_error *error)
+{
+	(void)command;
+	return nova_stacks_write_folded(stacks, stacks->shown, NOVA_BY_PROCESS, file, error);
+}
+
+static int write_flame(const struct command *command, const struct nova_stacks *stacks, FILE *file,
+                       struct nova_error *error)
+{
+	const struct nova_flame_request request = {
+	        .type = stacks->shown, .by = NOVA_BY_PROCESS, .min_width = 0.0001};
+	struct nova_flame flame;
 	int code;
 
-	if (!file)
-		return error->code;
-	code = folded ? nova_stacks_write_folded(stacks, stacks->shown, NOVA_BY_PROCESS, file,
-	                                         error)
-	              : nova_stacks_write_pprof(stacks, file, error);
-	if (code) {
-		nova_output_discard(file, path);
-		return code;
+	nova_flame_make(stacks, &request, &flame);
+	code = nova_flame_write_html(&flame, command->title, file, error);
+	nova_flame_free(&flame);
+	return code;
+}
+
+static int write_files(const struct command *command, const char *name,
+                       const struct nova_stacks *stacks, struct nova_error *error)
+{
+	static const struct {
+		const char *end;
+		write_function *write;
+	} files[] = {{"pb.gz", write_pprof}, {"folded", write_folded}, {"html", write_flame}};
+	int code = 0;
+
+	for (size_t i = 0; i < NOVA_COUNT(files) && !code; i++) {
+		NOVA_AUTOFREE char *path =
+		        nova_format("%s/%s.%s", command->directory, name, files[i].end);
+		FILE *file = nova_output_open(path, error);
+
+		if (!file)
+			return error->code;
+		code = files[i].write(command, stacks, file, error);
+		if (code)
+			nova_output_discard(file, path);
+		else
+			code = nova_output_close(file, path, error);
 	}
-	return nova_output_close(file, path, error);
+	return code;
 }
 
 /* --- what is printed -------------------------------------------------------------------------- */
@@ -352,9 +389,7 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		        command->directory);
 	code = nova_stacks_read(command->file, NULL, &stacks, error);
 	if (!code)
-		code = write_one(command, name, stacks, false, error);
-	if (!code)
-		code = write_one(command, name, stacks, true, error);
+		code = write_files(command, name, stacks, error);
 	if (code)
 		return code;
 	if (!table) {
@@ -363,8 +398,8 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		return 0;
 	}
 	recordings_print(about, stdout);
-	printf("%-10s %s/{" RECORDING_FILE ",%s.pb.gz,%s.folded}\n", "files", command->directory,
-	       name, name);
+	printf("%-10s %s/{" RECORDING_FILE ",%s.pb.gz,%s.folded,%s.html}\n", "files",
+	       command->directory, name, name, name);
 	return print_hotspots(stacks, error);
 }
 
