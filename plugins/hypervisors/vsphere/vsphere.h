@@ -114,7 +114,7 @@ struct call {
 	struct moref vm;
 	char power[24], tools[40];
 	struct moref runs_on;
-	int missing_is_done;
+	int missing_is_done, missed; /* missed: how often it was not found */
 	call_step identified;
 
 	/* what the op needs on its way */
