@@ -84,9 +84,11 @@ class Virt {
 		while (!this.stopping) {
 			try {
 				const list = await this.client.call('GET', path);
-				list.items.forEach((one) => this.take(plural, 'ADDED', one));
-				await this.stream(plural, `${path}?watch=true&allowWatchBookmarks=true&resourceVersion=`
-					+ `${list.metadata.resourceVersion}`);
+				if (list) { // else the server does not serve this resource yet, or not for a moment
+					list.items.forEach((one) => this.take(plural, 'ADDED', one));
+					await this.stream(plural, `${path}?watch=true&allowWatchBookmarks=true&resourceVersion=`
+						+ `${list.metadata.resourceVersion}`);
+				}
 			} catch (error) {
 				if (!isAway(error)) {
 					throw error;
