@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT
 // sources: plugins/hypervisors/vsphere/fault.c plugins/hypervisors/vsphere/props.c
 // sources: plugins/hypervisors/vsphere/soap.c plugins/hypervisors/vsphere/watch.c
-// sources: plugins/hypervisors/vsphere/vm.c plugins/hypervisors/vsphere/task.c
+// sources: plugins/hypervisors/vsphere/vm.c plugins/hypervisors/vsphere/stats.c
+// sources: plugins/hypervisors/vsphere/task.c
 /* A property's path and a name in two lines, then an answer of vSphere's of any content: whatever
  * it is, its faults have a text, its objects fit, and names are the same as themselves alone. */
 #include <stdlib.h>

@@ -804,6 +804,10 @@ static void refuses_names_that_would_be_others(void **state)
 static void gives_statistics(void **state)
 {
 	struct nova_testhost *host = open_lab();
+	static const uint32_t sums[] = {NOVA_FIELD_CPU_NS, NOVA_FIELD_DISK_READ_BYTES,
+	                                NOVA_FIELD_DISK_WRITE_BYTES, NOVA_FIELD_NET_RX_BYTES,
+	                                NOVA_FIELD_NET_TX_BYTES};
+	long long asked = count_calls("QueryPerf");
 	struct vm vm;
 	int64_t value = 0;
 
@@ -813,8 +817,23 @@ static void gives_statistics(void **state)
 	           NOVA_DONE);
 	assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_MEMORY_BYTES, 0, &value), NOVA_DONE);
 	assert_int_equal(value, 64ll << 20);
-	/* what vSphere does not tell is not invented */
+	/* a VM that is off has no counters, and none are invented */
 	assert_int_equal(nova_testhost_count(host, NOVA_FIELD_CPU_NS), 0);
+	power_vm(host, &vm, NOVA_POWER_START);
+	for (int i = 0; i < 2; i++) { /* what they are called is asked for once */
+		lab_expect(host,
+		           nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_STATS),
+		           NOVA_DONE);
+		for (size_t j = 0; j < sizeof(sums) / sizeof(sums[0]); j++) {
+			assert_int_equal(nova_testhost_count(host, sums[j]), 1);
+			assert_int_equal(nova_testhost_i64(host, sums[j], 0, &value), NOVA_DONE);
+			assert_true(value >= 0);
+		}
+		/* one sample of 20 s on the VM's one CPU, as vcsim makes them up */
+		assert_int_equal(nova_testhost_i64(host, NOVA_FIELD_CPU_NS, 0, &value), NOVA_DONE);
+		assert_true(value > 0 && value % 1000000 == 0);
+	}
+	assert_int_equal(count_calls("QueryPerf"), asked + 2);
 	lab_expect(host, nova_testhost_call(host, LONG_MS, vm_query, &vm.ref, NOVA_QUERY_ADDRESS),
 	           NOVA_DONE);
 	delete_vm(host, &vm);

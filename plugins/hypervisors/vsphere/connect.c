@@ -423,6 +423,7 @@ static void take_content(struct call *call, const struct nova_xml_node *result)
 	        {"guestOperationsManager", &self->guest_operations, 0},
 	        {"fileManager", &self->files, 0},
 	        {"virtualDiskManager", &self->disks, 0},
+	        {"perfManager", &self->counters, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(managers) / sizeof(managers[0]); i++) {

@@ -10,7 +10,6 @@
 /* A VM is busy while a task that was told to stop cleans up. */
 #define BUSY_PAUSE_NS SECOND_NS
 #define BUSY_ATTEMPTS 20u
-#define MIB           1048576
 
 /* --- names --------------------------------------------------------------------------------------
  */
@@ -463,37 +462,6 @@ static void put_state(struct call *call, const struct nova_xml_node *unused)
 	nova_call_done(&call->base);
 }
 
-/* CPU time is not among them: the API has only its share of the last seconds. */
-static void put_stats(struct call *call, const struct nova_xml_node *result)
-{
-	static const struct {
-		const char *path;
-		uint32_t field;
-		int64_t unit;
-	} known[] = {
-	        {"summary.config.memorySizeMB", NOVA_FIELD_MEMORY_BYTES, MIB},
-	        {"summary.quickStats.hostMemoryUsage", NOVA_FIELD_RESIDENT_BYTES, MIB},
-	        {"summary.storage.committed", NOVA_FIELD_DISK_ALLOCATED_BYTES, 1},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		int64_t value = props_number(props_first(result), known[i].path, -1);
-
-		if (value >= 0 && value < INT64_MAX / MIB)
-			call->self->host->put_i64(call->base.op, known[i].field,
-			                          value * known[i].unit);
-	}
-	nova_call_done(&call->base);
-}
-
-static void ask_stats(struct call *call, const struct nova_xml_node *unused)
-{
-	(void)unused;
-	props_ask(call, put_stats, &call->vm,
-	          "summary.config.memorySizeMB summary.quickStats.hostMemoryUsage "
-	          "summary.storage.committed");
-}
-
 static void put_addresses(struct call *call, const struct nova_xml_node *result)
 {
 	const struct nova_xml_node *card =
@@ -520,7 +488,7 @@ int vsphere_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t
 {
 	struct vsphere *vsphere = self;
 	call_step then = what == NOVA_QUERY_STATE     ? put_state
-	                 : what == NOVA_QUERY_STATS   ? ask_stats
+	                 : what == NOVA_QUERY_STATS   ? stats_ask
 	                 : what == NOVA_QUERY_ADDRESS ? ask_addresses
 	                                              : NULL;
 	struct call *call;

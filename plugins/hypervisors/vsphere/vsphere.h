@@ -51,6 +51,9 @@ struct watch {
 	struct nova_text done_with; /* <remove> for the next change of the list */
 };
 
+/* Counters whose sums are told of a VM. */
+#define COUNTERS 5
+
 struct vsphere {
 	const struct nova_host *host;
 	nova_op instance;
@@ -66,7 +69,9 @@ struct vsphere {
 
 	/* the service's own objects */
 	struct moref root, properties, search, session, views, rights;
-	struct moref files, disks; /* their managers */
+	struct moref files, disks, counters; /* their managers */
+	int counters_known;
+	int64_t counter_keys[COUNTERS]; /* of stats.c; 0: the server has none */
 	struct moref licences, guest_operations, guest_files, guest_processes;
 	char session_key[64];
 	int leaving; /* no session is asked for any more */
@@ -120,6 +125,7 @@ struct call {
 	/* what the op needs on its way */
 	uint32_t action;
 	uint32_t attempts;
+	char since[40];      /* when the VM was started, as vSphere writes it */
 	struct moref object; /* snapshot, template, datastore, destination: as the op has it */
 	struct moref pool, host;
 	char label[NAME_BYTES + 1];
@@ -252,6 +258,9 @@ int vm_same_name(const char *stored, const char *name);
 int vsphere_vm_power(void *self, nova_op op, const struct nova_ref *vm, uint32_t action);
 int vsphere_vm_delete(void *self, nova_op op, const struct nova_ref *vm);
 int vsphere_vm_list(void *self, nova_op op, const char *prefix);
+/* stats.c */
+void stats_ask(struct call *call, const struct nova_xml_node *unused);
+
 int vsphere_vm_query(void *self, nova_op op, const struct nova_ref *vm, uint32_t what);
 
 /* --- image.c ------------------------------------------------------------------------------------

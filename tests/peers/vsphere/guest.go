@@ -49,6 +49,21 @@ func (g *guests) close() {
 	_ = os.RemoveAll(g.root)
 }
 
+// A VM that runs says since when, which vcsim's do not; to the test it is enough that it is not long ago.
+func noteBoots() {
+	for _, entity := range simulator.Map.All("VirtualMachine") {
+		machine := entity.(*simulator.VirtualMachine)
+		simulator.Map.WithLock(machine, func() {
+			if machine.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
+				machine.Runtime.BootTime = nil
+			} else if machine.Runtime.BootTime == nil {
+				now := time.Now()
+				machine.Runtime.BootTime = &now
+			}
+		})
+	}
+}
+
 func escape(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;").Replace(text)
 }
