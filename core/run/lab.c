@@ -603,6 +603,8 @@ static int lab_migrate(nova_run run, nova_vm number, uint32_t target,
 	if (target >= nova_worker.target_count)
 		return NOVA_E_INVALID;
 	destination = nova_worker.targets[target];
+	if (strcmp(destination->plugin, vm->instance->plugin) != 0)
+		return NOVA_E_UNSUPPORTED; /* a ticket means nothing to another driver */
 	deadline_ns = or_default(deadline_ns);
 	clear_stamps(vm);
 	code = intend_move(vm, destination);

@@ -88,3 +88,15 @@ for metric in "lifecycle.create.api", "lifecycle.delete.api":
     assert bool(one["tied"]) != apart and (one["rank_worst"] == 1) == apart, rank
 END
 grep -q "simulated" "$out/table"
+
+# between two kinds nothing migrates: the disk is converted instead, and that is what is counted
+qemu-img create -q -f qcow2 "$out/disk.qcow2" 16M
+run run --profile dev --target pve --target k8s --benchmark migration --set run.shape=standard --set run.samples=2 \
+	--set migration.guest_image="$out/disk.qcow2" --format json --output "$out/c.json"
+grep -q "no live migration between" "$out/err"
+python3 - "$out/c.json" <<'END'
+import json, sys
+step, = json.load(open(sys.argv[1]))["steps"]
+assert step["counts"]["succeeded"] == 2 and not step["counts"]["failed"], step["counts"]
+assert {m["name"] for m in step["metrics"]} == {f"migration.conversion.{f}" for f in ("raw", "vmdk", "vhdx")}, step
+END

@@ -55,7 +55,8 @@ static int run(struct migration *self, const char *const *argv, struct nova_samp
 	return status == NOVA_E_TIMEOUT ? status : NOVA_E_FAILED;
 }
 
-static int convert_to(struct work *work, const struct nova_metric *metric, const char *format)
+static int convert_to(struct work *work, const struct nova_metric *metric, const char *format,
+                      uint32_t *failed)
 {
 	struct migration *self = work->self;
 	/* writeback: what is written is on the disk at the end, and not only in memory */
@@ -77,10 +78,11 @@ static int convert_to(struct work *work, const struct nova_metric *metric, const
 		return status;
 	sample.status = sample_status(status);
 	sample.why = status == NOVA_DONE ? NULL : why;
+	*failed += status != NOVA_DONE;
 	return self->lab->sample(self->run, &sample);
 }
 
-int convert(struct migration *self)
+int convert(struct migration *self, uint32_t *failed)
 {
 	static const struct {
 		const struct nova_metric *metric;
@@ -91,6 +93,7 @@ int convert(struct migration *self)
 	                    .image = self->host->param_text(self->run, "guest_image", 0)};
 	int status = NOVA_DONE;
 
+	*failed = 0;
 	if (!work.image || !*work.image || !directory)
 		return self->host->error(
 		        self->run, NOVA_E_INVALID,
@@ -99,7 +102,7 @@ int convert(struct migration *self)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && status == NOVA_DONE; i++) {
 		snprintf(work.target, sizeof(work.target), "%s/conversion.%s", directory,
 		         kinds[i].format);
-		status = convert_to(&work, kinds[i].metric, kinds[i].format);
+		status = convert_to(&work, kinds[i].metric, kinds[i].format, failed);
 	}
 	return status;
 }

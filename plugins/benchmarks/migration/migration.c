@@ -215,15 +215,13 @@ static int never_left(struct traveller *traveller, int status, const char *why)
 }
 
 /* Between two kinds of hypervisor there is no live migration. */
-static int go_otherwise(struct migration *self)
+static void say_not_live(struct migration *self)
 {
 	if (!self->said_not_live)
 		say(self, NOVA_SAY_WARNING,
 		    "there is no live migration between these two targets: the disk's offline "
 		    "conversion is measured instead");
 	self->said_not_live = 1;
-	self->lab->attempt(self->run, NOVA_SAMPLE_FAILED);
-	return self->conversion ? NOVA_DONE : convert(self);
 }
 
 static int go_all_ways(struct traveller *traveller)
@@ -254,7 +252,8 @@ static int replicate(void *context, nova_run run, uint32_t index, uint32_t side)
 	struct migration *self = context;
 	struct traveller traveller = {.self = self,
 	                              .at = self->direction == DIRECTION_BACK ? THERE : HERE};
-	int status;
+	uint32_t failed = 0;
+	int status, otherwise;
 
 	(void)run;
 	(void)index;
@@ -272,12 +271,18 @@ static int replicate(void *context, nova_run run, uint32_t index, uint32_t side)
 	if (status != NOVA_DONE)
 		return status;
 	status = go_all_ways(&traveller);
-	if (status == NOVA_E_UNSUPPORTED)
-		status = go_otherwise(self);
-	else if (!ends_the_run(status)) /* a failed migration is a sample */
+	otherwise = status == NOVA_E_UNSUPPORTED;
+	if (otherwise) {
+		say_not_live(self);
+		status = NOVA_DONE;
+	} else if (!ends_the_run(status)) { /* a failed migration is a sample */
 		status = traveller.stop;
-	if (status == NOVA_DONE && self->conversion)
-		status = convert(self);
+	}
+	if (status == NOVA_DONE && (otherwise || self->conversion))
+		status = convert(self, &failed);
+	if (status == NOVA_DONE && otherwise) /* it is all that there is */
+		status =
+		        self->lab->attempt(self->run, failed ? NOVA_SAMPLE_FAILED : NOVA_SAMPLE_OK);
 	return status;
 }
 

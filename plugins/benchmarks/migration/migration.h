@@ -91,7 +91,7 @@ int end_watch(struct traveller *traveller, struct silence *silence);
 /* "GAP SILENT SENT RECEIVED\n", whole numbers and nothing else; −1: it is not. */
 int read_silence(const char *text, struct silence *silence);
 
-/* convert.c: the disk, for another hypervisor. */
-int convert(struct migration *self);
+/* convert.c: the disk, for another hypervisor. `*failed`: how many formats it did not become. */
+int convert(struct migration *self, uint32_t *failed);
 
 #endif

@@ -419,6 +419,11 @@ static void between_kinds_of_hypervisor_the_disk_is_converted(void **state)
 	assert_value("migration.conversion.vmdk", 0, 0.001);
 	assert_value("migration.conversion.vhdx", 0, 0.001);
 	assert_true(nova_testhost_logged(host, "no live migration between"));
+	assert_attempts(1, 0, 0);
+	MAKE("direction=both", "guest_image=/images/root.img");
+	script("migrate", NOVA_E_UNSUPPORTED, 0, 0);
+	nova_testhost_script_exec(host, "qemu-img", "", 1);
+	assert_int_equal(run(), NOVA_DONE);
 	assert_attempts(0, 1, 0);
 }
 
