@@ -37,9 +37,9 @@ static const char help[] =
         "  --duration TIME       default: 10s; a command until it ends\n"
         "  --output DIR          a new directory; default: one below novacore's own "
         "(novacore recordings)\n"
-        "  --stacks HOW          frame-pointers (default), or dwarf: of programs without "
-        "them, for more\n"
-        "                        CPU time; not with --all and --cgroup\n"
+        "  --stacks HOW          frame-pointers; dwarf: of programs without them, for more CPU "
+        "time, not with\n"
+        "                        --all and --cgroup; default: auto, which looks at the program\n"
         "  --overhead SHARE      what sampling may cost; default: 2%\n"
         "  --cpu                 sample CPUs (the default)\n"
         "  --off-cpu             instead: where threads wait, and for how long\n"
@@ -102,8 +102,9 @@ struct command {
 	const char *vm, *output, *format;
 	int targets; /* how many ways of saying whom */
 	bool duration_said, continuous;
+	bool stacks_said; /* how to walk them is not to be found out */
 	double keep_ns, keep_bytes;
-	char *directory, *file, *title;
+	char *directory, *file, *title, *dwarf_why;
 };
 
 static volatile int stop;
@@ -209,8 +210,11 @@ static int take(struct command *command, int option)
 	case OPTION_OUTPUT: command->output = optarg; return -1;
 	case OPTION_STACKS:
 		command->request.dwarf = !strcmp(optarg, "dwarf");
-		if (!command->request.dwarf && strcmp(optarg, "frame-pointers") != 0)
-			return usage("--stacks takes frame-pointers or dwarf, not \"%s\"", optarg);
+		command->stacks_said = strcmp(optarg, "auto") != 0;
+		if (command->stacks_said && !command->request.dwarf &&
+		    strcmp(optarg, "frame-pointers") != 0)
+			return usage("--stacks takes auto, frame-pointers or dwarf, not \"%s\"",
+			             optarg);
 		return -1;
 	case OPTION_OVERHEAD: return take_overhead(command);
 	case OPTION_FORMAT:
@@ -454,6 +458,25 @@ static int record_on(struct command *command, struct nova_error *error)
 	return code;
 }
 
+/* Stacks of waits stay with frame pointers unless it is said: switches may be so many that their
+ * copies of the stack do not fit into the rings. */
+static void choose_stacks(struct command *command)
+{
+#ifdef __x86_64__
+	struct nova_record_request *request = &command->request;
+
+	if (command->stacks_said || request->kind != NOVA_RECORD_CPU ||
+	    !(request->command || request->pid))
+		return;
+	command->dwarf_why = nova_record_without_frame_pointers(
+	        request->command ? request->command[0] : NULL, request->pid);
+	request->dwarf_why = command->dwarf_why;
+	request->dwarf = command->dwarf_why != NULL;
+#else
+	(void)command;
+#endif
+}
+
 static int record(struct command *command, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *about = NULL;
@@ -464,6 +487,7 @@ static int record(struct command *command, struct nova_error *error)
 		code = nova_record_find_vm(command->vm, &command->request.pid, error);
 	if (code)
 		return code;
+	choose_stacks(command);
 	command->title = title_of(command);
 	command->request.title = command->title;
 	signal(SIGINT, on_signal);
@@ -497,5 +521,6 @@ int nova_command_record(int argc, char **argv)
 	free(command.directory);
 	free(command.file);
 	free(command.title);
+	free(command.dwarf_why);
 	return code ? nova_complain(&error) : 0;
 }

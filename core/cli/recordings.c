@@ -117,6 +117,9 @@ void recordings_print(const json_t *about, FILE *out)
 	                ? "; without the kernel's part, which needs sysctl "
 	                  "kernel.perf_event_paranoid=1 or CAP_PERFMON"
 	                : "");
+	why = json_string_value(json_object_get(about, "stacks_why"));
+	if (why)
+		fprintf(out, "%-10s by DWARF: %s\n", "stacks", why);
 	fprintf(out,
 	        "%-10s %.2f %% of this host's CPUs, %.2f %% of what was sampled (allowed: %.2f "
 	        "%%); "

@@ -238,9 +238,10 @@ enum nova_record_kind {
 };
 struct nova_record_request {
 	enum nova_record_kind kind;
-	bool dwarf;       /* walk stacks by DWARF, not by frame pointers; of a process or command */
-	const char *path; /* of the file, which must not be there */
-	int32_t pid;      /* > 0: this process with its threads and children */
+	bool dwarf; /* walk stacks by DWARF, not by frame pointers; of a process or command */
+	const char *dwarf_why;      /* for people; or NULL */
+	const char *path;           /* of the file, which must not be there */
+	int32_t pid;                /* > 0: this process with its threads and children */
 	const char *cgroup;         /* or a cgroup's directory */
 	const char *const *command; /* or a command, run until it ends; NULL-terminated */
 	/* none of them: all processes */
@@ -258,6 +259,11 @@ int nova_record(const struct nova_record_request *request, json_t **about,
 /* The document novacore.recording/1 of a recording (docs/man/novacore-record.md); its stacks are
  * not looked at. The caller's. */
 int nova_recording_about(const char *path, json_t **about, struct nova_error *error);
+
+/* Why stacks by frame pointers would not be whole, the caller's: the program, which is looked for
+ * as execvp(3) does, or what this process runs, is built without them. NULL: it has them, or cannot
+ * be judged. A script is judged by its interpreter. */
+char *nova_record_without_frame_pointers(const char *program, int32_t pid);
 
 /* The QEMU process of the VM of that name; NOVA_E_NOT_FOUND names those that there are. */
 int nova_record_find_vm(const char *name, int32_t *pid, struct nova_error *error);

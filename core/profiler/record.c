@@ -231,6 +231,8 @@ static json_t *about_of(const struct session *session)
 	                                          "virtual PMU, or none that may be used)"));
 	json_object_set_new(about, "stacks",
 	                    json_string(request->dwarf ? "dwarf" : "frame-pointers"));
+	json_object_set_new(about, "stacks_why",
+	                    request->dwarf_why ? json_string(request->dwarf_why) : json_null());
 	json_object_set_new(about, "kind", json_string(sampler->off_cpu ? "off-cpu" : "cpu"));
 	json_object_set_new(about, "what",
 	                    json_string(request->command   ? "command"

@@ -302,6 +302,16 @@ void unwinder_free(struct unwinder *unwinder);
 size_t unwind(struct unwinder *unwinder, const struct spaces *spaces, const struct space *space,
               const struct event *event, uint64_t *addresses, size_t room);
 
+/* --- frame_pointers.c ---------------------------------------------------------------------------
+ */
+
+/* Of the functions of a file of x86-64 that were looked at. 0 and 0: of another kind, or it does
+ * not say where they begin. */
+struct frame_pointers {
+	uint32_t functions, keeping;
+};
+void frame_pointers_of(int fd, struct frame_pointers *found);
+
 /* --- sampler.c: the events -------------------------------------------------------------------- */
 
 struct sampler {

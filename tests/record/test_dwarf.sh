@@ -6,9 +6,22 @@
 
 whole='^record_bare [0-9]*;_start;.*main;work;seventy [0-9]*$'
 note 'by frame pointers they are not whole, and a note tells the way'
-expect 0 "$novacore" record --output a -- "$bare" 1
+expect 0 "$novacore" record --stacks frame-pointers --output a -- "$bare" 1
 ! grep -q "$whole" a/cpu.folded || fail 'it has frame pointers'
 says 'record --stacks dwarf needs none'
+
+note 'unless it is said, the program itself tells how to walk them'
+expect 0 "$novacore" record --output auto -- "$bare" 1
+says 'by DWARF: '
+says 'record_bare that were looked at keep a frame pointer'
+grep -q "$whole" auto/cpu.folded || fail "not whole: $(head -3 auto/cpu.folded)"
+printf '#!%s 1\n' "$bare" >script
+chmod +x script
+PATH=$PWD:$PATH expect 0 "$novacore" record --duration 1s --output of-script -- script
+says 'record_bare that were looked at keep a frame pointer' # the interpreter's
+expect 0 "$novacore" record --output kept -- "$workload" 1
+expect 0 "$novacore" recordings show kept --format json
+check out 'r["stacks"] == "frame-pointers" and r["stacks_why"] is None'
 
 note 'by DWARF they are'
 expect 0 "$novacore" record --stacks dwarf --output b -- "$bare" 2
