@@ -41,10 +41,10 @@ static const char help[] =
         "time, not with\n"
         "                        --all and --cgroup; default: auto, which looks at the program\n"
         "  --overhead SHARE      what sampling may cost; default: 2%\n"
-        "  --cpu                 sample CPUs (the default)\n"
-        "  --off-cpu             instead: where threads wait, and for how long\n"
-        "  --lock                not implemented\n"
-        "  --memory              not implemented\n"
+        "  --cpu                 sample CPUs: so it is if none of these is said; several may be\n"
+        "  --off-cpu             where threads wait, and for how long\n"
+        "  --lock                which of them wait for locks: futexes, and the kernel's own\n"
+        "  --memory              page faults, allocations, and resident memory over time\n"
         "  --continuous          one recording after another, each of --duration (60s), until "
         "Ctrl-C;\n"
         "                        old ones of this kind are deleted\n"
@@ -124,12 +124,6 @@ static int usage(const char *format, const char *word)
 	fprintf(stderr, format, word); /* one of ours, with one %s */
 	fputs("\n", stderr);
 	return 2;
-}
-
-static int missing(const char *what, const char *instead)
-{
-	fprintf(stderr, "novacore: record %s is not implemented yet; %s\n", what, instead);
-	return 3;
 }
 
 static int take_number(const char *text, long least, long most, long *number)
@@ -222,13 +216,14 @@ static int take(struct command *command, int option)
 			return usage("--format takes table or json, not \"%s\"", optarg);
 		command->format = optarg;
 		return -1;
-	case OPTION_OFF_CPU: command->request.kind = NOVA_RECORD_OFF_CPU; return -1;
-	case OPTION_LOCK: return missing("--lock", "--off-cpu shows who waits for a futex");
-	case OPTION_MEMORY: return missing("--memory", "heaptrack shows allocations");
+	case OPTION_CPU: command->request.kinds |= NOVA_RECORD_CPU; return -1;
+	case OPTION_OFF_CPU: command->request.kinds |= NOVA_RECORD_OFF_CPU; return -1;
+	case OPTION_LOCK: command->request.kinds |= NOVA_RECORD_LOCK; return -1;
+	case OPTION_MEMORY: command->request.kinds |= NOVA_RECORD_MEMORY; return -1;
 	case OPTION_CONTINUOUS: command->continuous = true; return -1;
 	case OPTION_KEEP: return take_quantity("--keep", NOVA_DURATION, &command->keep_ns);
 	case OPTION_KEEP_SIZE: return take_quantity("--keep-size", NOVA_SIZE, &command->keep_bytes);
-	default: return -1; /* --cpu */
+	default: return -1;
 	}
 }
 
@@ -365,25 +360,12 @@ static int write_files(const struct command *command, const char *name,
 
 /* --- what is printed -------------------------------------------------------------------------- */
 
-static int print_hotspots(const struct nova_stacks *stacks, struct nova_error *error)
-{
-	const struct nova_hotspots_request request = {
-	        .type = stacks->shown, .threshold = 0.05, .level = 0.95};
-	NOVA_AUTOJSON json_t *document = NULL;
-	int code = nova_hotspots(stacks, &request, &document, error);
-
-	if (code)
-		return code;
-	putchar('\n');
-	return nova_report_hotspots(document, "table", stdout, error);
-}
-
 static int deliver(const struct command *command, const json_t *about, struct nova_error *error)
 {
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
+	NOVA_AUTOTEXT struct nova_text names = {0};
 	bool table = !strcmp(command->format, "table");
-	const char *name = nova_json_text(about, "kind");
-	int code;
+	int code = 0;
 
 	if (json_integer_value(json_object_get(about, "samples")) == 0)
 		return nova_error_set(
@@ -392,8 +374,16 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		        "on a CPU, or did not wait; record for longer, or raise --freq",
 		        command->directory);
 	code = nova_stacks_read(command->file, NULL, &stacks, error);
-	if (!code)
-		code = write_files(command, name, stacks, error);
+	for (uint32_t lane = 0; !code && 2 * lane < stacks->type_count; lane++) {
+		NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *one =
+		        recordings_lane(about, stacks, lane);
+		const char *name = recordings_lane_name(about, lane);
+
+		if (!one->count_count)
+			continue; /* an empty picture says less than the line of it */
+		code = write_files(command, name, one, error);
+		nova_text_addf(&names, ",%s.pb.gz,%s.folded,%s.html", name, name, name);
+	}
 	if (code)
 		return code;
 	if (!table) {
@@ -402,9 +392,9 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		return 0;
 	}
 	recordings_print(about, stdout);
-	printf("%-10s %s/{" RECORDING_FILE ",%s.pb.gz,%s.folded,%s.html}\n", "files",
-	       command->directory, name, name, name);
-	return print_hotspots(stacks, error);
+	printf("%-10s %s/{" RECORDING_FILE "%s}\n", "files", command->directory,
+	       nova_text_get(&names));
+	return recordings_print_hotspots(about, stacks, error);
 }
 
 /* --- one, or one after another ----------------------------------------------------------------

@@ -88,6 +88,120 @@ static long long number_of(const json_t *object, const char *name)
 	return (long long)json_integer_value(json_object_get(object, name));
 }
 
+const char *recordings_lane_name(const json_t *about, uint32_t lane)
+{
+	const json_t *name = json_array_get(json_object_get(about, "lanes"), lane);
+
+	/* older ones have one, and say its kind */
+	return json_is_string(name) ? json_string_value(name) : nova_json_text(about, "kind");
+}
+
+static bool is_clocked(const char *lane)
+{
+	return !strcmp(lane, "cpu");
+}
+
+struct nova_stacks *recordings_lane(const json_t *about, const struct nova_stacks *stacks,
+                                    uint32_t lane)
+{
+	return nova_stacks_only(stacks, (uint32_t[]){2 * lane, 2 * lane + 1}, 2,
+	                        !is_clocked(recordings_lane_name(about, lane)));
+}
+
+int recordings_print_hotspots(const json_t *about, const struct nova_stacks *stacks,
+                              struct nova_error *error)
+{
+	int code = 0;
+
+	for (uint32_t lane = 0; !code && 2 * lane < stacks->type_count; lane++) {
+		NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *one =
+		        recordings_lane(about, stacks, lane);
+		const struct nova_hotspots_request request = {
+		        .type = one->shown, .threshold = 0.05, .level = 0.95};
+		NOVA_AUTOJSON json_t *document = NULL;
+
+		if (!one->count_count)
+			continue;
+		code = nova_hotspots(one, &request, &document, error);
+		if (code)
+			break;
+		/* what is true of all of them is said once */
+		if (2 * lane + 2 < stacks->type_count)
+			json_array_clear(json_object_get(document, "notes"));
+		putchar('\n');
+		code = nova_report_hotspots(document, "table", stdout, error);
+	}
+	return code;
+}
+
+/* "1234 waits that have begun": of what each lane counts. */
+static void print_lane(const json_t *about, uint32_t lane, bool alone, FILE *out)
+{
+	static const struct {
+		const char *lane, *what;
+	} whats[] = {{"off-cpu", "waits that have begun"},
+	             {"lock", "waits for locks"},
+	             {"faults", "samples of page faults"},
+	             {"allocations", "samples of allocations"}};
+	const char *name = recordings_lane_name(about, lane);
+	const json_t *counted = json_object_get(json_object_get(about, "lanes_counted"), name);
+	long long samples = number_of(counted ? counted : about, "samples");
+
+	fprintf(out, "%-10s %lld", alone ? "samples" : name, samples);
+	for (size_t i = 0; i < NOVA_COUNT(whats); i++)
+		if (!strcmp(name, whats[i].lane))
+			fprintf(out, " %s", whats[i].what);
+	if (is_clocked(name))
+		fprintf(out, " at %.0f Hz", real_of(about, "mean_frequency"));
+	if (!lane)
+		fprintf(out, ", %lld lost%s", number_of(about, "lost"),
+		        !number_of(about, "lowered") ? ""
+		        : alone && !is_clocked(name) ? "; a part of them only, to keep it cheap"
+		                                     : "; the frequency was lowered");
+	fputc('\n', out);
+}
+
+static void print_lanes(const json_t *about, FILE *out)
+{
+	const json_t *missing = json_object_get(about, "missing"), *one;
+	uint32_t count = (uint32_t)json_array_size(json_object_get(about, "lanes"));
+	size_t i;
+
+	for (uint32_t lane = 0; lane < (count ? count : 1); lane++)
+		print_lane(about, lane, count < 2, out);
+	json_array_foreach(missing, i, one)
+	{
+		NOVA_AUTOFREE char *text = nova_format("%s: %s", nova_json_text(one, "what"),
+		                                       nova_json_text(one, "why"));
+
+		nova_text_clean(text);
+		fprintf(out, "%-10s %s\n", "missing", text);
+	}
+}
+
+/* Memory over time: what it was first, last and at most. */
+static void print_resident(const json_t *about, FILE *out)
+{
+	const json_t *series = json_object_get(about, "resident"), *point;
+	double first = 0, last = 0, peak = 0;
+	char texts[3][32];
+	size_t i;
+
+	json_array_foreach(series, i, point)
+	{
+		last = json_number_value(json_array_get(point, 1));
+		first = i ? first : last;
+		peak = last > peak ? last : peak;
+	}
+	if (!json_array_size(series))
+		return;
+	nova_value_format(first, NOVA_UNIT_BYTE, texts[0]);
+	nova_value_format(last, NOVA_UNIT_BYTE, texts[1]);
+	nova_value_format(peak, NOVA_UNIT_BYTE, texts[2]);
+	fprintf(out, "%-10s %s at first, %s at last, %s at most\n", "resident", texts[0], texts[1],
+	        texts[2]);
+}
+
 void recordings_print(const json_t *about, FILE *out)
 {
 	const json_t *overhead = json_object_get(about, "overhead");
@@ -101,16 +215,8 @@ void recordings_print(const json_t *about, FILE *out)
 	        nova_json_text(about, "host"), real_of(about, "duration_ns") / 1e9,
 	        nova_json_text(about, "began"),
 	        json_is_false(json_object_get(about, "complete")) ? "; it was killed" : "");
-	if (!strcmp(nova_json_text(about, "kind"), "off-cpu"))
-		fprintf(out, "%-10s %lld waits that have begun, %lld lost%s\n", "samples",
-		        number_of(about, "samples"), number_of(about, "lost"),
-		        number_of(about, "lowered") ? "; a part of them only, to keep it cheap"
-		                                    : "");
-	else
-		fprintf(out, "%-10s %lld at %.0f Hz, %lld lost%s\n", "samples",
-		        number_of(about, "samples"), real_of(about, "mean_frequency"),
-		        number_of(about, "lost"),
-		        number_of(about, "lowered") ? "; the frequency was lowered" : "");
+	print_lanes(about, out);
+	print_resident(about, out);
 	fprintf(out, "%-10s %s%s%s%s\n", "event", nova_json_text(about, "event"), why ? ": " : "",
 	        why ? why : "",
 	        json_is_false(json_object_get(about, "kernel_sampled"))
@@ -246,9 +352,8 @@ static char *file_of(const char *word)
 
 static int show(const char *word, const char *format, struct nova_error *error)
 {
-	const struct nova_hotspots_request request = {.threshold = 0.05, .level = 0.95};
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
-	NOVA_AUTOJSON json_t *about = NULL, *hotspots = NULL;
+	NOVA_AUTOJSON json_t *about = NULL;
 	NOVA_AUTOFREE char *file = file_of(word);
 	int code = nova_recording_about(file, &about, error);
 
@@ -256,13 +361,10 @@ static int show(const char *word, const char *format, struct nova_error *error)
 		return print_json(about, error);
 	if (!code)
 		code = nova_stacks_read(file, NULL, &stacks, error);
-	if (!code)
-		code = nova_hotspots(stacks, &request, &hotspots, error);
 	if (code)
 		return code;
 	recordings_print(about, stdout);
-	putchar('\n');
-	return nova_report_hotspots(hotspots, "table", stdout, error);
+	return recordings_print_hotspots(about, stacks, error);
 }
 
 /* A recording that is being written has been written to within the last seconds. */

@@ -4,6 +4,7 @@
 #define NOVACORE_CLI_RECORDINGS_H
 
 #include "core/base/base.h"
+#include "core/profiler/profiler.h"
 
 #define RECORDING_FILE "recording.nova"
 #define RECORDING_MARK "continuous" /* a file: it is deleted when its time has come */
@@ -15,6 +16,13 @@ void recordings_new_id(char id[32]);
 bool recordings_is_id(const char *id);
 /* One of novacore.recording/1 for people. */
 void recordings_print(const json_t *about, FILE *out);
+/* What it counts is called, and what is of it in stacks that were read of it: the caller's. */
+const char *recordings_lane_name(const json_t *about, uint32_t lane);
+struct nova_stacks *recordings_lane(const json_t *about, const struct nova_stacks *stacks,
+                                    uint32_t lane);
+/* The hottest functions of each, for people. */
+int recordings_print_hotspots(const json_t *about, const struct nova_stacks *stacks,
+                              struct nova_error *error);
 /* The bytes of the files in a directory. */
 int64_t recordings_bytes(const char *directory);
 /* Of continuous recordings, deletes those that are older than `age_ns`, then the oldest until all

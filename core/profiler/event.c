@@ -77,7 +77,20 @@ static void read_stack(struct cursor *cursor, struct event *event)
 	event->stack_bytes = (size_t)(used < bytes ? used : bytes);
 }
 
-static void read_sample(struct cursor *cursor, bool stacks, struct event *event)
+static void read_raw(struct cursor *cursor, struct event *event)
+{
+	uint32_t bytes = take32(cursor);
+
+	if (cursor->bad || bytes > (size_t)(cursor->end - cursor->at)) {
+		cursor->bad = true;
+		return;
+	}
+	event->raw = cursor->at;
+	event->raw_bytes = bytes;
+	cursor->at += bytes;
+}
+
+static void read_sample(struct cursor *cursor, unsigned extra, struct event *event)
 {
 	uint64_t depth;
 
@@ -96,7 +109,9 @@ static void read_sample(struct cursor *cursor, bool stacks, struct event *event)
 	event->chain = cursor->at;
 	event->depth = (size_t)depth;
 	cursor->at += depth * 8;
-	if (stacks)
+	if (extra & EVENT_RAW)
+		read_raw(cursor, event);
+	if (extra & EVENT_STACKS)
 		read_stack(cursor, event);
 }
 
@@ -158,7 +173,7 @@ static void read_body(struct cursor *cursor, struct event *event)
 	}
 }
 
-bool event_read(const void *record, size_t bytes, bool stacks, struct event *event)
+bool event_read(const void *record, size_t bytes, unsigned extra, struct event *event)
 {
 	struct cursor cursor = {record, (const char *)record + bytes, false}, trailer;
 	struct perf_event_header head;
@@ -170,7 +185,7 @@ bool event_read(const void *record, size_t bytes, bool stacks, struct event *eve
 	event->type = head.type;
 	event->misc = head.misc;
 	if (head.type == PERF_RECORD_SAMPLE) {
-		read_sample(&cursor, stacks, event);
+		read_sample(&cursor, extra, event);
 		return !cursor.bad;
 	}
 	if ((size_t)(cursor.end - cursor.at) < TRAILER_BYTES)

@@ -121,13 +121,26 @@ static double calibrate_switches(struct ring *ring, int fd)
 	return with > without ? with - without : 0;
 }
 
-double govern_calibrate(const struct perf_event_attr *like)
+/* What most wait for, so that it can be done here: a switch stands for the tracepoints, too. */
+static void imitate(struct perf_event_attr *attr, enum sampler_kind kind)
 {
-	struct perf_event_attr attr = *like;
+	if (kind == SAMPLE_CONTENTION) {
+		attr->type = PERF_TYPE_SOFTWARE;
+		attr->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
+		attr->sample_type &= ~(uint64_t)PERF_SAMPLE_RAW;
+	} else if (kind == SAMPLE_FAULTS) {
+		attr->config = PERF_COUNT_SW_CPU_CLOCK;
+	}
+}
+
+double govern_calibrate(const struct sampler *like)
+{
+	struct perf_event_attr attr = like->attr;
 	struct ring ring;
 	double cost = 0;
 	int fd;
 
+	imitate(&attr, like->kind);
 	/* those with stacks are large, and must fit into the ring */
 	if (attr.freq)
 		attr.sample_freq =
@@ -139,7 +152,7 @@ double govern_calibrate(const struct perf_event_attr *like)
 	if (fd < 0)
 		return 0;
 	if (!ring_map(&ring, fd, 128, NULL)) {
-		ring.stacks = (attr.sample_type & PERF_SAMPLE_STACK_USER) != 0;
+		ring.extra = attr.sample_type & PERF_SAMPLE_STACK_USER ? EVENT_STACKS : 0;
 		/* On a busy machine others make gaps longer, never shorter; of two small numbers
 		 * the difference may be anything, and the largest is safe. */
 		for (int i = 0; i < CALIBRATE_TIMES; i++) {
@@ -169,50 +182,83 @@ void govern_begin(struct governor *governor)
 {
 	governor->began_ns = governor->then_ns = nova_now_ns();
 	governor->own_began_ns = governor->own_then_ns = govern_own_ns();
-	governor->most = governor->wanted;
-	/* what samples alone would cost is known before the first one is taken */
-	if (!governor->unclocked &&
-	    governor->sample_cost * governor->wanted > governor->target * 0.9e9)
-		governor->most = (uint32_t)(governor->target * 0.9e9 / governor->sample_cost);
-	if (governor->most < LEAST_HZ)
-		governor->most = LEAST_HZ;
-	governor->frequency = governor->most;
+	for (size_t i = 0; i < governor->count; i++) {
+		struct governed *one = &governor->of[i];
+		/* each has its part, as long as nobody knows which needs it */
+		double most = governor->target * 0.9e9 / (double)governor->count;
+
+		one->most = one->wanted;
+		/* what samples alone would cost is known before the first one is taken */
+		if (!one->unclocked && one->sample_cost * one->wanted > most)
+			one->most = (uint32_t)(most / one->sample_cost);
+		if (one->most < LEAST_HZ)
+			one->most = LEAST_HZ;
+		one->frequency = one->most;
+	}
 }
 
-static double share(const struct governor *governor, int64_t own_ns, uint64_t samples,
-                    int64_t wall_ns)
+/* Of all CPUs. */
+static double share(const struct governor *governor, double ns, int64_t wall_ns)
 {
 	double cpus = governor->cpus ? (double)governor->cpus : 1;
 
-	return wall_ns > 0 ? ((double)own_ns + (double)samples * governor->sample_cost) /
-	                             ((double)wall_ns * cpus)
-	                   : 0;
+	return wall_ns > 0 ? ns / ((double)wall_ns * cpus) : 0;
 }
 
-uint32_t govern_step(struct governor *governor, uint64_t samples, int64_t now_ns, int64_t own_ns)
+/* What its samples cost those that they interrupt. */
+static double cost_of(const struct governed *one, uint64_t samples)
 {
-	double last = share(governor, own_ns - governor->own_then_ns,
-	                    samples - governor->samples_then, now_ns - governor->then_ns);
-	/* who is interrupted f times in a second loses f costs in that second */
-	double lost = governor->unclocked ? 0 : governor->sample_cost * governor->frequency / 1e9;
-	double worse = last > lost ? last : lost;
+	return (double)samples * one->sample_cost;
+}
 
-	governor->host = share(governor, own_ns - governor->own_began_ns, samples,
-	                       now_ns - governor->began_ns);
+/* Who costs most in a second that costs too much takes fewer samples from now on; in a cheap one
+ * all may take more. */
+static void decide(struct governor *governor, double worse)
+{
+	struct governed *dearest = &governor->of[0];
+
+	for (size_t i = 0; i < governor->count; i++) {
+		struct governed *one = &governor->of[i];
+
+		if (one->share > dearest->share)
+			dearest = one;
+		if (worse < governor->target * 0.7)
+			one->frequency += one->frequency / 10 + 1;
+		if (one->frequency > one->most)
+			one->frequency = one->most;
+	}
+	if (worse <= governor->target)
+		return;
+	dearest->frequency /= 2;
+	if (dearest->frequency < LEAST_HZ)
+		dearest->frequency = LEAST_HZ;
+}
+
+void govern_step(struct governor *governor, const uint64_t *samples, int64_t now_ns, int64_t own_ns)
+{
+	double last = (double)(own_ns - governor->own_then_ns), lost = 0;
+	double all = (double)(own_ns - governor->own_began_ns);
+
+	for (size_t i = 0; i < governor->count; i++) {
+		struct governed *one = &governor->of[i];
+		double cost = cost_of(one, samples[i] - one->samples_then);
+
+		/* who is interrupted f times in a second loses f costs in that second */
+		lost += one->unclocked ? 0 : one->sample_cost * one->frequency / 1e9;
+		last += cost;
+		all += cost_of(one, samples[i]);
+		one->share = share(governor, cost, now_ns - governor->then_ns);
+		if (!one->unclocked && one->sample_cost * one->frequency / 1e9 > one->share)
+			one->share = one->sample_cost * one->frequency / 1e9;
+		one->samples_then = samples[i];
+	}
+	last = share(governor, last, now_ns - governor->then_ns);
+	governor->host = share(governor, all, now_ns - governor->began_ns);
 	if (last > governor->worst)
 		governor->worst = last;
 	if (lost > governor->sampled)
 		governor->sampled = lost;
 	governor->then_ns = now_ns;
 	governor->own_then_ns = own_ns;
-	governor->samples_then = samples;
-	if (worse > governor->target)
-		governor->frequency /= 2;
-	else if (worse < governor->target * 0.7)
-		governor->frequency += governor->frequency / 10 + 1;
-	if (governor->frequency > governor->most)
-		governor->frequency = governor->most;
-	if (governor->frequency < LEAST_HZ)
-		governor->frequency = LEAST_HZ;
-	return governor->frequency;
+	decide(governor, last > lost ? last : lost);
 }

@@ -96,8 +96,10 @@ static void gather(struct spots *spots, const struct nova_stacks *stacks, uint32
 	else
 		gather_stacks(spots, stacks, type, by);
 	spots->all = nova_stacks_total(stacks, type);
+	/* samples of the CPU say nothing of how sure a wait or an allocation is */
 	for (uint32_t i = 0; i < stacks->type_count && !spots->samples; i++)
-		if (strcmp(stacks->types[i].type, "samples") == 0)
+		if (strcmp(stacks->types[i].type, "samples") == 0 &&
+		    (stacks->type_count < 3 || (type >= i ? type - i : i - type) < 2))
 			spots->samples = nova_stacks_total(stacks, i);
 }
 

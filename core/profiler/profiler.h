@@ -16,7 +16,7 @@
 /* --- stacks --------------------------------------------------------------------------------------
  */
 
-#define NOVA_STACKS_VALUES 4u /* kinds of value that they have at most */
+#define NOVA_STACKS_VALUES 12u /* kinds of value that they have at most */
 
 /* What is counted, in pprof's words: {"cpu", "nanoseconds"}, {"samples", "count"}. */
 struct nova_value_type {
@@ -216,6 +216,11 @@ int nova_flame_diff(const struct nova_stacks *before, const struct nova_stacks *
                     struct nova_error *error);
 void nova_flame_free(struct nova_flame *flame);
 
+/* A copy of some of the values, of which the one at `shown` is meant if nobody says; what has none
+ * of them is left out. */
+struct nova_stacks *nova_stacks_only(const struct nova_stacks *stacks, const uint32_t *types,
+                                     uint32_t count, uint32_t shown);
+
 /* Adds what `from` counted to `into`: a stacks with the same types, or NOVA_E_INVALID. */
 int nova_stacks_join(struct nova_stacks *into, const struct nova_stacks *from,
                      struct nova_error *error);
@@ -232,12 +237,15 @@ int nova_flame_write_html(const struct nova_flame *flame, const char *title, FIL
  * happened to who wrote it (core/profiler/record.h describes it).
  */
 
+/* Any set of them, in one recording: each has values of its own. */
 enum nova_record_kind {
-	NOVA_RECORD_CPU,    /* where CPUs are */
-	NOVA_RECORD_OFF_CPU /* where threads wait, and how long */
+	NOVA_RECORD_CPU = 1,     /* where CPUs are */
+	NOVA_RECORD_OFF_CPU = 2, /* where threads wait, and how long */
+	NOVA_RECORD_LOCK = 4,    /* which of these wait for locks */
+	NOVA_RECORD_MEMORY = 8   /* where memory is touched first, and allocated */
 };
 struct nova_record_request {
-	enum nova_record_kind kind;
+	unsigned kinds; /* of nova_record_kind; 0: CPU */
 	bool dwarf; /* walk stacks by DWARF, not by frame pointers; of a process or command */
 	const char *dwarf_why;      /* for people; or NULL */
 	const char *path;           /* of the file, which must not be there */

@@ -25,7 +25,7 @@
 
 struct session {
 	const struct nova_record_request *request;
-	struct sampler sampler;
+	struct samplers samplers;
 	struct governor governor;
 	struct writer writer;
 	struct tally tally;
@@ -33,8 +33,6 @@ struct session {
 	int go;      /* written to: the command begins */
 	int child_status;
 	bool ended; /* nobody is left to be sampled */
-	uint64_t lowered;
-	double frequency_sum; /* of seconds */
 	uint64_t seconds;
 	int64_t began_utc_ns, began_ns;
 };
@@ -143,7 +141,6 @@ static int open_sampler(struct session *session, struct nova_error *error)
 	const struct nova_record_request *request = session->request;
 	struct sampler_target target = {.cgroup = -1,
 	                                .on_exec = request->command != NULL,
-	                                .off_cpu = request->kind == NOVA_RECORD_OFF_CPU,
 	                                .stacks = request->dwarf};
 	NOVA_AUTOFREE int32_t *tids = NULL;
 	NOVA_AUTOCLOSE int cgroup = -1;
@@ -168,7 +165,8 @@ static int open_sampler(struct session *session, struct nova_error *error)
 			                        request->cgroup);
 	}
 	if (!code)
-		code = sampler_open(&session->sampler, &target, request->frequency, error);
+		code = samplers_open(&session->samplers, request->kinds, &target,
+		                     request->frequency, error);
 	if (code == NOVA_E_INVALID && request->cgroup)
 		nova_error_prefix(error, "%s", request->cgroup);
 	return code;
@@ -196,10 +194,68 @@ static void look_around(struct session *session)
 
 /* --- what is told of it ----------------------------------------------------------------------- */
 
+static const char *event_of(const struct sampler *sampler)
+{
+	switch (sampler->kind) {
+	case SAMPLE_SWITCHES: return "context-switches";
+	case SAMPLE_CONTENTION: return "lock:contention_begin";
+	case SAMPLE_FAULTS: return "page-faults";
+	case SAMPLE_ALLOCATIONS: return "uprobes";
+	default: return sampler->hardware ? "cycles" : "cpu-clock";
+	}
+}
+
+/* How each lane is counted. */
+static void add_lanes(const struct samplers *samplers, json_t *about)
+{
+	static const struct {
+		unsigned kind;
+		const char *name;
+	} kinds[] = {{NOVA_RECORD_CPU, "cpu"},
+	             {NOVA_RECORD_OFF_CPU, "off-cpu"},
+	             {NOVA_RECORD_LOCK, "lock"},
+	             {NOVA_RECORD_MEMORY, "memory"}};
+	json_t *names = json_array(), *words = json_array();
+
+	for (uint32_t i = 0; i < samplers->lane_count; i++)
+		json_array_append_new(names, json_string(lanes[samplers->lanes[i]].name));
+	for (size_t i = 0; i < NOVA_COUNT(kinds); i++)
+		if (samplers->kinds & kinds[i].kind)
+			json_array_append_new(words, json_string(kinds[i].name));
+	json_object_set(about, "kind", json_array_get(words, 0));
+	json_object_set_new(about, "kinds", words);
+	json_object_set_new(about, "lanes", names);
+	if (samplers->kinds & NOVA_RECORD_LOCK)
+		json_object_set_new(
+		        about, "lock_by",
+		        json_pack("{ss*, ss}", "futexes",
+		                  samplers->locks ? "context-switches" : NULL, "kernel",
+		                  samplers->tracepoints ? "tracepoints" : "context-switches"));
+	if (samplers->missing)
+		json_object_set(about, "missing", samplers->missing);
+}
+
+static const char *what_of(const struct nova_record_request *request)
+{
+	return request->command   ? "command"
+	       : request->pid > 0 ? "process"
+	       : request->cgroup  ? "cgroup"
+	                          : "all";
+}
+
+static size_t ring_bytes(const struct samplers *samplers)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < samplers->ring_count; i++)
+		bytes += samplers->rings[i].bytes;
+	return bytes;
+}
+
 static json_t *about_of(const struct session *session)
 {
 	const struct nova_record_request *request = session->request;
-	const struct sampler *sampler = &session->sampler;
+	const struct sampler *first = &session->samplers.all[0];
 	NOVA_AUTOFREE char *boot =
 	        nova_file_read("/proc/sys/kernel/random/boot_id", 64, NULL, NULL);
 	char began[32], build_id[2 * BUILD_ID_BYTES + 1] = "";
@@ -214,31 +270,23 @@ static json_t *about_of(const struct session *session)
 		snprintf(build_id + 2 * (size_t)i, 3, "%02x", bytes[i]);
 	if (boot)
 		boot[strcspn(boot, "\n")] = '\0';
-	about = json_pack(
-	        "{ss ss sI ss ss ss ss sI si sb ss sI}", "schema", "novacore.recording/1", "began",
-	        began, "began_ns", (json_int_t)session->began_utc_ns, "host", host.nodename,
-	        "kernel", host.release, "kernel_build_id", build_id, "boot", boot ? boot : "",
-	        "cpus", (json_int_t)sampler->cpu_count, "frequency", (int)request->frequency,
-	        "kernel_sampled", !sampler->user_only, "event",
-	        sampler->off_cpu    ? "context-switches"
-	        : sampler->hardware ? "cycles"
-	                            : "cpu-clock",
-	        "ring_bytes", (json_int_t)(sampler->ring_count * sampler->rings[0].bytes));
+	about = json_pack("{ss ss sI ss ss ss ss sI si sb ss sI ss ss}", "schema",
+	                  "novacore.recording/1", "began", began, "began_ns",
+	                  (json_int_t)session->began_utc_ns, "host", host.nodename, "kernel",
+	                  host.release, "kernel_build_id", build_id, "boot", boot ? boot : "",
+	                  "cpus", (json_int_t)session->samplers.cpu_count, "frequency",
+	                  (int)request->frequency, "kernel_sampled", !first->user_only, "event",
+	                  event_of(first), "ring_bytes",
+	                  (json_int_t)ring_bytes(&session->samplers), "stacks",
+	                  request->dwarf ? "dwarf" : "frame-pointers", "what", what_of(request));
 	json_object_set_new(about, "event_why",
-	                    sampler->hardware || sampler->off_cpu
+	                    first->hardware || first->kind != SAMPLE_CPU
 	                            ? json_null()
 	                            : json_string("this machine counts no cycles (a VM without a "
 	                                          "virtual PMU, or none that may be used)"));
-	json_object_set_new(about, "stacks",
-	                    json_string(request->dwarf ? "dwarf" : "frame-pointers"));
 	json_object_set_new(about, "stacks_why",
 	                    request->dwarf_why ? json_string(request->dwarf_why) : json_null());
-	json_object_set_new(about, "kind", json_string(sampler->off_cpu ? "off-cpu" : "cpu"));
-	json_object_set_new(about, "what",
-	                    json_string(request->command   ? "command"
-	                                : request->pid > 0 ? "process"
-	                                : request->cgroup  ? "cgroup"
-	                                                   : "all"));
+	add_lanes(&session->samplers, about);
 	json_object_set_new(about, "title",
 	                    request->title ? json_string(request->title) : json_null());
 	if (request->pid > 0)
@@ -248,35 +296,144 @@ static json_t *about_of(const struct session *session)
 	return about;
 }
 
+static double mean_frequency(const struct session *session, const struct sampler *sampler)
+{
+	return session->seconds ? sampler->frequency_sum / (double)session->seconds
+	                        : (double)sampler->frequency;
+}
+
+static json_t *samplers_status(const struct session *session)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < session->samplers.count; i++) {
+		const struct sampler *sampler = &session->samplers.all[i];
+
+		json_array_append_new(
+		        all, json_pack("{ss sI sf sf sI}", "event", event_of(sampler), "samples",
+		                       (json_int_t)session->tally.taken[sampler->kind],
+		                       "sample_ns", session->governor.of[i].sample_cost,
+		                       "mean_frequency", mean_frequency(session, sampler),
+		                       "lowered", (json_int_t)sampler->lowered));
+	}
+	return all;
+}
+
+static json_t *lanes_status(const struct session *session, uint64_t *samples)
+{
+	json_t *all = json_object();
+
+	*samples = 0;
+	for (uint32_t i = 0; i < session->samplers.lane_count; i++) {
+		enum lane_kind kind = session->samplers.lanes[i];
+
+		*samples += session->tally.counted[kind];
+		json_object_set_new(
+		        all, lanes[kind].name,
+		        json_pack("{sI}", "samples", (json_int_t)session->tally.counted[kind]));
+	}
+	return all;
+}
+
 static json_t *status_of(const struct session *session)
 {
 	const struct governor *governor = &session->governor;
+	const struct samplers *samplers = &session->samplers;
 	const struct tally *tally = &session->tally;
+	uint64_t broken = 0, lowered = 0, samples;
+	json_t *by_lane = lanes_status(session, &samples);
 	struct rusage usage;
-	uint64_t broken = 0;
 
 	getrusage(RUSAGE_SELF, &usage);
-	for (size_t i = 0; i < session->sampler.ring_count; i++)
-		broken += session->sampler.rings[i].broken;
-	return json_pack("{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI}", "duration_ns",
-	                 (json_int_t)(nova_now_ns() - session->began_ns), "samples",
-	                 (json_int_t)tally->samples, "lost", (json_int_t)tally->lost, "broken",
-	                 (json_int_t)broken, "throttled", (json_int_t)tally->throttled,
-	                 "user_stacks", (json_int_t)tally->user_stacks, "short_stacks",
-	                 (json_int_t)tally->short_stacks, "lowered", (json_int_t)session->lowered,
-	                 "overhead", "host", governor->host, "sampled", governor->sampled,
-	                 "worst_second", governor->worst, "target", governor->target, "sample_ns",
-	                 governor->sample_cost, "own_cpu_s",
-	                 (double)(govern_own_ns() - governor->own_began_ns) / 1e9, "mean_frequency",
-	                 session->seconds ? session->frequency_sum / (double)session->seconds
-	                                  : (double)session->request->frequency,
-	                 "memory_bytes", (json_int_t)usage.ru_maxrss * 1024);
+	for (size_t i = 0; i < samplers->ring_count; i++)
+		broken += samplers->rings[i].broken;
+	for (size_t i = 0; i < samplers->count; i++)
+		lowered += samplers->all[i].lowered;
+	return json_pack(
+	        "{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI so so}", "duration_ns",
+	        (json_int_t)(nova_now_ns() - session->began_ns), "samples", (json_int_t)samples,
+	        "lost", (json_int_t)tally->lost, "broken", (json_int_t)broken, "throttled",
+	        (json_int_t)tally->throttled, "user_stacks", (json_int_t)tally->user_stacks,
+	        "short_stacks", (json_int_t)tally->short_stacks, "lowered", (json_int_t)lowered,
+	        "overhead", "host", governor->host, "sampled", governor->sampled, "worst_second",
+	        governor->worst, "target", governor->target, "sample_ns",
+	        governor->of[0].sample_cost, "own_cpu_s",
+	        (double)(govern_own_ns() - governor->own_began_ns) / 1e9, "mean_frequency",
+	        mean_frequency(session, &samplers->all[0]), "memory_bytes",
+	        (json_int_t)usage.ru_maxrss * 1024, "lanes_counted", by_lane, "samplers",
+	        samplers_status(session));
+}
+
+/* --- memory that is resident --------------------------------------------------------------------
+ */
+
+static int64_t resident_of_process(int32_t pid, int64_t page)
+{
+	char path[48];
+	long long pages = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	NOVA_AUTOFREE char *text = nova_file_read(path, 256, NULL, NULL);
+	return text && sscanf(text, "%*d %lld", &pages) == 1 ? pages * page : 0;
+}
+
+static int64_t resident_of_cgroup(const char *cgroup)
+{
+	static const char *const files[] = {"memory.current", "memory.usage_in_bytes"};
+
+	for (size_t i = 0; i < NOVA_COUNT(files); i++) {
+		NOVA_AUTOFREE char *path = nova_format("%s/%s", cgroup, files[i]);
+		NOVA_AUTOFREE char *text = nova_file_read(path, 64, NULL, NULL);
+
+		if (text)
+			return strtoll(text, NULL, 10);
+	}
+	return -1;
+}
+
+static int64_t resident_of_host(void)
+{
+	NOVA_AUTOFREE char *text = nova_file_read("/proc/meminfo", 65536, NULL, NULL);
+	const char *free_line = text ? strstr(text, "MemAvailable:") : NULL;
+	long long total, available;
+
+	if (!free_line || sscanf(text, "MemTotal: %lld", &total) != 1 ||
+	    sscanf(free_line, "MemAvailable: %lld", &available) != 1)
+		return -1;
+	return (total - available) * 1024;
+}
+
+/* Of who is recorded, with the children that it knows of; negative: not known. */
+static int64_t resident(const struct session *session)
+{
+	const struct nova_record_request *request = session->request;
+	const struct spaces *spaces = &session->tally.spaces;
+	int64_t bytes = 0;
+
+	if (request->cgroup)
+		return resident_of_cgroup(request->cgroup);
+	if (!request->command && request->pid <= 0)
+		return resident_of_host();
+	for (uint32_t i = 0; i < spaces->count; i++)
+		if (!spaces->spaces[i].dead)
+			bytes += resident_of_process(spaces->spaces[i].pid,
+			                             (int64_t)session->tally.page_bytes);
+	return bytes;
+}
+
+static void add_resident(const struct session *session, json_t *status)
+{
+	int64_t bytes = session->samplers.kinds & NOVA_RECORD_MEMORY ? resident(session) : -1;
+
+	if (bytes >= 0)
+		json_object_set_new(status, "resident_bytes", json_integer(bytes));
 }
 
 static int write_status(struct session *session, enum chunk_kind kind, struct nova_error *error)
 {
 	NOVA_AUTOJSON json_t *status = status_of(session);
 
+	add_resident(session, status);
 	tally_flush(&session->tally);
 	writer_json(&session->writer, kind, status);
 	return writer_flush(&session->writer, error);
@@ -287,27 +444,41 @@ static int write_status(struct session *session, enum chunk_kind kind, struct no
 
 static void drain(struct session *session, uint64_t until_ns)
 {
-	rings_drain(session->sampler.rings, session->sampler.ring_count, until_ns, tally_take,
+	rings_drain(session->samplers.rings, session->samplers.ring_count, until_ns, tally_take,
 	            &session->tally);
 }
 
-static void set_frequency(struct session *session, uint32_t frequency)
+static void set_frequencies(struct session *session)
 {
-	if (frequency < session->sampler.frequency)
-		session->lowered++;
-	if (frequency != session->sampler.frequency)
-		sampler_set_frequency(&session->sampler, frequency);
-	session->tally.off_cpu = session->sampler.off_cpu;
-	session->tally.sample_ns =
-	        session->sampler.hardware ? (uint64_t)(NOVA_SECOND_NS / frequency) : 0;
+	for (size_t i = 0; i < session->samplers.count; i++) {
+		struct sampler *sampler = &session->samplers.all[i];
+		uint32_t frequency = session->governor.of[i].frequency;
+
+		sampler->lowered += frequency < sampler->frequency;
+		if (frequency != sampler->frequency)
+			sampler_set_frequency(sampler, frequency);
+		if (sampler->kind == SAMPLE_CPU)
+			session->tally.sample_ns =
+			        sampler->hardware ? (uint64_t)(NOVA_SECOND_NS / frequency) : 0;
+	}
+}
+
+static void govern(struct session *session)
+{
+	uint64_t samples[SAMPLE_KINDS];
+
+	for (size_t i = 0; i < session->samplers.count; i++)
+		samples[i] = session->tally.taken[session->samplers.all[i].kind];
+	govern_step(&session->governor, samples, nova_now_ns(), govern_own_ns());
 }
 
 static int each_second(struct session *session, struct nova_error *error)
 {
-	session->frequency_sum += session->sampler.frequency;
+	for (size_t i = 0; i < session->samplers.count; i++)
+		session->samplers.all[i].frequency_sum += session->samplers.all[i].frequency;
 	session->seconds++;
-	set_frequency(session, govern_step(&session->governor, session->tally.samples,
-	                                   nova_now_ns(), govern_own_ns()));
+	govern(session);
+	set_frequencies(session);
 	return write_status(session, CHUNK_STATUS, error);
 }
 
@@ -328,7 +499,7 @@ static bool is_over(struct session *session, int64_t end_ns)
 
 static int sample(struct session *session, struct nova_error *error)
 {
-	size_t count = session->sampler.ring_count;
+	size_t count = session->samplers.ring_count;
 	NOVA_AUTOFREE struct pollfd *waits = nova_alloc(count * sizeof(*waits));
 	int64_t next = session->began_ns + NOVA_SECOND_NS;
 	int64_t end = session->request->duration_ns
@@ -337,7 +508,7 @@ static int sample(struct session *session, struct nova_error *error)
 	int code = 0;
 
 	for (size_t i = 0; i < count; i++)
-		waits[i] = (struct pollfd){session->sampler.rings[i].fd, POLLIN, 0};
+		waits[i] = (struct pollfd){session->samplers.rings[i].fd, POLLIN, 0};
 	while (!code && !is_over(session, end)) {
 		int64_t now = nova_now_ns(), until = end && end < next ? end : next;
 		/* a command or a process that ends is noticed within a tenth of a second */
@@ -432,6 +603,37 @@ static void name_addresses(struct session *session)
 /* --- the whole ----------------------------------------------------------------------------------
  */
 
+static void begin_tally(struct session *session)
+{
+	const struct samplers *samplers = &session->samplers;
+	struct tally *tally = &session->tally;
+
+	tally_start(tally, &session->writer);
+	tally_lanes(tally, samplers->lanes, samplers->lane_count);
+	tally->locks = samplers->locks;
+	tally->contention_ends = samplers->contention_ends;
+	tally->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (session->request->dwarf)
+		tally->unwinder = unwinder_new();
+}
+
+static void begin_governor(struct session *session)
+{
+	struct governor *governor = &session->governor;
+
+	*governor = (struct governor){.target = session->request->overhead,
+	                              .cpus = session->samplers.cpu_count,
+	                              .count = session->samplers.count};
+	for (size_t i = 0; i < governor->count; i++) {
+		const struct sampler *sampler = &session->samplers.all[i];
+
+		governor->of[i] =
+		        (struct governed){.sample_cost = govern_calibrate(sampler),
+		                          .wanted = sampler->frequency,
+		                          .unclocked = !sampler_is_clocked(sampler->kind)};
+	}
+}
+
 static int begin(struct session *session, struct nova_error *error)
 {
 	const struct nova_record_request *request = session->request;
@@ -442,23 +644,16 @@ static int begin(struct session *session, struct nova_error *error)
 	code = writer_open(&session->writer, request->path, error);
 	if (code)
 		return code;
-	tally_start(&session->tally, &session->writer);
-	if (request->dwarf)
-		session->tally.unwinder = unwinder_new();
-	session->governor = (struct governor){
-	        .target = request->overhead,
-	        .sample_cost = govern_calibrate(&session->sampler.attr),
-	        .wanted = session->sampler.off_cpu ? SAMPLER_ALL : request->frequency,
-	        .unclocked = session->sampler.off_cpu,
-	        .cpus = session->sampler.cpu_count};
-	code = sampler_start(&session->sampler, error);
+	begin_tally(session);
+	begin_governor(session);
+	code = samplers_start(&session->samplers, error);
 	if (code)
 		return code;
 	look_around(session);
 	session->began_utc_ns = nova_utc_ns();
 	session->began_ns = nova_now_ns();
 	govern_begin(&session->governor);
-	set_frequency(session, session->governor.frequency);
+	set_frequencies(session);
 	NOVA_AUTOJSON json_t *about = about_of(session);
 	writer_json(&session->writer, CHUNK_ABOUT, about);
 	code = writer_flush(&session->writer, error);
@@ -471,11 +666,10 @@ static int end(struct session *session, struct nova_error *error)
 {
 	bool stopped = !session->ended;
 
-	sampler_stop(&session->sampler);
+	samplers_stop(&session->samplers);
 	drain(session, UINT64_MAX);
-	if (session->sampler.off_cpu)
-		tally_waiting(&session->tally, (uint64_t)nova_now_ns());
-	govern_step(&session->governor, session->tally.samples, nova_now_ns(), govern_own_ns());
+	tally_waiting(&session->tally, (uint64_t)nova_now_ns());
+	govern(session);
 	NOVA_AUTOJSON json_t *status = status_of(session);
 	tally_flush(&session->tally);
 	if (session->request->command)
@@ -499,13 +693,13 @@ int nova_record(const struct nova_record_request *request, json_t **about, struc
 		if (!code)
 			code = end(&session, error);
 		else
-			sampler_stop(&session.sampler);
+			samplers_stop(&session.samplers);
 	} else {
 		end_command(&session);
 		if (session.writer.fd >= 0)
 			unlink(request->path);
 	}
-	sampler_close(&session.sampler);
+	samplers_close(&session.samplers);
 	if (!code)
 		name_addresses(&session);
 	tally_free(&session.tally);

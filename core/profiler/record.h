@@ -33,6 +33,37 @@ void index_add(struct index *index, uint64_t hash, uint32_t number);
 void index_clear(struct index *index); /* keeps its room */
 void index_free(struct index *index);
 
+/* --- lanes.c: what is counted --------------------------------------------------------------------
+ * A recording has one or more lanes, and each of them two values: how often, and how much.
+ */
+
+enum lane_kind {
+	LANE_CPU,
+	LANE_OFF_CPU,
+	LANE_LOCK,
+	LANE_FAULTS,
+	LANE_ALLOCATIONS,
+	LANE_KINDS
+};
+struct lane {
+	const char *name; /* of its files, too */
+	struct nova_value_type often, much;
+	bool shows_much; /* the second is what is meant if nobody says */
+};
+extern const struct lane lanes[LANE_KINDS];
+/* LANE_KINDS: there is none of that name. */
+enum lane_kind lane_of(const char *name);
+
+/* What makes samples. */
+enum sampler_kind {
+	SAMPLE_CPU,        /* cycles or the CPU's clock */
+	SAMPLE_SWITCHES,   /* where threads leave their CPU */
+	SAMPLE_CONTENTION, /* where the kernel waits for its locks, and where that ends */
+	SAMPLE_FAULTS,
+	SAMPLE_ALLOCATIONS,
+	SAMPLE_KINDS
+};
+
 /* --- event.c: what the kernel writes into a ring -------------------------------------------------
  */
 
@@ -52,6 +83,10 @@ struct event {
 	const void *registers; /* SAMPLE with stacks: u64s; NULL: of the kernel alone */
 	const void *stack;     /* from where the stack pointer is */
 	size_t stack_bytes;
+	const void *raw; /* SAMPLE with EVENT_RAW: what the tracepoint or program says */
+	size_t raw_bytes;
+	uint64_t caller; /* a return address that the chain lacks behind its first, or 0 */
+	uint8_t sampler; /* enum sampler_kind: whose ring it was in */
 	uint64_t start, length, offset, inode; /* MMAP2; KSYMBOL: start, length */
 	uint32_t major, minor;
 	uint8_t build_id[BUILD_ID_BYTES];
@@ -62,10 +97,11 @@ struct event {
 	size_t name_length;
 	uint64_t lost;
 };
-/* With `stacks`, samples hold registers and a piece of the stack, too.
- * False if the record is not what the kernel documents. Types that nobody asked for have nothing
+#define EVENT_STACKS 1u /* samples hold registers and a piece of the stack, too */
+#define EVENT_RAW    2u /* samples hold what their origin says of them */
+/* `extra`: EVENT_STACKS, EVENT_RAW. False if the record is not what the kernel documents. Types that nobody asked for have nothing
  * but `type`. Texts are the record's. */
-bool event_read(const void *record, size_t bytes, bool stacks, struct event *event);
+bool event_read(const void *record, size_t bytes, unsigned extra, struct event *event);
 uint64_t event_chain_at(const struct event *event, size_t i);
 /* Registers of x86-64 that unwinding needs, as asm/perf_regs.h numbers them. */
 #define EVENT_REGISTERS      0xff01ffull
@@ -80,8 +116,9 @@ uint64_t event_register(const struct event *event, size_t place);
 
 /* Bytes between tail and head of a buffer whose length is a power of two. */
 struct ring {
-	int fd;      /* the event whose ring it is */
-	bool stacks; /* samples have registers and stacks */
+	int fd;          /* the event whose ring it is */
+	uint8_t extra;   /* EVENT_*: what its samples have */
+	uint8_t sampler; /* enum sampler_kind */
 	const char *data;
 	size_t bytes;
 	uint64_t tail, head;
@@ -202,12 +239,13 @@ enum chunk_kind {
 	CHUNK_OBJECTS,   /* kind, pid, build-id, path */
 	CHUNK_STACKS,    /* depth, then object and offset from the leaf to the root */
 	CHUNK_THREADS,   /* pid, tid, vcpu + 1, name of the process and of the thread */
-	CHUNK_COUNTS,    /* stack, thread, cpu + 1, samples, nanoseconds */
+	CHUNK_COUNTS,    /* stack, thread, cpu + 1, how often, how much */
 	CHUNK_RESET,     /* numbers of stacks and threads begin anew */
 	CHUNK_STATUS,    /* JSON: how it went until now */
 	CHUNK_END,       /* the same when it is over */
 	CHUNK_SYMBOLS,   /* of one object: offset, functions */
-	CHUNK_KSYMBOLS   /* start, length, name: what the kernel made at run time */
+	CHUNK_KSYMBOLS,  /* start, length, name: what the kernel made at run time */
+	CHUNK_LANE       /* the number of a lane, then as CHUNK_COUNTS, which is of lane 0 */
 };
 
 struct writer {
@@ -240,6 +278,20 @@ const char *chunk_text(struct chunk *chunk, size_t *length);
 int chunk_next(struct source *source, struct chunk *chunk, uint64_t *torn,
                struct nova_error *error);
 
+/* --- locks.c: which functions of the kernel wait for locks ----------------------------------------
+ */
+
+struct locks;
+/* By name, from /proc/kallsyms; with `kernel`, the kernel's own locks, too, not only futexes. NULL:
+ * its addresses may not be read. */
+struct locks *locks_new(bool kernel);
+struct locks *locks_read(FILE *kallsyms, bool kernel);
+void locks_free(struct locks *locks);
+bool locks_wait(const struct locks *locks, const struct event *event);
+/* The numbers of lock:contention_begin and _end, or 0 and why they are not there. */
+bool locks_tracepoints(uint16_t *begins, uint16_t *ends, char why[200]);
+#define LOCKS_RAW_ADDRESS 8u /* where their records have the lock */
+
 /* --- tally.c -------------------------------------------------------------------------------------
  */
 
@@ -250,18 +302,27 @@ struct tally_frame {
 struct tally_stack {
 	uint32_t first, depth; /* in frames */
 };
+/* When a wait began, with which stack, and how many such it stands for; since 0: there is none. */
+struct tally_wait {
+	uint64_t since, weight;
+	uint64_t lock; /* address of a kernel lock */
+	uint32_t stack, cpu;
+};
+#define TALLY_NESTED 4u /* locks that a thread waits for inside of each other */
 struct tally_thread {
 	int32_t pid, tid;
 	char name[COMM_BYTES];
 	uint32_t written; /* as of an object */
 	bool dead, past;  /* past: it has another name by now */
-	/* when it left its CPU, with which stack, and how many such it stands for; 0: it did not */
-	uint64_t left, weight;
-	uint32_t stack, cpu;
+	struct tally_wait left; /* for its CPU, or whatever it has left it for */
+	bool for_lock;          /* it left because it waits for a lock */
+	struct tally_wait contended[TALLY_NESTED]; /* kernel locks, the innermost last */
+	uint32_t contended_count;
 };
 struct tally_count {
-	uint32_t stack, thread, cpu, samples;
-	uint64_t ns;
+	uint32_t stack, thread, cpu;
+	uint32_t lane;
+	uint64_t often, much;
 };
 #define TALLY_DEPTH 1024u /* frames of a stack at most */
 struct tally {
@@ -275,14 +336,24 @@ struct tally {
 	uint32_t frame_count, stack_count, thread_count, count_count;
 	uint32_t written_objects, written_stacks, written_threads;
 	struct index stack_index, thread_index, count_index, written_index;
-	uint64_t sample_ns;        /* what one sample stands for; 0: its own period */
-	bool off_cpu;              /* samples are where threads leave their CPU */
+	uint64_t sample_ns;        /* what one sample of the CPU stands for; 0: its own period */
+	uint32_t lanes[LANE_KINDS]; /* numbers of those that are counted, plus 1 */
+	uint32_t lane_count;
+	const struct locks *locks; /* NULL: no wait is one for a lock */
+	uint16_t contention_ends;  /* the tracepoint */
+	uint64_t page_bytes;
+	double allocation_factor;  /* what is counted for one that is seen */
 	struct unwinder *unwinder; /* NULL: stacks are those of frame pointers */
 	/* what it has seen */
-	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets;
+	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets, forks;
+	uint64_t taken[SAMPLE_KINDS];  /* samples of each sampler */
+	uint64_t counted[LANE_KINDS]; /* that went into each lane */
 	struct nova_text objects; /* numbers of those that are to be written */
 };
+/* Counts the CPU only, until lanes are added. */
 void tally_start(struct tally *tally, struct writer *writer);
+/* Instead, in the order in which they are said, from the first one on. */
+void tally_lanes(struct tally *tally, const enum lane_kind *kinds, uint32_t count);
 void tally_take(void *tally, const struct event *event);
 /* Writes what is new into the writer's buffer, and forgets what takes too much room. */
 void tally_flush(struct tally *tally);
@@ -315,60 +386,103 @@ void frame_pointers_of(int fd, struct frame_pointers *found);
 /* --- sampler.c: the events -------------------------------------------------------------------- */
 
 struct sampler {
+	enum sampler_kind kind;
 	struct perf_event_attr attr;
-	int *cpus;
 	size_t cpu_count;
 	int *fds; /* of events; the first of each CPU has the ring */
 	size_t fd_count;
-	struct ring *rings;
+	struct ring *rings; /* in what the caller gave */
 	size_t ring_count, ring_pages;
-	bool hardware; /* cycles; else the CPU's clock */
-	bool off_cpu;
+	bool hardware;  /* cycles; else the CPU's clock */
 	bool user_only; /* the kernel's part is not permitted */
 	uint32_t frequency;
+	uint64_t lowered;
+	double frequency_sum; /* of seconds */
 };
 /* Whom it samples: threads (`tids`, whose children are followed), a cgroup, or all. */
 struct sampler_target {
+	const int *cpus;
+	size_t cpu_count, sampler_count; /* who share the memory of all rings */
 	const int32_t *tids;
 	size_t tid_count;
 	int cgroup;   /* descriptor, or -1 */
 	bool on_exec; /* begin when it executes another program */
-	bool off_cpu; /* when a thread leaves its CPU, not by the clock */
 	bool stacks;  /* with registers and stacks, to unwind them */
+	bool follows; /* with the records of maps, names and processes */
+	uint16_t begins, ends; /* tracepoints of lock contention */
 };
-/* They count from sampler_start on, or from the execution on. */
-int sampler_open(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,
+/* Of those that are online; the caller's. */
+int sampler_cpus(int **cpus, size_t *count, struct nova_error *error);
+/* They count from sampler_start on, or from the execution on. `rings` has room for one of each CPU,
+ * zeroed. */
+int sampler_open(struct sampler *sampler, enum sampler_kind kind,
+                 const struct sampler_target *target, uint32_t frequency, struct ring *rings,
                  struct nova_error *error);
-#define SAMPLER_ALL 1000u /* frequency of off-CPU: of a thousand switches */
+#define SAMPLER_ALL 1000u /* frequency where no clock samples: of a thousand events */
+bool sampler_is_clocked(enum sampler_kind kind);
 int sampler_start(struct sampler *sampler, struct nova_error *error);
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency);
 /* No sample comes any more; the rings stay, and so does what is in them. */
 void sampler_stop(struct sampler *sampler);
 void sampler_close(struct sampler *sampler);
 
+/* --- samplers.c: all of one recording ------------------------------------------------------------
+ */
+
+#define FAULTS_HZ 997u /* samples of page faults a second and CPU, where there are so many */
+struct samplers {
+	unsigned kinds; /* of nova_record_kind */
+	int *cpus;
+	size_t cpu_count;
+	struct sampler all[SAMPLE_KINDS]; /* the first follows maps and processes */
+	size_t count;
+	struct ring *rings; /* of all */
+	size_t ring_count;
+	enum lane_kind lanes[LANE_KINDS];
+	uint32_t lane_count;
+	struct locks *locks;
+	bool tracepoints; /* of lock contention */
+	uint16_t contention_ends;
+	json_t *missing; /* [{"what", "why"}], or NULL */
+};
+/* `target` without what is known here: CPUs, how many samplers, tracepoints. */
+int samplers_open(struct samplers *samplers, unsigned kinds, struct sampler_target *target,
+                  uint32_t frequency, struct nova_error *error);
+int samplers_start(struct samplers *samplers, struct nova_error *error);
+void samplers_stop(struct samplers *samplers);
+void samplers_close(struct samplers *samplers);
+
 /* --- govern.c ------------------------------------------------------------------------------------
  */
 
 /* What a sample costs the CPU that it is taken on, in ns, measured on this thread; 0: it could not
  * be measured. */
-double govern_calibrate(const struct perf_event_attr *like);
+double govern_calibrate(const struct sampler *like);
 
-struct governor {
-	double target;      /* share, in (0, 1) */
+/* One sampler's part. */
+struct governed {
 	double sample_cost; /* ns */
 	uint32_t wanted, most, frequency;
-	size_t cpus;
 	bool unclocked; /* how many samples come in a second is not ours to say */
-	int64_t began_ns, then_ns, own_began_ns, own_then_ns;
 	uint64_t samples_then;
+	double share; /* that its samples took in the last second */
+};
+struct governor {
+	double target; /* share, in (0, 1) */
+	size_t cpus;
+	struct governed of[SAMPLE_KINDS];
+	size_t count;
+	int64_t began_ns, then_ns, own_began_ns, own_then_ns;
 	/* what was found */
 	double host;    /* share of all CPUs, until now */
 	double sampled; /* share that what is sampled loses */
 	double worst;   /* second of `host` */
 };
 void govern_begin(struct governor *governor);
-/* Once a second: what the last one cost. Returns the frequency to go on with. */
-uint32_t govern_step(struct governor *governor, uint64_t samples, int64_t now_ns, int64_t own_ns);
+/* Once a second: what the last one cost, by the samples of each until now. Each has the frequency
+ * to go on with. */
+void govern_step(struct governor *governor, const uint64_t *samples, int64_t now_ns,
+                 int64_t own_ns);
 int64_t govern_own_ns(void); /* CPU time of this process */
 
 /* --- recording.c: a file that is there -----------------------------------------------------------
@@ -386,7 +500,11 @@ struct ksymbol {
 struct recording {
 	uint64_t end, torn; /* of whole chunks; what was left over behind them */
 	json_t *about, *status;
+	json_t *series; /* [ns, bytes] of resident memory, or NULL */
+	uint64_t series_seen, series_step;
 	bool complete;
+	enum lane_kind lanes[LANE_KINDS];
+	uint32_t lane_count;
 	struct object *objects;
 	uint32_t object_count;
 	struct address *addresses;

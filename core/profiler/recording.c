@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define LIMIT_BYTES ((size_t)1 << 30)
+#define MOST_POINTS 2048u /* of memory over time */
 
 /* --- chunks -------------------------------------------------------------------------------------
  */
@@ -35,6 +36,77 @@ static void take_json(struct chunk *chunk, json_t **json)
 	}
 	json_decref(*json);
 	*json = read;
+}
+
+/* As many values as its lanes need; what has counts already has them. */
+static struct nova_stacks *new_raw(const struct recording *recording)
+{
+	struct nova_value_type types[2 * LANE_KINDS];
+
+	for (uint32_t i = 0; i < recording->lane_count; i++) {
+		types[2 * i] = lanes[recording->lanes[i]].often;
+		types[2 * i + 1] = lanes[recording->lanes[i]].much;
+	}
+	return nova_stacks_new(types, 2 * recording->lane_count);
+}
+
+/* What it counts: of "lanes", or of older ones "kind". */
+static void take_about(struct recording *recording, struct chunk *chunk)
+{
+	bool first = !recording->about;
+	const json_t *names, *name;
+	size_t i;
+
+	take_json(chunk, &recording->about);
+	names = json_object_get(recording->about, "lanes");
+	/* texts of threads and stacks stand in what would be replaced */
+	if (chunk->bad || !first || recording->stack_count || recording->thread_count ||
+	    recording->ksymbol_count || recording->address_count)
+		return;
+	recording->lane_count = 0;
+	json_array_foreach(names, i, name)
+	{
+		enum lane_kind kind = lane_of(json_is_string(name) ? json_string_value(name) : "");
+
+		chunk->bad = chunk->bad || kind == LANE_KINDS ||
+		             recording->lane_count == LANE_KINDS;
+		if (chunk->bad)
+			break;
+		recording->lanes[recording->lane_count++] = kind;
+	}
+	if (!recording->lane_count) {
+		enum lane_kind kind = lane_of(nova_json_text(recording->about, "kind"));
+
+		recording->lanes[recording->lane_count++] = kind < LANE_KINDS ? kind : LANE_CPU;
+	}
+	nova_stacks_free(recording->raw);
+	recording->raw = new_raw(recording);
+}
+
+/* Of each second: how much memory was resident then. Of a long recording every second, every
+ * fourth … of them, because a picture has no more points. */
+static void take_status(struct recording *recording, struct chunk *chunk)
+{
+	const json_t *resident;
+
+	take_json(chunk, &recording->status);
+	resident = json_object_get(recording->status, "resident_bytes");
+	if (chunk->bad || !json_is_integer(resident))
+		return;
+	if (!recording->series)
+		recording->series = json_array();
+	if (recording->series_seen++ % recording->series_step == 0)
+		json_array_append_new(
+		        recording->series,
+		        json_pack("[I, I]",
+		                  json_integer_value(
+		                          json_object_get(recording->status, "duration_ns")),
+		                  json_integer_value(resident)));
+	if (json_array_size(recording->series) < MOST_POINTS)
+		return;
+	for (size_t i = 1; i < json_array_size(recording->series); i++)
+		json_array_remove(recording->series, i);
+	recording->series_step *= 2;
 }
 
 static void take_objects(struct recording *recording, struct chunk *chunk)
@@ -171,15 +243,20 @@ static void take_threads(struct recording *recording, struct chunk *chunk)
 static int take_counts(const struct reader *reader, struct chunk *chunk, struct nova_error *error)
 {
 	struct recording *recording = reader->recording;
+	uint64_t lane = chunk->kind == CHUNK_LANE ? chunk_number(chunk) : 0;
 
+	if (chunk->bad || lane >= recording->lane_count) {
+		chunk->bad = true;
+		return 0;
+	}
 	while (chunk->at < chunk->end) {
 		uint64_t stack = chunk_number(chunk), thread = chunk_number(chunk);
-		uint64_t cpu = chunk_number(chunk), values[2];
+		uint64_t cpu = chunk_number(chunk), values[NOVA_STACKS_VALUES] = {0};
 		struct nova_origin origin;
 		int code = check_limit(reader, error);
 
-		values[0] = chunk_number(chunk);
-		values[1] = chunk_number(chunk);
+		values[2 * lane] = chunk_number(chunk);
+		values[2 * lane + 1] = chunk_number(chunk);
 		chunk->bad = chunk->bad || stack >= recording->stack_count ||
 		             thread >= recording->thread_count;
 		if (chunk->bad || code)
@@ -257,12 +334,13 @@ static int take_chunk(const struct reader *reader, struct chunk *chunk, struct n
 	if (reader->head_only && !head)
 		return 0;
 	switch (chunk->kind) {
-	case CHUNK_ABOUT: take_json(chunk, &recording->about); break;
+	case CHUNK_ABOUT: take_about(recording, chunk); break;
 	case CHUNK_END: recording->complete = true; /* fall through */
-	case CHUNK_STATUS: take_json(chunk, &recording->status); break;
+	case CHUNK_STATUS: take_status(recording, chunk); break;
 	case CHUNK_OBJECTS: take_objects(recording, chunk); break;
 	case CHUNK_STACKS: code = take_stacks(reader, chunk, error); break;
 	case CHUNK_THREADS: take_threads(recording, chunk); break;
+	case CHUNK_LANE:
 	case CHUNK_COUNTS: code = take_counts(reader, chunk, error); break;
 	case CHUNK_RESET: recording->stack_count = recording->thread_count = 0; break;
 	case CHUNK_SYMBOLS: take_symbols(recording, chunk); break;
@@ -276,15 +354,16 @@ static int take_chunk(const struct reader *reader, struct chunk *chunk, struct n
 
 static int load(const struct reader *reader, struct nova_error *error)
 {
-	const struct nova_value_type types[2] = {{"samples", "count"}, {"cpu", "nanoseconds"}};
 	struct recording *recording = reader->recording;
 	struct source *source = reader->source;
 	struct chunk chunk;
 	int code = 0, got;
 
 	memset(recording, 0, sizeof(*recording));
-	recording->raw = nova_stacks_new(types, 2);
-	recording->texts = nova_stacks_new(types, 2);
+	recording->lane_count = 1; /* the CPU, until it says */
+	recording->series_step = 1;
+	recording->raw = new_raw(recording);
+	recording->texts = new_raw(recording);
 	while (!code && source->end - source->at < MAGIC_BYTES && !source->ended)
 		code = source_more(source, error);
 	if (code)
@@ -317,6 +396,7 @@ void recording_free(struct recording *recording)
 {
 	json_decref(recording->about);
 	json_decref(recording->status);
+	json_decref(recording->series);
 	for (uint32_t i = 0; i < recording->object_count; i++) {
 		free(recording->objects[i].path);
 		nova_cleanup_close(&recording->objects[i].fd);
@@ -377,6 +457,23 @@ static int64_t number_of(const json_t *object, const char *name)
 	return json_integer_value(json_object_get(object, name));
 }
 
+/* What this kernel or user did not have. */
+static void add_missing(const json_t *about, struct nova_stacks *stacks)
+{
+	const json_t *all = json_object_get(about, "missing"), *one;
+	size_t i;
+
+	json_array_foreach(all, i, one)
+	{
+		NOVA_AUTOFREE char *text = nova_format("%s: not recorded: %s",
+		                                       nova_json_text(one, "what"),
+		                                       nova_json_text(one, "why"));
+
+		nova_text_clean(text);
+		nova_stacks_note(stacks, "%s", text);
+	}
+}
+
 static void add_notes(const struct recording *recording, struct nova_stacks *stacks)
 {
 	const json_t *about = recording->about, *status = recording->status;
@@ -385,6 +482,7 @@ static void add_notes(const struct recording *recording, struct nova_stacks *sta
 
 	if (why)
 		nova_stacks_note(stacks, "sampled by the CPU's clock: %s", why);
+	add_missing(about, stacks);
 	if (json_is_false(json_object_get(about, "kernel_sampled")))
 		nova_stacks_note(stacks, "the kernel's part was not sampled: it needs sysctl "
 		                         "kernel.perf_event_paranoid=1 or CAP_PERFMON");
@@ -416,11 +514,8 @@ static void add_notes(const struct recording *recording, struct nova_stacks *sta
 
 struct nova_stacks *recording_stacks(const struct recording *recording)
 {
-	static const struct nova_value_type waits[2] = {{"waits", "count"},
-	                                                {"off-cpu", "nanoseconds"}};
 	const struct nova_stacks *raw = recording->raw;
-	bool off_cpu = strcmp(nova_json_text(recording->about, "kind"), "off-cpu") == 0;
-	struct nova_stacks *stacks = nova_stacks_new(off_cpu ? waits : raw->types, 2);
+	struct nova_stacks *stacks = nova_stacks_new(raw->types, raw->type_count);
 	NOVA_AUTOFREE uint32_t *nodes = nova_alloc(raw->node_count * sizeof(*nodes));
 
 	for (uint32_t i = 1; i < raw->node_count; i++)
@@ -430,7 +525,7 @@ struct nova_stacks *recording_stacks(const struct recording *recording)
 		nova_stacks_add(stacks, nodes[raw->counts[i].node],
 		                nova_stacks_origin(stacks, &raw->origins[raw->counts[i].origin]),
 		                raw->values + (size_t)i * raw->type_count);
-	stacks->shown = off_cpu ? 1 : 0;
+	stacks->shown = lanes[recording->lanes[0]].shows_much;
 	stacks->utc_ns = number_of(recording->about, "began_ns");
 	stacks->duration_ns = number_of(recording->status, "duration_ns");
 	stacks->lost = (uint64_t)number_of(recording->status, "lost");
@@ -469,6 +564,8 @@ int nova_recording_about(const char *path, json_t **about, struct nova_error *er
 		json_object_set_new(*about, "torn_bytes", json_integer((json_int_t)recording.torn));
 		if (recording.status)
 			json_object_update(*about, recording.status);
+		if (recording.series)
+			json_object_set(*about, "resident", recording.series);
 	}
 	recording_free(&recording);
 	return code;

@@ -63,7 +63,8 @@ static bool look(struct ring *ring)
 			copy_out(ring, ring->tail, ring->scratch, head.size);
 			record = ring->scratch;
 		}
-		if (event_read(record, head.size, ring->stacks, &ring->next)) {
+		if (event_read(record, head.size, ring->extra, &ring->next)) {
+			ring->next.sampler = ring->sampler;
 			ring->next_bytes = head.size;
 		} else {
 			ring->broken++;

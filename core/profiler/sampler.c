@@ -3,7 +3,8 @@
  * Opens the events: cycles, or where the machine does not count them the CPU's clock; with the
  * kernel's part or, where that is not permitted, without; with what older kernels do not know left
  * out. For a process each of its threads has an event on each CPU, because the kernel gives no ring
- * to an event that children inherit unless it is bound to a CPU; all of a CPU share a ring.
+ * to an event that children inherit unless it is bound to a CPU; all of a CPU share a ring. What
+ * counts something else than the CPU has events, and rings, of its own.
  */
 #include "core/profiler/record.h"
 
@@ -26,7 +27,7 @@ static int open_event(const struct perf_event_attr *attr, pid_t pid, int cpu, un
 }
 
 /* "0-3,8": /sys/devices/system/cpu/online. */
-static int read_cpus(struct sampler *sampler, struct nova_error *error)
+int sampler_cpus(int **cpus, size_t *count, struct nova_error *error)
 {
 	NOVA_AUTOFREE char *text =
 	        nova_file_read("/sys/devices/system/cpu/online", 65536, NULL, error);
@@ -40,15 +41,54 @@ static int read_cpus(struct sampler *sampler, struct nova_error *error)
 		if (*at == '-')
 			last = strtol(at + 1, &at, 10);
 		for (long cpu = first; cpu <= last && cpu < 65536; cpu++) {
-			sampler->cpus = nova_grow(sampler->cpus, sampler->cpu_count,
-			                          sizeof(*sampler->cpus));
-			sampler->cpus[sampler->cpu_count++] = (int)cpu;
+			*cpus = nova_grow(*cpus, *count, sizeof(**cpus));
+			(*cpus)[(*count)++] = (int)cpu;
 		}
 		at += *at == ',';
 	}
-	return sampler->cpu_count ? 0
-	                          : nova_error_set(error, NOVA_E_UNSUPPORTED,
-	                                           "/sys/devices/system/cpu/online names no CPU");
+	return *count ? 0
+	              : nova_error_set(error, NOVA_E_UNSUPPORTED,
+	                               "/sys/devices/system/cpu/online names no CPU");
+}
+
+bool sampler_is_clocked(enum sampler_kind kind)
+{
+	return kind == SAMPLE_CPU || kind == SAMPLE_FAULTS;
+}
+
+/* What differs from one kind to the other. */
+static void describe_kind(struct sampler *sampler, const struct sampler_target *target)
+{
+	struct perf_event_attr *attr = &sampler->attr;
+
+	attr->freq = sampler_is_clocked(sampler->kind);
+	if (attr->freq)
+		attr->sample_freq = sampler->frequency;
+	else
+		attr->sample_period = 1;
+	attr->type = PERF_TYPE_SOFTWARE;
+	switch (sampler->kind) {
+	case SAMPLE_SWITCHES:
+		/* each switch with its stack, and records of when threads leave and come */
+		attr->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
+		attr->context_switch = 1;
+		break;
+	case SAMPLE_FAULTS: attr->config = PERF_COUNT_SW_PAGE_FAULTS; break;
+	case SAMPLE_CONTENTION:
+		attr->type = PERF_TYPE_TRACEPOINT;
+		attr->config = target->begins;
+		attr->sample_type |= PERF_SAMPLE_RAW;
+		break;
+	case SAMPLE_ALLOCATIONS: /* what a program of ours gives out */
+		attr->config = PERF_COUNT_SW_BPF_OUTPUT;
+		attr->sample_type |= PERF_SAMPLE_RAW;
+		attr->exclude_callchain_kernel = 1;
+		break;
+	default:
+		attr->type = PERF_TYPE_HARDWARE;
+		attr->config = PERF_COUNT_HW_CPU_CYCLES;
+		attr->exclude_idle = 1;
+	}
 }
 
 static void describe(struct sampler *sampler, const struct sampler_target *target)
@@ -56,45 +96,33 @@ static void describe(struct sampler *sampler, const struct sampler_target *targe
 	struct perf_event_attr *attr = &sampler->attr;
 
 	attr->size = sizeof(*attr);
-	attr->type = PERF_TYPE_HARDWARE;
-	attr->config = PERF_COUNT_HW_CPU_CYCLES;
-	attr->freq = 1;
-	attr->sample_freq = sampler->frequency;
 	attr->sample_type = EVENT_SAMPLE_TYPE;
 	attr->disabled = 1;
 	attr->enable_on_exec = target->on_exec;
 	attr->inherit = target->tid_count > 0;
-	attr->exclude_idle = 1;
 	attr->exclude_hv = 1;
-	attr->mmap = 1;
-	attr->mmap2 = 1;
-	attr->comm = 1;
-	attr->comm_exec = 1;
-	attr->task = 1;
+	attr->mmap = target->follows;
+	attr->mmap2 = target->follows;
+	attr->comm = target->follows;
+	attr->comm_exec = target->follows;
+	attr->task = target->follows;
+	attr->build_id = target->follows;
+	attr->ksymbol = target->follows;
 	attr->sample_id_all = 1;
-	attr->build_id = 1;
-	attr->ksymbol = 1;
 	attr->use_clockid = 1;
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->watermark = 1;
-	if (target->stacks) {
+	describe_kind(sampler, target);
+	if (target->stacks && sampler->kind != SAMPLE_ALLOCATIONS) {
 		attr->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
 		attr->sample_regs_user = EVENT_REGISTERS;
 		attr->sample_stack_user = EVENT_STACK_BYTES;
 		attr->exclude_callchain_user = 1;
 	}
-	if (target->off_cpu) {
-		/* each switch with its stack, and records of when threads leave and come */
-		attr->type = PERF_TYPE_SOFTWARE;
-		attr->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
-		attr->freq = 0;
-		attr->sample_period = 1;
-		attr->exclude_idle = 0;
-		attr->context_switch = 1;
-	}
 }
 
-static int refused(const struct sampler_target *target, struct nova_error *error)
+static int refused(const struct sampler *sampler, const struct sampler_target *target,
+                   struct nova_error *error)
 {
 	NOVA_AUTOFREE char *text =
 	        nova_file_read("/proc/sys/kernel/perf_event_paranoid", 32, NULL, NULL);
@@ -107,7 +135,7 @@ static int refused(const struct sampler_target *target, struct nova_error *error
 		        "needs CAP_PERFMON (or CAP_SYS_ADMIN) and a seccomp profile that "
 		        "allows perf_event_open, and a locked-down kernel refuses it "
 		        "altogether");
-	if (target->off_cpu && target->tid_count && level > 1)
+	if (sampler->kind == SAMPLE_SWITCHES && target->tid_count && level > 1)
 		return nova_error_set(
 		        error, NOVA_E_PERMISSION,
 		        "where threads wait is in the kernel, which may not be sampled: "
@@ -151,7 +179,7 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 			attr->type = PERF_TYPE_SOFTWARE;
 			attr->config = PERF_COUNT_SW_CPU_CLOCK;
 		} else if (errno == EACCES && !attr->exclude_kernel && target->tid_count &&
-		           !target->off_cpu) {
+		           sampler_is_clocked(sampler->kind)) {
 			attr->exclude_kernel = 1;
 		} else if ((errno == EINVAL || errno == E2BIG) && attr->build_id) {
 			attr->build_id = 0;
@@ -172,7 +200,7 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 		} else if (errno == ESRCH) {
 			return NOVA_E_NOT_FOUND;
 		} else if (errno == EACCES || errno == EPERM) {
-			return refused(target, error);
+			return refused(sampler, target, error);
 		} else if (errno == EMFILE || errno == ENFILE) {
 			return nova_error_errno(
 			        error,
@@ -212,10 +240,48 @@ static int map_ring(struct sampler *sampler, int fd, struct nova_error *error)
 		               "sysctl kernel.perf_event_mlock_kb, or the limit (ulimit -l)",
 		               sampler->cpu_count);
 	if (!code) {
-		ring->stacks = (sampler->attr.sample_type & PERF_SAMPLE_STACK_USER) != 0;
+		ring->extra = (sampler->attr.sample_type & PERF_SAMPLE_STACK_USER ? EVENT_STACKS
+		                                                                  : 0) |
+		              (sampler->attr.sample_type & PERF_SAMPLE_RAW ? EVENT_RAW : 0);
+		ring->sampler = (uint8_t)sampler->kind;
 		sampler->ring_count++;
 	}
 	return code;
+}
+
+/* Into the ring of `*first`, or a new one. */
+static int add_event(struct sampler *sampler, int fd, int *first, struct nova_error *error)
+{
+	sampler->fds = nova_grow(sampler->fds, sampler->fd_count, sizeof(*sampler->fds));
+	sampler->fds[sampler->fd_count++] = fd;
+	if (*first < 0) {
+		*first = fd;
+		return map_ring(sampler, fd, error);
+	}
+	if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, *first))
+		return nova_error_errno(error, "cannot put two events into one ring");
+	return 0;
+}
+
+/* Where the wait for a lock ends nobody needs a stack. */
+static int add_end(struct sampler *sampler, const struct sampler_target *target, pid_t pid, int cpu,
+                   int *first, struct nova_error *error)
+{
+	struct perf_event_attr attr = sampler->attr;
+	int fd;
+
+	attr.config = target->ends;
+	attr.sample_max_stack = 1;
+	attr.exclude_callchain_user = 1;
+	fd = open_event(&attr, pid, cpu, target->cgroup >= 0 ? PERF_FLAG_PID_CGROUP : 0);
+	if (fd < 0 && errno != ESRCH)
+		return nova_error_errno(error, "cannot open lock:contention_end");
+	if (fd < 0) { /* keeps the place of one: every second is an end */
+		sampler->fds = nova_grow(sampler->fds, sampler->fd_count, sizeof(*sampler->fds));
+		sampler->fds[sampler->fd_count++] = -1;
+		return 0;
+	}
+	return add_event(sampler, fd, first, error);
 }
 
 /* All events of one CPU, which share a ring. */
@@ -234,27 +300,23 @@ static int open_cpu(struct sampler *sampler, const struct sampler_target *target
 			code = 0;
 			continue;
 		}
-		if (code)
-			return code;
-		sampler->fds = nova_grow(sampler->fds, sampler->fd_count, sizeof(*sampler->fds));
-		sampler->fds[sampler->fd_count++] = fd;
-		if (first < 0) {
-			first = fd;
-			code = map_ring(sampler, fd, error);
-		} else if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, first)) {
-			code = nova_error_errno(error, "cannot put two events into one ring");
-		}
+		if (!code)
+			code = add_event(sampler, fd, &first, error);
+		if (!code && sampler->kind == SAMPLE_CONTENTION)
+			code = add_end(sampler, target, pid, cpu, &first, error);
 	}
 	return code;
 }
 
-/* A ring holds what comes in the second until it is read: header and 127 frames a sample. */
-static size_t pages_of(const struct sampler *sampler)
+/* A ring holds what comes in the second until it is read: header and 127 frames a sample. Users may
+ * lock as much as one ring of the largest; samplers share it. */
+static size_t pages_of(const struct sampler_target *target)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = RING_PAGES;
-	size_t most = RING_BYTES / page / sampler->cpu_count;
+	size_t most = RING_BYTES / page / target->cpu_count;
 
-	while (pages > most && pages > RING_PAGES_MIN)
+	while (pages > RING_PAGES_MIN && (pages > most || pages * target->sampler_count >
+	                                                          RING_PAGES * 2))
 		pages /= 2;
 	return pages;
 }
@@ -269,26 +331,25 @@ static void more_files(void)
 	}
 }
 
-int sampler_open(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,
+int sampler_open(struct sampler *sampler, enum sampler_kind kind,
+                 const struct sampler_target *target, uint32_t frequency, struct ring *rings,
                  struct nova_error *error)
 {
-	int code;
+	int code = 0;
 
 	memset(sampler, 0, sizeof(*sampler));
+	sampler->kind = kind;
 	sampler->frequency = frequency;
-	sampler->off_cpu = target->off_cpu;
-	code = read_cpus(sampler, error);
-	if (code)
-		return code;
+	sampler->cpu_count = target->cpu_count;
+	sampler->rings = rings;
 	more_files();
-	sampler->ring_pages = pages_of(sampler);
-	sampler->rings = nova_alloc(sampler->cpu_count * sizeof(*sampler->rings));
+	sampler->ring_pages = pages_of(target);
 	describe(sampler, target);
 	/* half of a ring, but long before that each second */
 	sampler->attr.wakeup_watermark =
 	        (uint32_t)(sampler->ring_pages * (size_t)sysconf(_SC_PAGESIZE) / 2);
-	for (size_t i = 0; i < sampler->cpu_count && !code; i++)
-		code = open_cpu(sampler, target, sampler->cpus[i], error);
+	for (size_t i = 0; i < target->cpu_count && !code; i++)
+		code = open_cpu(sampler, target, target->cpus[i], error);
 	if (!code && !sampler->fd_count)
 		code = nova_error_set(error, NOVA_E_NOT_FOUND, "the process has ended");
 	if (code)
@@ -299,7 +360,7 @@ int sampler_open(struct sampler *sampler, const struct sampler_target *target, u
 int sampler_start(struct sampler *sampler, struct nova_error *error)
 {
 	for (size_t i = 0; i < sampler->fd_count && !sampler->attr.enable_on_exec; i++)
-		if (ioctl(sampler->fds[i], PERF_EVENT_IOC_ENABLE, 0))
+		if (sampler->fds[i] >= 0 && ioctl(sampler->fds[i], PERF_EVENT_IOC_ENABLE, 0))
 			return nova_error_errno(error, "cannot enable an event");
 	return 0;
 }
@@ -307,11 +368,13 @@ int sampler_start(struct sampler *sampler, struct nova_error *error)
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency)
 {
 	/* The CPU's clock has no frequency of its own: the kernel has made a period of it. */
-	uint64_t value = sampler->hardware  ? frequency
-	                 : sampler->off_cpu ? SAMPLER_ALL / frequency
-	                                    : (uint64_t)NOVA_SECOND_NS / frequency;
+	uint64_t value = sampler->hardware || sampler->kind == SAMPLE_FAULTS ? frequency
+	                 : sampler->kind == SAMPLE_CPU ? (uint64_t)NOVA_SECOND_NS / frequency
+	                                               : SAMPLER_ALL / frequency;
+	/* each end of a wait is needed, whichever beginnings are seen */
+	size_t step = sampler->kind == SAMPLE_CONTENTION ? 2 : 1;
 
-	for (size_t i = 0; i < sampler->fd_count; i++)
+	for (size_t i = 0; i < sampler->fd_count; i += step)
 		ioctl(sampler->fds[i], PERF_EVENT_IOC_PERIOD, &value);
 	sampler->frequency = frequency;
 }
@@ -328,8 +391,6 @@ void sampler_close(struct sampler *sampler)
 		ring_unmap(&sampler->rings[i]);
 	for (size_t i = 0; i < sampler->fd_count; i++)
 		close(sampler->fds[i]);
-	free(sampler->rings);
 	free(sampler->fds);
-	free(sampler->cpus);
 	memset(sampler, 0, sizeof(*sampler));
 }

@@ -22,6 +22,16 @@ void tally_start(struct tally *tally, struct writer *writer)
 	memset(tally, 0, sizeof(*tally));
 	spaces_start(&tally->spaces);
 	tally->writer = writer;
+	tally->allocation_factor = 1;
+	tally_lanes(tally, &(enum lane_kind){LANE_CPU}, 1);
+}
+
+void tally_lanes(struct tally *tally, const enum lane_kind *kinds, uint32_t count)
+{
+	memset(tally->lanes, 0, sizeof(tally->lanes));
+	for (uint32_t i = 0; i < count; i++)
+		tally->lanes[kinds[i]] = i + 1;
+	tally->lane_count = count;
 }
 
 int32_t tally_vcpu(const char *name)
@@ -106,6 +116,7 @@ static void on_fork(struct tally *tally, const struct event *event)
 	int32_t pid = (int32_t)event->pid, tid = (int32_t)event->tid;
 	uint32_t parent = find_thread(tally, (int32_t)event->parent), number;
 
+	tally->forks++;
 	spaces_fork(&tally->spaces, (int32_t)event->parent, pid);
 	number = add_thread(tally, pid, tid);
 	if (parent != UINT32_MAX)
@@ -299,99 +310,217 @@ static uint32_t stack_of(struct tally *tally, uint32_t depth)
 	return tally->stack_count++;
 }
 
-static void count(struct tally *tally, const struct tally_count *one)
+/* Into a lane, if it is one of the recording. */
+static void count(struct tally *tally, enum lane_kind kind, struct tally_count one)
 {
-	uint32_t key[3] = {one->stack, one->thread, one->cpu}, number;
+	uint32_t key[4] = {one.stack, one.thread, one.cpu, tally->lanes[kind]}, number;
 	uint64_t hash = stacks_hash(key, sizeof(key)), at = hash;
 
+	if (!tally->lanes[kind])
+		return;
+	one.lane = tally->lanes[kind] - 1;
+	tally->counted[kind]++;
 	while (index_next(&tally->count_index, hash, &at, &number)) {
 		struct tally_count *there = &tally->counts[number];
 
-		if (there->stack == one->stack && there->thread == one->thread &&
-		    there->cpu == one->cpu) {
-			there->samples += one->samples;
-			there->ns += one->ns;
+		if (there->stack == one.stack && there->thread == one.thread &&
+		    there->cpu == one.cpu && there->lane == one.lane) {
+			there->often += one.often;
+			there->much += one.much;
 			return;
 		}
 	}
 	tally->counts = nova_grow(tally->counts, tally->count_count, sizeof(*tally->counts));
-	tally->counts[tally->count_count] = *one;
+	tally->counts[tally->count_count] = one;
 	index_add(&tally->count_index, hash, tally->count_count++);
 }
 
-/* --- off-CPU ------------------------------------------------------------------------------------
- * A sample is where a thread leaves its CPU; the record of the switch follows, and says whether it
- * could have run on. The record of its return ends the wait.
+/* --- waits --------------------------------------------------------------------------------------
+ * A sample of a switch is where a thread leaves its CPU; the record of the switch follows, and says
+ * whether it could have run on. The record of its return ends the wait. Of the kernel's own locks
+ * tracepoints say where the wait begins and ends.
  */
 
-static void count_wait(struct tally *tally, uint32_t number, uint64_t until_ns)
+static struct tally_wait wait_of(const struct event *event, uint32_t stack)
+{
+	return (struct tally_wait){.since = event->time,
+	                           .weight = event->period ? event->period : 1,
+	                           .stack = stack,
+	                           .cpu = event->cpu};
+}
+
+static void count_wait(struct tally *tally, enum lane_kind kind, uint32_t number,
+                       const struct tally_wait *wait, uint64_t until_ns)
+{
+	if (wait->since && until_ns >= wait->since)
+		count(tally, kind,
+		      (struct tally_count){.stack = wait->stack,
+		                           .thread = number,
+		                           .cpu = wait->cpu,
+		                           .often = wait->weight,
+		                           .much = (until_ns - wait->since) * wait->weight});
+}
+
+/* It is back. */
+static void end_wait(struct tally *tally, uint32_t number, uint64_t until_ns)
 {
 	struct tally_thread *thread = &tally->threads[number];
-	struct tally_count one = {.stack = thread->stack,
-	                          .thread = number,
-	                          .cpu = thread->cpu,
-	                          .samples = (uint32_t)thread->weight,
-	                          .ns = (until_ns - thread->left) * thread->weight};
 
-	if (thread->left && until_ns >= thread->left)
-		count(tally, &one);
-	thread->left = 0;
+	count_wait(tally, LANE_OFF_CPU, number, &thread->left, until_ns);
+	if (thread->for_lock)
+		count_wait(tally, LANE_LOCK, number, &thread->left, until_ns);
+	thread->left.since = 0;
 }
 
 /* It was taken away from its CPU: that is the innermost reason of its wait. */
 static void could_run(struct tally *tally, struct tally_thread *thread)
 {
-	const struct tally_stack stack = tally->stacks[thread->stack];
+	const struct tally_stack stack = tally->stacks[thread->left.stack];
 	uint32_t depth = stack.depth < TALLY_DEPTH - 1 ? stack.depth : TALLY_DEPTH - 1;
 
 	tally->current[0] =
 	        (struct tally_frame){written_object(tally, OBJECT_NUMBER_WAITING, 0, NULL), 0};
 	for (uint32_t i = 0; i < depth; i++)
 		tally->current[i + 1] = tally->frames[stack.first + i];
-	thread->stack = stack_of(tally, depth + 1);
+	thread->left.stack = stack_of(tally, depth + 1);
+	thread->for_lock = false;
 }
 
 static void on_switch(struct tally *tally, const struct event *event)
 {
 	uint32_t number = event->tid ? find_thread(tally, (int32_t)event->tid) : UINT32_MAX;
 
-	if (number == UINT32_MAX || !tally->threads[number].left)
+	if (number == UINT32_MAX || !tally->threads[number].left.since)
 		return;
 	if (!(event->misc & PERF_RECORD_MISC_SWITCH_OUT))
-		count_wait(tally, number, event->time);
+		end_wait(tally, number, event->time);
 	else if (event->misc & PERF_RECORD_MISC_SWITCH_OUT_PREEMPT)
 		could_run(tally, &tally->threads[number]);
 }
 
 void tally_waiting(struct tally *tally, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < tally->thread_count; i++)
-		if (!tally->threads[i].dead)
-			count_wait(tally, i, now_ns);
+	for (uint32_t i = 0; i < tally->thread_count; i++) {
+		struct tally_thread *thread = &tally->threads[i];
+
+		if (thread->dead)
+			continue;
+		end_wait(tally, i, now_ns);
+		for (uint32_t j = 0; j < thread->contended_count; j++)
+			count_wait(tally, LANE_LOCK, i, &thread->contended[j], now_ns);
+		thread->contended_count = 0;
+	}
+}
+
+/* What a tracepoint of contention says: of which, and the lock. */
+static bool read_contention(const struct event *event, uint16_t *which, uint64_t *lock)
+{
+	if (event->raw_bytes < LOCKS_RAW_ADDRESS + sizeof(*lock))
+		return false;
+	memcpy(which, event->raw, sizeof(*which));
+	memcpy(lock, (const char *)event->raw + LOCKS_RAW_ADDRESS, sizeof(*lock));
+	return true;
+}
+
+static uint32_t contended_at(const struct tally_thread *thread, uint64_t lock)
+{
+	uint32_t i = 0;
+
+	while (i < thread->contended_count && thread->contended[i].lock != lock)
+		i++;
+	return i;
+}
+
+/* Who spins for a mutex first and sleeps then begins twice and ends once: the first one counts. */
+static void begin_contention(struct tally *tally, const struct event *event, uint32_t number,
+                             uint64_t lock)
+{
+	uint32_t at = contended_at(&tally->threads[number], lock), stack;
+	struct tally_thread *thread;
+
+	if (at < tally->threads[number].contended_count || at == TALLY_NESTED)
+		return;
+	stack = stack_of(tally, read_frames(tally, event, number));
+	thread = &tally->threads[number];
+	thread->contended[at] = wait_of(event, stack);
+	thread->contended[at].lock = lock;
+	thread->contended_count = at + 1;
+}
+
+static void on_contention(struct tally *tally, const struct event *event, uint32_t number)
+{
+	struct tally_thread *thread = &tally->threads[number];
+	uint64_t lock;
+	uint16_t which;
+	uint32_t at;
+
+	if (!read_contention(event, &which, &lock))
+		return;
+	if (which != tally->contention_ends) {
+		begin_contention(tally, event, number, lock);
+		return;
+	}
+	at = contended_at(thread, lock);
+	if (at == thread->contended_count)
+		return; /* its beginning was not seen */
+	count_wait(tally, LANE_LOCK, number, &thread->contended[at], event->time);
+	thread->contended_count = at; /* what it waited for inside of that is over, too */
+}
+
+/* --- samples ------------------------------------------------------------------------------------
+ */
+
+static void on_leave(struct tally *tally, const struct event *event, uint32_t number)
+{
+	bool for_lock = tally->locks && locks_wait(tally->locks, event);
+	struct tally_thread *thread = &tally->threads[number];
+
+	thread->left.since = 0;
+	if (!for_lock && !tally->lanes[LANE_OFF_CPU])
+		return;
+	thread->left = wait_of(event, stack_of(tally, read_frames(tally, event, number)));
+	thread->for_lock = for_lock;
+}
+
+static void on_fault(struct tally *tally, const struct event *event, uint32_t number)
+{
+	uint64_t faults = event->period ? event->period : 1;
+
+	count(tally, LANE_FAULTS,
+	      (struct tally_count){.stack = stack_of(tally, read_frames(tally, event, number)),
+	                           .thread = number,
+	                           .cpu = event->cpu,
+	                           .often = faults,
+	                           .much = faults * tally->page_bytes});
+}
+
+static void on_cpu(struct tally *tally, const struct event *event, uint32_t number)
+{
+	count(tally, LANE_CPU,
+	      (struct tally_count){.stack = stack_of(tally, read_frames(tally, event, number)),
+	                           .thread = number,
+	                           .cpu = event->cpu,
+	                           .often = 1,
+	                           .much = tally->sample_ns ? tally->sample_ns : event->period});
 }
 
 static void on_sample(struct tally *tally, const struct event *event)
 {
-	struct tally_count one = {.cpu = event->cpu, .samples = 1};
+	uint32_t number;
 
 	/* the idle task, where the event cannot leave it out; a process that ends has no number */
 	if (event->pid == 0 || (int32_t)event->pid < 0 || (int32_t)event->tid < 0)
 		return;
 	tally->samples++;
+	tally->taken[event->sampler]++;
 	thread_of(tally, (int32_t)event->pid, (int32_t)event->pid); /* the process has its name */
-	one.thread = thread_of(tally, (int32_t)event->pid, (int32_t)event->tid);
-	one.stack = stack_of(tally, read_frames(tally, event, one.thread));
-	if (tally->off_cpu) {
-		struct tally_thread *thread = &tally->threads[one.thread];
-
-		thread->left = event->time;
-		thread->weight = event->period ? event->period : 1;
-		thread->stack = one.stack;
-		thread->cpu = event->cpu;
-		return;
+	number = thread_of(tally, (int32_t)event->pid, (int32_t)event->tid);
+	switch (event->sampler) {
+	case SAMPLE_SWITCHES: on_leave(tally, event, number); break;
+	case SAMPLE_CONTENTION: on_contention(tally, event, number); break;
+	case SAMPLE_FAULTS: on_fault(tally, event, number); break;
+	default: on_cpu(tally, event, number);
 	}
-	one.ns = tally->sample_ns ? tally->sample_ns : event->period;
-	count(tally, &one);
 }
 
 static void on_ksymbol(struct tally *tally, const struct event *event)
@@ -517,23 +646,37 @@ static void write_threads(struct tally *tally)
 		writer_end(tally->writer);
 }
 
-static void write_counts(struct tally *tally)
+/* Of the first lane in a chunk that says nothing of lanes. */
+static void write_lane(struct tally *tally, uint32_t lane)
 {
 	struct writer *writer = tally->writer;
+	bool any = false;
 
-	if (!tally->count_count)
-		return;
-	writer_begin(writer, CHUNK_COUNTS);
 	for (uint32_t i = 0; i < tally->count_count; i++) {
 		const struct tally_count *one = &tally->counts[i];
 
+		if (one->lane != lane)
+			continue;
+		if (!any) {
+			writer_begin(writer, lane ? CHUNK_LANE : CHUNK_COUNTS);
+			if (lane)
+				writer_number(writer, lane);
+		}
+		any = true;
 		writer_number(writer, one->stack);
 		writer_number(writer, tally->threads[one->thread].written - 1);
 		writer_number(writer, (uint64_t)one->cpu + 1);
-		writer_number(writer, one->samples);
-		writer_number(writer, one->ns);
+		writer_number(writer, one->often);
+		writer_number(writer, one->much);
 	}
-	writer_end(writer);
+	if (any)
+		writer_end(writer);
+}
+
+static void write_counts(struct tally *tally)
+{
+	for (uint32_t lane = 0; lane < tally->lane_count; lane++)
+		write_lane(tally, lane);
 	tally->count_count = 0;
 	index_clear(&tally->count_index);
 }
@@ -556,7 +699,8 @@ static void forget(struct tally *tally)
 		return;
 	for (uint32_t i = 0; i < kept; i++) {
 		tally->threads[i].written = 0;
-		tally->threads[i].left = 0;
+		tally->threads[i].left.since = 0;
+		tally->threads[i].contended_count = 0;
 	}
 	tally->frame_count = tally->stack_count = 0;
 	tally->written_stacks = tally->written_threads = 0;

@@ -39,7 +39,10 @@ static void as_ring(const uint8_t *data, size_t size)
 	struct ring ring = {.data = bytes, .bytes = RING_BYTES, .scratch = scratch};
 	struct writer writer = {.path = "memory"};
 	struct recording recording;
-	NOVA_AUTOJSON json_t *about = json_object();
+	static const enum lane_kind all[LANE_KINDS] = {LANE_CPU, LANE_OFF_CPU, LANE_LOCK,
+	                                               LANE_FAULTS, LANE_ALLOCATIONS};
+	NOVA_AUTOJSON json_t *about = json_pack("{s[sssss]}", "lanes", lanes[0].name, lanes[1].name,
+	                                        lanes[2].name, lanes[3].name, lanes[4].name);
 
 	writer.fd = memfd_create("recording", MFD_CLOEXEC);
 	if (writer.fd < 0)
@@ -47,8 +50,10 @@ static void as_ring(const uint8_t *data, size_t size)
 	nova_text_add_bytes(&writer.buffer, RECORDING_MAGIC, MAGIC_BYTES);
 	writer_json(&writer, CHUNK_ABOUT, about);
 	tally_start(&tally, &writer);
-	tally.off_cpu = size && data[0] & 1;
-	ring.stacks = size && data[0] & 2;
+	tally_lanes(&tally, all, LANE_KINDS);
+	tally.contention_ends = 1;
+	ring.extra = size ? data[0] & 3 : 0;
+	ring.sampler = size ? (data[0] >> 2) % SAMPLE_KINDS : 0;
 	ring.tail = ring.head = size ? data[0] * 32u : 0; /* begins anywhere in the ring */
 	while (size > 0) {
 		for (; size > 0 && ring.head - ring.tail < RING_BYTES; size--)
@@ -63,7 +68,8 @@ static void as_ring(const uint8_t *data, size_t size)
 	if (writer_flush(&writer, NULL) || load(writer.fd, &recording))
 		abort();
 	if (recording.torn ||
-	    (!tally.off_cpu && nova_stacks_total(recording.raw, 0) != tally.samples))
+	    (ring.sampler == SAMPLE_CPU &&
+	     nova_stacks_total(recording.raw, 0) != tally.samples))
 		abort();
 	nova_stacks_free(recording_stacks(&recording));
 	recording_free(&recording);
@@ -83,7 +89,7 @@ static void as_file(const uint8_t *data, size_t size)
 	while (size >= 2) {
 		size_t length = data[1] < size - 2 ? data[1] : size - 2;
 
-		writer_begin(&writer, data[0] % 12);
+		writer_begin(&writer, data[0] % 14);
 		nova_text_add_bytes(&writer.buffer, data + 2, length);
 		writer_end(&writer);
 		data += 2 + length;

@@ -358,12 +358,31 @@ static void put_switch(struct bench *bench, uint64_t time, uint16_t misc)
 	put_trailer(bench, time);
 }
 
+/* What the file says that it counts, and is counted. */
+static void count_lanes(struct bench *bench, const enum lane_kind *kinds, uint32_t count)
+{
+	NOVA_AUTOJSON json_t *about = json_pack("{s[]}", "lanes");
+
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(json_object_get(about, "lanes"),
+		                      json_string(lanes[kinds[i]].name));
+	bench->writer.buffer.length = MAGIC_BYTES;
+	writer_json(&bench->writer, CHUNK_ABOUT, about);
+	tally_lanes(&bench->tally, kinds, count);
+}
+
+static void count_only(struct bench *bench, enum lane_kind kind)
+{
+	count_lanes(bench, &kind, 1);
+}
+
 static void waits_last_from_leaving_to_coming_back(void **state)
 {
 	struct bench *bench = *state;
 	uint64_t blocked = 0, could_run = 0;
 
-	bench->tally.off_cpu = true;
+	count_only(bench, LANE_OFF_CPU);
+	bench->ring.sampler = SAMPLE_SWITCHES;
 	put_map(bench, 1, 0x400000, 0x10000, 0, "/nowhere/work");
 	put_switch(bench, 5, 0); /* comes, but nobody saw it leave */
 	put_sample(bench, 100, CHAIN, 3);
@@ -375,8 +394,6 @@ static void waits_last_from_leaving_to_coming_back(void **state)
 	put_sample(bench, 300, CHAIN, 3); /* and does not come back */
 	drain(bench, UINT64_MAX);
 	tally_waiting(&bench->tally, 307);
-	NOVA_AUTOJSON json_t *about = json_pack("{ss}", "kind", "off-cpu");
-	writer_json(&bench->writer, CHUNK_ABOUT, about);
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = read_back(bench);
 	assert_string_equal(stacks->types[stacks->shown].type, "off-cpu");
 	for (uint32_t i = 0; i < stacks->count_count; i++)
@@ -386,6 +403,116 @@ static void waits_last_from_leaving_to_coming_back(void **state)
 	/* each stands for the period that its sample has */
 	assert_int_equal(could_run, 30ULL * 10101010);
 	assert_int_equal(blocked, 67ULL * 10101010);
+}
+
+/* A tracepoint's sample: which, and the lock. */
+static void put_contention(struct bench *bench, uint64_t time, uint16_t which, uint64_t lock)
+{
+	const uint32_t who[2] = {bench->pid, bench->pid}, cpu[2] = {1, 0}, raw_bytes = 28;
+	const uint64_t ip = CHAIN[1], period = 1, depth = 3;
+	char raw[28] = {0};
+
+	memcpy(raw, &which, 2);
+	memcpy(raw + LOCKS_RAW_ADDRESS, &lock, 8);
+	put_head(bench, PERF_RECORD_SAMPLE, PERF_RECORD_MISC_USER, 48 + 3 * 8 + 4 + 28);
+	put(bench, &ip, 8);
+	put(bench, who, 8);
+	put(bench, &time, 8);
+	put(bench, cpu, 8);
+	put(bench, &period, 8);
+	put(bench, &depth, 8);
+	put(bench, CHAIN, 24);
+	put(bench, &raw_bytes, 4);
+	put(bench, raw, 28);
+}
+
+static void a_lock_is_waited_for_until_its_own_end(void **state)
+{
+	struct bench *bench = *state;
+
+	count_only(bench, LANE_LOCK);
+	bench->ring.sampler = SAMPLE_CONTENTION;
+	bench->ring.extra = EVENT_RAW;
+	bench->tally.contention_ends = 7;
+	put_map(bench, 1, 0x400000, 0x10000, 0, "/nowhere/work");
+	put_contention(bench, 5, 7, 0xa);   /* an end that nobody saw begin */
+	put_contention(bench, 100, 6, 0xa); /* spins */
+	put_contention(bench, 110, 6, 0xb); /* for another one inside of that */
+	put_contention(bench, 115, 7, 0xb);
+	put_contention(bench, 120, 6, 0xa); /* sleeps: still the same wait */
+	put_contention(bench, 150, 7, 0xa);
+	put_contention(bench, 200, 6, 0xc); /* and does not get it */
+	drain(bench, UINT64_MAX);
+	tally_waiting(&bench->tally, 230);
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = read_back(bench);
+	assert_string_equal(stacks->types[stacks->shown].type, "lock");
+	assert_int_equal(nova_stacks_total(stacks, 0), 3);
+	assert_int_equal(nova_stacks_total(stacks, 1), 50 + 5 + 30);
+	assert_int_equal(bench->ring.broken, 0);
+}
+
+static void finds_functions_that_wait_for_locks(void **state)
+{
+	static const char kallsyms[] = "ffffffff81000000 T _stext\n"
+	                               "ffffffff81000100 t futex_wait_queue.isra.0\n"
+	                               "ffffffff81000200 T futex_wake\n"
+	                               "ffffffff81000300 t __mutex_lock.constprop.0\n"
+	                               "ffffffff81000400 T downgrade_write\n";
+	const uint64_t chains[][4] = {
+	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000180, 0},
+	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000200, 0}, /* returns there */
+	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000280, 0},
+	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000380, 0},
+	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, PERF_CONTEXT_USER, 0xffffffff81000180},
+	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000480, 0}};
+	const bool expected[][2] = {{true, true},  {true, true},   {false, false},
+	                            {false, true}, {false, false}, {false, false}};
+
+	(void)state;
+	for (int kernel = 0; kernel < 2; kernel++) {
+		FILE *file = fmemopen((void *)(uintptr_t)kallsyms, sizeof(kallsyms) - 1, "r");
+		struct locks *locks = locks_read(file, kernel);
+
+		fclose(file);
+		assert_non_null(locks);
+		for (size_t i = 0; i < NOVA_COUNT(chains); i++)
+			assert_int_equal(locks_wait(locks, &(struct event){.misc = PERF_RECORD_MISC_KERNEL,
+			                                                   .chain = chains[i],
+			                                                   .depth = 4}),
+			                 expected[i][kernel]);
+		locks_free(locks);
+	}
+}
+
+static void lanes_have_their_own_values(void **state)
+{
+	struct bench *bench = *state;
+
+	count_lanes(bench, (const enum lane_kind[]){LANE_CPU, LANE_OFF_CPU, LANE_FAULTS}, 3);
+	bench->tally.page_bytes = 4096;
+	put_map(bench, 1, 0x400000, 0x10000, 0, "/nowhere/work");
+	put_sample(bench, 2, CHAIN, 3);
+	drain(bench, UINT64_MAX);
+	bench->ring.sampler = SAMPLE_SWITCHES;
+	put_sample(bench, 100, CHAIN, 3);
+	put_switch(bench, 101, PERF_RECORD_MISC_SWITCH_OUT);
+	put_switch(bench, 160, 0);
+	drain(bench, UINT64_MAX);
+	bench->ring.sampler = SAMPLE_FAULTS;
+	put_sample(bench, 200, CHAIN, 2); /* another stack */
+	drain(bench, UINT64_MAX);
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = read_back(bench);
+	assert_int_equal(stacks->type_count, 6);
+	assert_int_equal(stacks->count_count, 2);
+	assert_int_equal(nova_stacks_total(stacks, 0), 1);
+	assert_int_equal(nova_stacks_total(stacks, 3), 60ULL * 10101010);
+	assert_int_equal(nova_stacks_total(stacks, 5), 4096ULL * 10101010);
+	NOVA_AUTO(nova_stacks_cleanup)
+	struct nova_stacks *only = nova_stacks_only(stacks, (uint32_t[]){4, 5}, 2, 1);
+	assert_int_equal(only->count_count, 1);
+	assert_string_equal(only->types[only->shown].type, "faulted");
+	assert_int_equal(nova_stacks_total(only, 1), 4096ULL * 10101010);
+	assert_int_equal(only->node_count, 2);
 }
 
 static void vcpus_are_told_by_their_threads(void **state)
@@ -606,7 +733,8 @@ static void finds_symbols_by_their_ends(void **state)
 static void the_governor_keeps_below_its_target(void **state)
 {
 	struct governor governor = {
-	        .target = 0.02, .sample_cost = 15000, .wanted = 10000, .cpus = 4};
+	        .target = 0.02, .cpus = 4, .count = 1, .of = {{15000, .wanted = 10000}}};
+	struct governed *one = &governor.of[0];
 	int64_t now, own;
 	uint64_t samples = 0;
 
@@ -615,33 +743,35 @@ static void the_governor_keeps_below_its_target(void **state)
 	now = governor.began_ns;
 	own = governor.own_began_ns;
 	/* what samples cost alone is known at once */
-	assert_true(governor.frequency * governor.sample_cost <= 0.02e9);
+	assert_true(one->frequency * one->sample_cost <= 0.02e9);
 	for (int i = 0; i < 100; i++) {
 		now += NOVA_SECOND_NS;
-		samples += governor.frequency * 4;
-		own += (int64_t)governor.frequency * 4 * 5000; /* 5 us a sample in the reader */
-		govern_step(&governor, samples, now, own);
+		samples += one->frequency * 4;
+		own += (int64_t)one->frequency * 4 * 5000; /* 5 us a sample in the reader */
+		govern_step(&governor, &samples, now, own);
 	}
 	assert_true(governor.host < 0.02);
-	assert_true(governor.frequency > 300); /* and does not give up */
+	assert_true(one->frequency > 300); /* and does not give up */
 	/* then little is to be done, and all that was wanted is affordable */
-	governor.sample_cost = 100;
-	governor.most = governor.wanted;
+	one->sample_cost = 100;
+	one->most = one->wanted;
 	for (int i = 0; i < 100; i++)
-		govern_step(&governor, samples, now += NOVA_SECOND_NS, own);
-	assert_int_equal(governor.frequency, governor.wanted);
+		govern_step(&governor, &samples, now += NOVA_SECOND_NS, own);
+	assert_int_equal(one->frequency, one->wanted);
 }
 
 static void the_governor_never_stops(void **state)
 {
-	struct governor governor = {.target = 1e-9, .sample_cost = 1e9, .wanted = 99, .cpus = 1};
+	struct governor governor = {
+	        .target = 1e-9, .cpus = 1, .count = 1, .of = {{1e9, .wanted = 99}}};
+	const uint64_t samples = 5;
 
 	(void)state;
 	govern_begin(&governor);
-	assert_int_equal(governor.frequency, 1);
-	assert_int_equal(govern_step(&governor, 5, governor.began_ns + NOVA_SECOND_NS,
-	                             governor.own_began_ns + NOVA_SECOND_NS),
-	                 1);
+	assert_int_equal(governor.of[0].frequency, 1);
+	govern_step(&governor, &samples, governor.began_ns + NOVA_SECOND_NS,
+	            governor.own_began_ns + NOVA_SECOND_NS);
+	assert_int_equal(governor.of[0].frequency, 1);
 }
 
 #define BENCH(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -659,6 +789,9 @@ int main(void)
 	        BENCH(what_is_sampled_is_read_back),
 	        BENCH(samples_before_and_after_exec_have_their_own_names),
 	        BENCH(waits_last_from_leaving_to_coming_back),
+	        BENCH(a_lock_is_waited_for_until_its_own_end),
+	        cmocka_unit_test(finds_functions_that_wait_for_locks),
+	        BENCH(lanes_have_their_own_values),
 	        cmocka_unit_test(vcpus_are_told_by_their_threads),
 	        BENCH(forgets_and_goes_on_when_stacks_are_too_many),
 	        BENCH(what_is_torn_at_the_end_is_left_out_and_said),
