@@ -9,6 +9,7 @@
 
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 #define CALIBRATE_NS    25000000
 #define CALIBRATE_TIMES 3
 #define CALIBRATE_DEPTH 24  /* frames of the stack that is sampled */
-#define SWITCHES        150 /* their records fit into the ring */
+#define EVENTS          150 /* their records fit into the ring */
 #define MOST_GAPS       1024u
 #define LEAST_HZ        1u
 
@@ -90,18 +91,36 @@ static double measure(struct ring *ring, int fd)
 	return samples >= 10 ? gaps.longest[samples / 2] : 0;
 }
 
-/* A thread that sleeps for a moment leaves its CPU: its own time for that, with and without. */
-static double switch_time(void)
+/* A thread that sleeps for a moment leaves its CPU. */
+static void leave_often(char *nothing)
 {
 	const struct timespec moment = {.tv_nsec = 1};
+
+	(void)nothing;
+	for (int i = 0; i < EVENTS; i++)
+		nanosleep(&moment, NULL);
+}
+
+/* Pages that are given back are not there when they are touched again. */
+static void touch_often(char *pages)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	madvise(pages, EVENTS * page, MADV_DONTNEED);
+	for (size_t i = 0; i < EVENTS; i++)
+		pages[i * page] = 1;
+}
+
+/* This thread's own time for one of them. */
+static double time_of(void (*work)(char *), char *pages)
+{
 	struct timespec begin, end;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
-	for (int i = 0; i < SWITCHES; i++)
-		nanosleep(&moment, NULL);
+	work(pages);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
 	return ((double)(end.tv_sec - begin.tv_sec) * 1e9 + (double)(end.tv_nsec - begin.tv_nsec)) /
-	       SWITCHES;
+	       EVENTS;
 }
 
 static void ignore(void *context, const struct event *event)
@@ -110,27 +129,35 @@ static void ignore(void *context, const struct event *event)
 	(void)event;
 }
 
-static double calibrate_switches(struct ring *ring, int fd)
+/* With them and without. */
+static double calibrate_events(struct ring *ring, int fd, bool faults)
 {
-	double without = switch_time(), with;
+	size_t bytes = EVENTS * (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void (*work)(char *) = faults ? touch_often : leave_often;
+	double without, with;
 
+	if (pages == MAP_FAILED)
+		return 0;
+	madvise(pages, bytes, MADV_NOHUGEPAGE);
+	time_of(work, pages);
+	without = time_of(work, pages);
 	ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
-	with = switch_time();
+	with = time_of(work, pages);
 	ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
 	rings_drain(ring, 1, UINT64_MAX, ignore, NULL);
+	munmap(pages, bytes);
 	return with > without ? with - without : 0;
 }
 
-/* What most wait for, so that it can be done here: a switch stands for the tracepoints, too. */
+/* What can be done here at will: a switch stands for the tracepoints of locks, too. */
 static void imitate(struct perf_event_attr *attr, enum sampler_kind kind)
 {
-	if (kind == SAMPLE_CONTENTION) {
-		attr->type = PERF_TYPE_SOFTWARE;
-		attr->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
-		attr->sample_type &= ~(uint64_t)PERF_SAMPLE_RAW;
-	} else if (kind == SAMPLE_FAULTS) {
-		attr->config = PERF_COUNT_SW_CPU_CLOCK;
-	}
+	if (kind != SAMPLE_CONTENTION)
+		return;
+	attr->type = PERF_TYPE_SOFTWARE;
+	attr->config = PERF_COUNT_SW_CONTEXT_SWITCHES;
+	attr->sample_type &= ~(uint64_t)PERF_SAMPLE_RAW;
 }
 
 double govern_calibrate(const struct sampler *like)
@@ -156,7 +183,9 @@ double govern_calibrate(const struct sampler *like)
 		/* On a busy machine others make gaps longer, never shorter; of two small numbers
 		 * the difference may be anything, and the largest is safe. */
 		for (int i = 0; i < CALIBRATE_TIMES; i++) {
-			double one = attr.freq ? measure(&ring, fd) : calibrate_switches(&ring, fd);
+			double one = attr.freq ? measure(&ring, fd)
+			                       : calibrate_events(&ring, fd,
+			                                          like->kind == SAMPLE_FAULTS);
 
 			if (one > 0 && (cost <= 0 || (attr.freq ? one < cost : one > cost)))
 				cost = one;
@@ -184,8 +213,7 @@ void govern_begin(struct governor *governor)
 	governor->own_began_ns = governor->own_then_ns = govern_own_ns();
 	for (size_t i = 0; i < governor->count; i++) {
 		struct governed *one = &governor->of[i];
-		/* each has its part, as long as nobody knows which needs it */
-		double most = governor->target * 0.9e9 / (double)governor->count;
+		double most = governor->target * 0.9e9;
 
 		one->most = one->wanted;
 		/* what samples alone would cost is known before the first one is taken */
@@ -211,11 +239,12 @@ static double cost_of(const struct governed *one, uint64_t samples)
 	return (double)samples * one->sample_cost;
 }
 
-/* Who costs most in a second that costs too much takes fewer samples from now on; in a cheap one
- * all may take more. */
+/* Who costs most in a second that costs too much takes fewer samples from now on, so many fewer
+ * that it would have been cheap enough; in a cheap one all may take more. */
 static void decide(struct governor *governor, double worse)
 {
 	struct governed *dearest = &governor->of[0];
+	double factor = governor->target / worse;
 
 	for (size_t i = 0; i < governor->count; i++) {
 		struct governed *one = &governor->of[i];
@@ -229,7 +258,7 @@ static void decide(struct governor *governor, double worse)
 	}
 	if (worse <= governor->target)
 		return;
-	dearest->frequency /= 2;
+	dearest->frequency = (uint32_t)(dearest->frequency * (factor < 0.5 ? factor : 0.5));
 	if (dearest->frequency < LEAST_HZ)
 		dearest->frequency = LEAST_HZ;
 }
@@ -254,7 +283,8 @@ void govern_step(struct governor *governor, const uint64_t *samples, int64_t now
 	}
 	last = share(governor, last, now_ns - governor->then_ns);
 	governor->host = share(governor, all, now_ns - governor->began_ns);
-	if (last > governor->worst)
+	/* the piece that is left at the end is none that tells */
+	if (last > governor->worst && now_ns - governor->then_ns > NOVA_SECOND_NS / 2)
 		governor->worst = last;
 	if (lost > governor->sampled)
 		governor->sampled = lost;

@@ -425,7 +425,7 @@ static void add_resident(const struct session *session, json_t *status)
 {
 	int64_t bytes = session->samplers.kinds & NOVA_RECORD_MEMORY ? resident(session) : -1;
 
-	if (bytes >= 0)
+	if (bytes > 0) /* 0: it has just ended */
 		json_object_set_new(status, "resident_bytes", json_integer(bytes));
 }
 

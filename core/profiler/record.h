@@ -429,7 +429,6 @@ void sampler_close(struct sampler *sampler);
 /* --- samplers.c: all of one recording ------------------------------------------------------------
  */
 
-#define FAULTS_HZ 997u /* samples of page faults a second and CPU, where there are so many */
 struct samplers {
 	unsigned kinds; /* of nova_record_kind */
 	int *cpus;

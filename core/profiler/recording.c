@@ -465,7 +465,7 @@ static void add_missing(const json_t *about, struct nova_stacks *stacks)
 
 	json_array_foreach(all, i, one)
 	{
-		NOVA_AUTOFREE char *text = nova_format("%s: not recorded: %s",
+		NOVA_AUTOFREE char *text = nova_format("not recorded: %s: %s",
 		                                       nova_json_text(one, "what"),
 		                                       nova_json_text(one, "why"));
 

@@ -53,7 +53,7 @@ int sampler_cpus(int **cpus, size_t *count, struct nova_error *error)
 
 bool sampler_is_clocked(enum sampler_kind kind)
 {
-	return kind == SAMPLE_CPU || kind == SAMPLE_FAULTS;
+	return kind == SAMPLE_CPU;
 }
 
 /* What differs from one kind to the other. */
@@ -179,7 +179,7 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 			attr->type = PERF_TYPE_SOFTWARE;
 			attr->config = PERF_COUNT_SW_CPU_CLOCK;
 		} else if (errno == EACCES && !attr->exclude_kernel && target->tid_count &&
-		           sampler_is_clocked(sampler->kind)) {
+		           (sampler->kind == SAMPLE_CPU || sampler->kind == SAMPLE_FAULTS)) {
 			attr->exclude_kernel = 1;
 		} else if ((errno == EINVAL || errno == E2BIG) && attr->build_id) {
 			attr->build_id = 0;
@@ -368,7 +368,7 @@ int sampler_start(struct sampler *sampler, struct nova_error *error)
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency)
 {
 	/* The CPU's clock has no frequency of its own: the kernel has made a period of it. */
-	uint64_t value = sampler->hardware || sampler->kind == SAMPLE_FAULTS ? frequency
+	uint64_t value = sampler->hardware             ? frequency
 	                 : sampler->kind == SAMPLE_CPU ? (uint64_t)NOVA_SECOND_NS / frequency
 	                                               : SAMPLER_ALL / frequency;
 	/* each end of a wait is needed, whichever beginnings are seen */

@@ -53,11 +53,9 @@ static int open_locks(struct samplers *samplers, struct sampler_target *target,
 		samplers->contention_ends = target->ends;
 	}
 	if (!samplers->tracepoints) {
-		NOVA_AUTOFREE char *all = nova_format(
-		        "%s; only those that put a thread to sleep are here, by its switches",
-		        refused.text[0] ? refused.text : why);
-
-		add_missing(samplers, "kernel locks that are waited for without sleeping", all);
+		/* those that put a thread to sleep are told by its switches */
+		add_missing(samplers, "spinning for kernel locks",
+		            refused.text[0] ? refused.text : why);
 	}
 	samplers->locks = locks_new(!samplers->tracepoints);
 	if (samplers->locks)
@@ -111,7 +109,7 @@ static int open_all(struct samplers *samplers, struct sampler_target *target, ui
 	}
 	if (!code && wants(samplers, NOVA_RECORD_MEMORY)) {
 		add_lane(samplers, LANE_FAULTS);
-		code = open_one(samplers, SAMPLE_FAULTS, target, FAULTS_HZ, error);
+		code = open_one(samplers, SAMPLE_FAULTS, target, SAMPLER_ALL, error);
 	}
 	return code;
 }

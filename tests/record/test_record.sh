@@ -71,10 +71,6 @@ refused '1 to 20000' "$novacore" record --all --freq 0
 refused '--duration' "$novacore" record --all --duration 5
 refused '--overhead' "$novacore" record --all --overhead 0
 refused 'did you mean' "$novacore" record --durration 1s
-for option in --lock --memory; do
-  expect 3 "$novacore" record $option --all
-  says 'is not implemented yet'
-done
 expect 2 "$novacore" record --pid 4194304 --output h
 says 'there is no process'
 if [ "$(id -u)" = 0 ]; then
