@@ -114,8 +114,8 @@ int recordings_print_hotspots(const json_t *about, const struct nova_stacks *sta
 	int code = 0;
 
 	for (uint32_t lane = 0; !code && 2 * lane < stacks->type_count; lane++) {
-		NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *one =
-		        recordings_lane(about, stacks, lane);
+		NOVA_AUTO(nova_stacks_cleanup)
+		struct nova_stacks *one = recordings_lane(about, stacks, lane);
 		const struct nova_hotspots_request request = {
 		        .type = one->shown, .threshold = 0.05, .level = 0.95};
 		NOVA_AUTOJSON json_t *document = NULL;

@@ -9,10 +9,8 @@ const struct lane lanes[LANE_KINDS] = {
         [LANE_OFF_CPU] = {"off-cpu", {"waits", "count"}, {"off-cpu", "nanoseconds"}, true},
         [LANE_LOCK] = {"lock", {"contentions", "count"}, {"lock", "nanoseconds"}, true},
         [LANE_FAULTS] = {"faults", {"faults", "count"}, {"faulted", "bytes"}, true},
-        [LANE_ALLOCATIONS] = {"allocations",
-                              {"allocations", "count"},
-                              {"allocated", "bytes"},
-                              true}};
+        [LANE_ALLOCATIONS] = {
+                "allocations", {"allocations", "count"}, {"allocated", "bytes"}, true}};
 
 enum lane_kind lane_of(const char *name)
 {

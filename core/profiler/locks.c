@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which waits are waits for locks. A thread that waits for a futex, or for one of the kernel's
- * mutexes and semaphores, has left its CPU in one of few functions of the kernel, which are found by
- * name: that needs nothing but stacks of switches. Of the kernel's own locks the tracepoints of
+ * mutexes and semaphores, has left its CPU in one of few functions of the kernel, which are found
+ * by name: that needs nothing but stacks of switches. Of the kernel's own locks the tracepoints of
  * contention tell more, spinning too, but their numbers are in tracefs, which may not be mounted.
  */
 #include "core/profiler/record.h"

@@ -139,9 +139,8 @@ static void end_command(struct session *session)
 static int open_sampler(struct session *session, struct nova_error *error)
 {
 	const struct nova_record_request *request = session->request;
-	struct sampler_target target = {.cgroup = -1,
-	                                .on_exec = request->command != NULL,
-	                                .stacks = request->dwarf};
+	struct sampler_target target = {
+	        .cgroup = -1, .on_exec = request->command != NULL, .stacks = request->dwarf};
 	NOVA_AUTOFREE int32_t *tids = NULL;
 	NOVA_AUTOCLOSE int cgroup = -1;
 	int code = 0;
@@ -270,15 +269,14 @@ static json_t *about_of(const struct session *session)
 		snprintf(build_id + 2 * (size_t)i, 3, "%02x", bytes[i]);
 	if (boot)
 		boot[strcspn(boot, "\n")] = '\0';
-	about = json_pack("{ss ss sI ss ss ss ss sI si sb ss sI ss ss}", "schema",
-	                  "novacore.recording/1", "began", began, "began_ns",
-	                  (json_int_t)session->began_utc_ns, "host", host.nodename, "kernel",
-	                  host.release, "kernel_build_id", build_id, "boot", boot ? boot : "",
-	                  "cpus", (json_int_t)session->samplers.cpu_count, "frequency",
-	                  (int)request->frequency, "kernel_sampled", !first->user_only, "event",
-	                  event_of(first), "ring_bytes",
-	                  (json_int_t)ring_bytes(&session->samplers), "stacks",
-	                  request->dwarf ? "dwarf" : "frame-pointers", "what", what_of(request));
+	about = json_pack(
+	        "{ss ss sI ss ss ss ss sI si sb ss sI ss ss}", "schema", "novacore.recording/1",
+	        "began", began, "began_ns", (json_int_t)session->began_utc_ns, "host",
+	        host.nodename, "kernel", host.release, "kernel_build_id", build_id, "boot",
+	        boot ? boot : "", "cpus", (json_int_t)session->samplers.cpu_count, "frequency",
+	        (int)request->frequency, "kernel_sampled", !first->user_only, "event",
+	        event_of(first), "ring_bytes", (json_int_t)ring_bytes(&session->samplers), "stacks",
+	        request->dwarf ? "dwarf" : "frame-pointers", "what", what_of(request));
 	json_object_set_new(about, "event_why",
 	                    first->hardware || first->kind != SAMPLE_CPU
 	                            ? json_null()
@@ -311,8 +309,10 @@ static json_t *samplers_status(const struct session *session)
 
 		json_array_append_new(
 		        all, json_pack("{ss sI sf sf sI}", "event", event_of(sampler), "samples",
-		                       (json_int_t)session->tally.taken[sampler->kind],
-		                       "sample_ns", session->governor.of[i].sample_cost,
+		                       (json_int_t)session->tally.taken[sampler->kind], "sample_ns",
+		                       sampler->kind == SAMPLE_ALLOCATIONS
+		                               ? allocations_hit_ns(session->samplers.allocations)
+		                               : session->governor.of[i].sample_cost,
 		                       "mean_frequency", mean_frequency(session, sampler),
 		                       "lowered", (json_int_t)sampler->lowered));
 	}
@@ -349,19 +349,19 @@ static json_t *status_of(const struct session *session)
 		broken += samplers->rings[i].broken;
 	for (size_t i = 0; i < samplers->count; i++)
 		lowered += samplers->all[i].lowered;
-	return json_pack(
-	        "{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI so so}", "duration_ns",
-	        (json_int_t)(nova_now_ns() - session->began_ns), "samples", (json_int_t)samples,
-	        "lost", (json_int_t)tally->lost, "broken", (json_int_t)broken, "throttled",
-	        (json_int_t)tally->throttled, "user_stacks", (json_int_t)tally->user_stacks,
-	        "short_stacks", (json_int_t)tally->short_stacks, "lowered", (json_int_t)lowered,
-	        "overhead", "host", governor->host, "sampled", governor->sampled, "worst_second",
-	        governor->worst, "target", governor->target, "sample_ns",
-	        governor->of[0].sample_cost, "own_cpu_s",
-	        (double)(govern_own_ns() - governor->own_began_ns) / 1e9, "mean_frequency",
-	        mean_frequency(session, &samplers->all[0]), "memory_bytes",
-	        (json_int_t)usage.ru_maxrss * 1024, "lanes_counted", by_lane, "samplers",
-	        samplers_status(session));
+	return json_pack("{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI so so}",
+	                 "duration_ns", (json_int_t)(nova_now_ns() - session->began_ns), "samples",
+	                 (json_int_t)samples, "lost", (json_int_t)tally->lost, "broken",
+	                 (json_int_t)broken, "throttled", (json_int_t)tally->throttled,
+	                 "user_stacks", (json_int_t)tally->user_stacks, "short_stacks",
+	                 (json_int_t)tally->short_stacks, "lowered", (json_int_t)lowered,
+	                 "overhead", "host", governor->host, "sampled", governor->sampled,
+	                 "worst_second", governor->worst, "target", governor->target, "sample_ns",
+	                 governor->of[0].sample_cost, "own_cpu_s",
+	                 (double)(govern_own_ns() - governor->own_began_ns) / 1e9, "mean_frequency",
+	                 mean_frequency(session, &samplers->all[0]), "memory_bytes",
+	                 (json_int_t)usage.ru_maxrss * 1024, "lanes_counted", by_lane, "samplers",
+	                 samplers_status(session));
 }
 
 /* --- memory that is resident --------------------------------------------------------------------
@@ -455,7 +455,9 @@ static void set_frequencies(struct session *session)
 		uint32_t frequency = session->governor.of[i].frequency;
 
 		sampler->lowered += frequency < sampler->frequency;
-		if (frequency != sampler->frequency)
+		if (sampler->kind == SAMPLE_ALLOCATIONS)
+			sampler->frequency = frequency; /* of the time that it may take */
+		else if (frequency != sampler->frequency)
 			sampler_set_frequency(sampler, frequency);
 		if (sampler->kind == SAMPLE_CPU)
 			session->tally.sample_ns =
@@ -467,9 +469,32 @@ static void govern(struct session *session)
 {
 	uint64_t samples[SAMPLE_KINDS];
 
-	for (size_t i = 0; i < session->samplers.count; i++)
-		samples[i] = session->tally.taken[session->samplers.all[i].kind];
+	for (size_t i = 0; i < session->samplers.count; i++) {
+		enum sampler_kind kind = session->samplers.all[i].kind;
+
+		samples[i] = session->tally.taken[kind];
+		if (kind == SAMPLE_ALLOCATIONS) /* its samples are nanoseconds */
+			samples[i] = (uint64_t)allocations_spent_ns(session->samplers.allocations,
+			                                            samples[i]);
+	}
 	govern_step(&session->governor, samples, nova_now_ns(), govern_own_ns());
+}
+
+/* Half of what is allowed is for allocations, as long as the governor leaves it; when it is to be
+ * looked at again. */
+static int64_t step_allocations(struct session *session, int64_t now)
+{
+	struct allocations *allocations = session->samplers.allocations;
+	/* it is opened last */
+	uint32_t part = session->samplers.all[session->samplers.count - 1].frequency;
+
+	if (!allocations)
+		return INT64_MAX;
+	if (allocations_changes(allocations, now))
+		drain(session, (uint64_t)now);
+	return allocations_step(
+	        allocations, &session->tally.spaces, session->tally.taken[SAMPLE_ALLOCATIONS],
+	        session->governor.target / 2 * part / SAMPLER_ALL, &session->tally.window, now);
 }
 
 static int each_second(struct session *session, struct nova_error *error)
@@ -511,6 +536,9 @@ static int sample(struct session *session, struct nova_error *error)
 		waits[i] = (struct pollfd){session->samplers.rings[i].fd, POLLIN, 0};
 	while (!code && !is_over(session, end)) {
 		int64_t now = nova_now_ns(), until = end && end < next ? end : next;
+		int64_t step = step_allocations(session, now);
+
+		until = step < until ? step : until;
 		/* a command or a process that ends is noticed within a tenth of a second */
 		int64_t wait =
 		        until - now < NOVA_SECOND_NS / 10 ? until - now : NOVA_SECOND_NS / 10;
@@ -627,10 +655,11 @@ static void begin_governor(struct session *session)
 	for (size_t i = 0; i < governor->count; i++) {
 		const struct sampler *sampler = &session->samplers.all[i];
 
-		governor->of[i] =
-		        (struct governed){.sample_cost = govern_calibrate(sampler),
-		                          .wanted = sampler->frequency,
-		                          .unclocked = !sampler_is_clocked(sampler->kind)};
+		governor->of[i] = (struct governed){
+		        .sample_cost =
+		                sampler->kind == SAMPLE_ALLOCATIONS ? 1 : govern_calibrate(sampler),
+		        .wanted = sampler->frequency,
+		        .unclocked = !sampler_is_clocked(sampler->kind)};
 	}
 }
 
@@ -657,6 +686,11 @@ static int begin(struct session *session, struct nova_error *error)
 	NOVA_AUTOJSON json_t *about = about_of(session);
 	writer_json(&session->writer, CHUNK_ABOUT, about);
 	code = writer_flush(&session->writer, error);
+	if (request->command && session->samplers.allocations) {
+		/* what it has mapped before it is executed is what most programs map, too */
+		spaces_of(&session->tally.spaces, session->child);
+		step_allocations(session, session->began_ns);
+	}
 	if (!code && request->command)
 		code = run_command(session, error);
 	return code;

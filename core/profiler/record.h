@@ -37,14 +37,7 @@ void index_free(struct index *index);
  * A recording has one or more lanes, and each of them two values: how often, and how much.
  */
 
-enum lane_kind {
-	LANE_CPU,
-	LANE_OFF_CPU,
-	LANE_LOCK,
-	LANE_FAULTS,
-	LANE_ALLOCATIONS,
-	LANE_KINDS
-};
+enum lane_kind { LANE_CPU, LANE_OFF_CPU, LANE_LOCK, LANE_FAULTS, LANE_ALLOCATIONS, LANE_KINDS };
 struct lane {
 	const char *name; /* of its files, too */
 	struct nova_value_type often, much;
@@ -99,8 +92,8 @@ struct event {
 };
 #define EVENT_STACKS 1u /* samples hold registers and a piece of the stack, too */
 #define EVENT_RAW    2u /* samples hold what their origin says of them */
-/* `extra`: EVENT_STACKS, EVENT_RAW. False if the record is not what the kernel documents. Types that nobody asked for have nothing
- * but `type`. Texts are the record's. */
+/* `extra`: EVENT_STACKS, EVENT_RAW. False if the record is not what the kernel documents. Types
+ * that nobody asked for have nothing but `type`. Texts are the record's. */
 bool event_read(const void *record, size_t bytes, unsigned extra, struct event *event);
 uint64_t event_chain_at(const struct event *event, size_t i);
 /* Registers of x86-64 that unwinding needs, as asm/perf_regs.h numbers them. */
@@ -278,7 +271,8 @@ const char *chunk_text(struct chunk *chunk, size_t *length);
 int chunk_next(struct source *source, struct chunk *chunk, uint64_t *torn,
                struct nova_error *error);
 
-/* --- locks.c: which functions of the kernel wait for locks ----------------------------------------
+/* --- locks.c: which functions of the kernel wait for locks
+ * ----------------------------------------
  */
 
 struct locks;
@@ -312,10 +306,10 @@ struct tally_wait {
 struct tally_thread {
 	int32_t pid, tid;
 	char name[COMM_BYTES];
-	uint32_t written; /* as of an object */
-	bool dead, past;  /* past: it has another name by now */
-	struct tally_wait left; /* for its CPU, or whatever it has left it for */
-	bool for_lock;          /* it left because it waits for a lock */
+	uint32_t written;                          /* as of an object */
+	bool dead, past;                           /* past: it has another name by now */
+	struct tally_wait left;                    /* for its CPU, or whatever it has left it for */
+	bool for_lock;                             /* it left because it waits for a lock */
 	struct tally_wait contended[TALLY_NESTED]; /* kernel locks, the innermost last */
 	uint32_t contended_count;
 };
@@ -323,6 +317,11 @@ struct tally_count {
 	uint32_t stack, thread, cpu;
 	uint32_t lane;
 	uint64_t often, much;
+};
+/* What counts: what was seen between two times, so many times more. */
+struct allocation_window {
+	uint64_t from_ns, until_ns;
+	double factor;
 };
 #define TALLY_DEPTH 1024u /* frames of a stack at most */
 struct tally {
@@ -336,19 +335,19 @@ struct tally {
 	uint32_t frame_count, stack_count, thread_count, count_count;
 	uint32_t written_objects, written_stacks, written_threads;
 	struct index stack_index, thread_index, count_index, written_index;
-	uint64_t sample_ns;        /* what one sample of the CPU stands for; 0: its own period */
+	uint64_t sample_ns;         /* what one sample of the CPU stands for; 0: its own period */
 	uint32_t lanes[LANE_KINDS]; /* numbers of those that are counted, plus 1 */
 	uint32_t lane_count;
 	const struct locks *locks; /* NULL: no wait is one for a lock */
 	uint16_t contention_ends;  /* the tracepoint */
 	uint64_t page_bytes;
-	double allocation_factor;  /* what is counted for one that is seen */
+	struct allocation_window window;
 	struct unwinder *unwinder; /* NULL: stacks are those of frame pointers */
 	/* what it has seen */
 	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets, forks;
-	uint64_t taken[SAMPLE_KINDS];  /* samples of each sampler */
+	uint64_t taken[SAMPLE_KINDS]; /* samples of each sampler */
 	uint64_t counted[LANE_KINDS]; /* that went into each lane */
-	struct nova_text objects; /* numbers of those that are to be written */
+	struct nova_text objects;     /* numbers of those that are to be written */
 };
 /* Counts the CPU only, until lanes are added. */
 void tally_start(struct tally *tally, struct writer *writer);
@@ -405,10 +404,10 @@ struct sampler_target {
 	size_t cpu_count, sampler_count; /* who share the memory of all rings */
 	const int32_t *tids;
 	size_t tid_count;
-	int cgroup;   /* descriptor, or -1 */
-	bool on_exec; /* begin when it executes another program */
-	bool stacks;  /* with registers and stacks, to unwind them */
-	bool follows; /* with the records of maps, names and processes */
+	int cgroup;            /* descriptor, or -1 */
+	bool on_exec;          /* begin when it executes another program */
+	bool stacks;           /* with registers and stacks, to unwind them */
+	bool follows;          /* with the records of maps, names and processes */
 	uint16_t begins, ends; /* tracepoints of lock contention */
 };
 /* Of those that are online; the caller's. */
@@ -426,6 +425,33 @@ void sampler_set_frequency(struct sampler *sampler, uint32_t frequency);
 void sampler_stop(struct sampler *sampler);
 void sampler_close(struct sampler *sampler);
 
+/* --- allocations.c: breakpoints at malloc
+ * ---------------------------------------------------------
+ */
+
+struct allocations;
+struct allocations_target {
+	const int *cpus, *fds; /* of each CPU the event that gives out what is seen */
+	size_t cpu_count;
+	int cgroup;      /* or -1 */
+	bool everywhere; /* in all processes, not only in those that have spaces */
+};
+struct allocations *allocations_open(const struct allocations_target *target,
+                                     struct nova_error *error);
+void allocations_free(struct allocations *all);
+/* To be called now and then, and not later than at the time that it returns. If it will change the
+ * window, what has been seen must have been counted before. `allowed`: what a thread may lose, in
+ * (0, 1). */
+bool allocations_changes(const struct allocations *all, int64_t now_ns);
+int64_t allocations_step(struct allocations *all, const struct spaces *spaces, uint64_t samples,
+                         double allowed, struct allocation_window *window, int64_t now_ns);
+/* What all hits until now have cost those that were recorded; and one. */
+double allocations_spent_ns(const struct allocations *all, uint64_t samples);
+double allocations_hit_ns(const struct allocations *all);
+/* ALLOCATION_BYTES of a sample. */
+#define ALLOCATION_BYTES 24u
+void allocation_read(const void *raw, uint64_t *often, uint64_t *bytes, uint64_t *caller);
+
 /* --- samplers.c: all of one recording ------------------------------------------------------------
  */
 
@@ -442,7 +468,8 @@ struct samplers {
 	struct locks *locks;
 	bool tracepoints; /* of lock contention */
 	uint16_t contention_ends;
-	json_t *missing; /* [{"what", "why"}], or NULL */
+	struct allocations *allocations; /* or NULL */
+	json_t *missing;                 /* [{"what", "why"}], or NULL */
 };
 /* `target` without what is known here: CPUs, how many samplers, tracepoints. */
 int samplers_open(struct samplers *samplers, unsigned kinds, struct sampler_target *target,

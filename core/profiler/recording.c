@@ -68,8 +68,8 @@ static void take_about(struct recording *recording, struct chunk *chunk)
 	{
 		enum lane_kind kind = lane_of(json_is_string(name) ? json_string_value(name) : "");
 
-		chunk->bad = chunk->bad || kind == LANE_KINDS ||
-		             recording->lane_count == LANE_KINDS;
+		chunk->bad =
+		        chunk->bad || kind == LANE_KINDS || recording->lane_count == LANE_KINDS;
 		if (chunk->bad)
 			break;
 		recording->lanes[recording->lane_count++] = kind;
@@ -96,12 +96,11 @@ static void take_status(struct recording *recording, struct chunk *chunk)
 	if (!recording->series)
 		recording->series = json_array();
 	if (recording->series_seen++ % recording->series_step == 0)
-		json_array_append_new(
-		        recording->series,
-		        json_pack("[I, I]",
-		                  json_integer_value(
-		                          json_object_get(recording->status, "duration_ns")),
-		                  json_integer_value(resident)));
+		json_array_append_new(recording->series,
+		                      json_pack("[I, I]",
+		                                json_integer_value(json_object_get(
+		                                        recording->status, "duration_ns")),
+		                                json_integer_value(resident)));
 	if (json_array_size(recording->series) < MOST_POINTS)
 		return;
 	for (size_t i = 1; i < json_array_size(recording->series); i++)
@@ -465,9 +464,9 @@ static void add_missing(const json_t *about, struct nova_stacks *stacks)
 
 	json_array_foreach(all, i, one)
 	{
-		NOVA_AUTOFREE char *text = nova_format("not recorded: %s: %s",
-		                                       nova_json_text(one, "what"),
-		                                       nova_json_text(one, "why"));
+		NOVA_AUTOFREE char *text =
+		        nova_format("not recorded: %s: %s", nova_json_text(one, "what"),
+		                    nova_json_text(one, "why"));
 
 		nova_text_clean(text);
 		nova_stacks_note(stacks, "%s", text);

@@ -240,9 +240,9 @@ static int map_ring(struct sampler *sampler, int fd, struct nova_error *error)
 		               "sysctl kernel.perf_event_mlock_kb, or the limit (ulimit -l)",
 		               sampler->cpu_count);
 	if (!code) {
-		ring->extra = (sampler->attr.sample_type & PERF_SAMPLE_STACK_USER ? EVENT_STACKS
-		                                                                  : 0) |
-		              (sampler->attr.sample_type & PERF_SAMPLE_RAW ? EVENT_RAW : 0);
+		ring->extra =
+		        (sampler->attr.sample_type & PERF_SAMPLE_STACK_USER ? EVENT_STACKS : 0) |
+		        (sampler->attr.sample_type & PERF_SAMPLE_RAW ? EVENT_RAW : 0);
 		ring->sampler = (uint8_t)sampler->kind;
 		sampler->ring_count++;
 	}
@@ -315,8 +315,8 @@ static size_t pages_of(const struct sampler_target *target)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = RING_PAGES;
 	size_t most = RING_BYTES / page / target->cpu_count;
 
-	while (pages > RING_PAGES_MIN && (pages > most || pages * target->sampler_count >
-	                                                          RING_PAGES * 2))
+	while (pages > RING_PAGES_MIN &&
+	       (pages > most || pages * target->sampler_count > RING_PAGES * 2))
 		pages /= 2;
 	return pages;
 }

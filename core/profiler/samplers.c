@@ -18,8 +18,7 @@ static void add_missing(struct samplers *samplers, const char *what, const char 
 {
 	if (!samplers->missing)
 		samplers->missing = json_array();
-	json_array_append_new(samplers->missing,
-	                      json_pack("{ss, ss}", "what", what, "why", why));
+	json_array_append_new(samplers->missing, json_pack("{ss, ss}", "what", what, "why", why));
 }
 
 static int open_one(struct samplers *samplers, enum sampler_kind kind,
@@ -29,8 +28,8 @@ static int open_one(struct samplers *samplers, enum sampler_kind kind,
 	int code;
 
 	target->follows = samplers->count == 0;
-	code = sampler_open(sampler, kind, target, frequency, samplers->rings + samplers->ring_count,
-	                    error);
+	code = sampler_open(sampler, kind, target, frequency,
+	                    samplers->rings + samplers->ring_count, error);
 	if (code)
 		return code;
 	samplers->ring_count += sampler->ring_count;
@@ -74,6 +73,53 @@ static int open_locks(struct samplers *samplers, struct sampler_target *target,
 	return 0;
 }
 
+/* --- memory -------------------------------------------------------------------------------------
+ */
+
+/* On each CPU an event into which the program at malloc gives out what it sees, whoever it is. */
+static int open_allocations(struct samplers *samplers, const struct sampler_target *target,
+                            struct nova_error *error)
+{
+	struct sampler_target all = *target;
+	const struct sampler *sampler = &samplers->all[samplers->count];
+	int code;
+
+	all.tid_count = 0;
+	all.cgroup = -1;
+	all.on_exec = false;
+	code = open_one(samplers, SAMPLE_ALLOCATIONS, &all, SAMPLER_ALL, error);
+	if (code)
+		return code;
+	samplers->allocations =
+	        allocations_open(&(struct allocations_target){.cpus = samplers->cpus,
+	                                                      .fds = sampler->fds,
+	                                                      .cpu_count = samplers->cpu_count,
+	                                                      .cgroup = target->cgroup,
+	                                                      .everywhere = !target->tid_count},
+	                         error);
+	if (samplers->allocations)
+		return 0;
+	samplers->ring_count -= sampler->ring_count;
+	sampler_close(&samplers->all[--samplers->count]);
+	return error->code;
+}
+
+static int open_memory(struct samplers *samplers, struct sampler_target *target,
+                       struct nova_error *error)
+{
+	struct nova_error refused = {0};
+	int code = open_one(samplers, SAMPLE_FAULTS, target, SAMPLER_ALL, error);
+
+	if (code)
+		return code;
+	add_lane(samplers, LANE_FAULTS);
+	if (open_allocations(samplers, target, &refused))
+		add_missing(samplers, "allocations", refused.text);
+	else
+		add_lane(samplers, LANE_ALLOCATIONS);
+	return 0;
+}
+
 /* --- all ----------------------------------------------------------------------------------------
  */
 
@@ -85,7 +131,8 @@ static bool wants(const struct samplers *samplers, enum nova_record_kind kind)
 static size_t most_samplers(const struct samplers *samplers)
 {
 	return (size_t)(wants(samplers, NOVA_RECORD_CPU) +
-	                (wants(samplers, NOVA_RECORD_OFF_CPU) || wants(samplers, NOVA_RECORD_LOCK)) +
+	                (wants(samplers, NOVA_RECORD_OFF_CPU) ||
+	                 wants(samplers, NOVA_RECORD_LOCK)) +
 	                wants(samplers, NOVA_RECORD_LOCK) +
 	                2 * wants(samplers, NOVA_RECORD_MEMORY));
 }
@@ -107,10 +154,8 @@ static int open_all(struct samplers *samplers, struct sampler_target *target, ui
 		add_lane(samplers, LANE_LOCK);
 		code = open_locks(samplers, target, error);
 	}
-	if (!code && wants(samplers, NOVA_RECORD_MEMORY)) {
-		add_lane(samplers, LANE_FAULTS);
-		code = open_one(samplers, SAMPLE_FAULTS, target, SAMPLER_ALL, error);
-	}
+	if (!code && wants(samplers, NOVA_RECORD_MEMORY))
+		code = open_memory(samplers, target, error);
 	return code;
 }
 
@@ -151,6 +196,7 @@ void samplers_stop(struct samplers *samplers)
 
 void samplers_close(struct samplers *samplers)
 {
+	allocations_free(samplers->allocations);
 	for (size_t i = 0; i < samplers->count; i++)
 		sampler_close(&samplers->all[i]);
 	free(samplers->rings);

@@ -22,7 +22,7 @@ void tally_start(struct tally *tally, struct writer *writer)
 	memset(tally, 0, sizeof(*tally));
 	spaces_start(&tally->spaces);
 	tally->writer = writer;
-	tally->allocation_factor = 1;
+	tally->window = (struct allocation_window){.until_ns = UINT64_MAX, .factor = 1};
 	tally_lanes(tally, &(enum lane_kind){LANE_CPU}, 1);
 }
 
@@ -259,6 +259,11 @@ static uint32_t read_frames(struct tally *tally, const struct event *event, uint
 		    tally->current[depth - 1].object == frame.object)
 			continue;
 		tally->current[depth++] = frame;
+		/* where a function begins, its caller is not in the chain yet */
+		if (depth == 1 && event->caller &&
+		    (i + 1 >= event->depth || event_chain_at(event, i + 1) != event->caller))
+			tally->current[depth++] =
+			        frame_at(tally, space, translates, context, event->caller - 1);
 	}
 	if (tally->unwinder && event->registers)
 		user = unwind_frames(tally, event, space, translates, &depth);
@@ -494,6 +499,24 @@ static void on_fault(struct tally *tally, const struct event *event, uint32_t nu
 	                           .much = faults * tally->page_bytes});
 }
 
+static void on_allocation(struct tally *tally, const struct event *event, uint32_t number)
+{
+	const struct allocation_window *window = &tally->window;
+	struct event whole = *event;
+	uint64_t often, bytes;
+
+	if (event->raw_bytes < ALLOCATION_BYTES || event->time < window->from_ns ||
+	    event->time >= window->until_ns)
+		return;
+	allocation_read(event->raw, &often, &bytes, &whole.caller);
+	count(tally, LANE_ALLOCATIONS,
+	      (struct tally_count){.stack = stack_of(tally, read_frames(tally, &whole, number)),
+	                           .thread = number,
+	                           .cpu = event->cpu,
+	                           .often = (uint64_t)((double)often * window->factor + 0.5),
+	                           .much = (uint64_t)((double)bytes * window->factor + 0.5)});
+}
+
 static void on_cpu(struct tally *tally, const struct event *event, uint32_t number)
 {
 	count(tally, LANE_CPU,
@@ -519,6 +542,7 @@ static void on_sample(struct tally *tally, const struct event *event)
 	case SAMPLE_SWITCHES: on_leave(tally, event, number); break;
 	case SAMPLE_CONTENTION: on_contention(tally, event, number); break;
 	case SAMPLE_FAULTS: on_fault(tally, event, number); break;
+	case SAMPLE_ALLOCATIONS: on_allocation(tally, event, number); break;
 	default: on_cpu(tally, event, number);
 	}
 }

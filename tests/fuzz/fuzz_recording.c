@@ -68,8 +68,7 @@ static void as_ring(const uint8_t *data, size_t size)
 	if (writer_flush(&writer, NULL) || load(writer.fd, &recording))
 		abort();
 	if (recording.torn ||
-	    (ring.sampler == SAMPLE_CPU &&
-	     nova_stacks_total(recording.raw, 0) != tally.samples))
+	    (ring.sampler == SAMPLE_CPU && nova_stacks_total(recording.raw, 0) != tally.samples))
 		abort();
 	nova_stacks_free(recording_stacks(&recording));
 	recording_free(&recording);

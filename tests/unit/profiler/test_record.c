@@ -460,7 +460,8 @@ static void finds_functions_that_wait_for_locks(void **state)
 	                               "ffffffff81000400 T downgrade_write\n";
 	const uint64_t chains[][4] = {
 	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000180, 0},
-	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000200, 0}, /* returns there */
+	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000200,
+	         0}, /* returns there */
 	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000280, 0},
 	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, 0xffffffff81000380, 0},
 	        {PERF_CONTEXT_KERNEL, 0xffffffff81000010, PERF_CONTEXT_USER, 0xffffffff81000180},
@@ -476,10 +477,11 @@ static void finds_functions_that_wait_for_locks(void **state)
 		fclose(file);
 		assert_non_null(locks);
 		for (size_t i = 0; i < NOVA_COUNT(chains); i++)
-			assert_int_equal(locks_wait(locks, &(struct event){.misc = PERF_RECORD_MISC_KERNEL,
-			                                                   .chain = chains[i],
-			                                                   .depth = 4}),
-			                 expected[i][kernel]);
+			assert_int_equal(
+			        locks_wait(locks, &(struct event){.misc = PERF_RECORD_MISC_KERNEL,
+			                                          .chain = chains[i],
+			                                          .depth = 4}),
+			        expected[i][kernel]);
 		locks_free(locks);
 	}
 }
