@@ -70,6 +70,7 @@ struct allocations {
 	bool everywhere;
 	struct site sites[MOST_SITES];
 	size_t site_count;
+	int last_cpu;
 	double hit_cost, sample_cost; /* ns */
 	uint64_t step;
 	double duty, turn_ns;
@@ -213,7 +214,7 @@ static uint64_t read_hits(const struct allocations *all)
 	attr.value = (uintptr_t)each;
 	if (bpf(BPF_MAP_LOOKUP_ELEM, &attr))
 		return all->hits_then;
-	for (size_t i = 0; i < MOST_CPUS; i++)
+	for (int i = 0; i <= all->last_cpu; i++)
 		sum += each[i];
 	return sum;
 }
@@ -380,12 +381,6 @@ static void wait_for_closers(struct allocations *all)
 		}
 }
 
-/* It cannot be set there, or its process has ended. */
-static bool is_dead(const struct site *site)
-{
-	return site->failed || (site->pid > 0 && kill(site->pid, 0) && errno == ESRCH);
-}
-
 static void turn_off(struct allocations *all, bool dead_only)
 {
 	size_t number = 0;
@@ -397,7 +392,7 @@ static void turn_off(struct allocations *all, bool dead_only)
 		for (size_t j = 0; j < FUNCTIONS; j++) {
 			struct closer *closer = &all->closers[number % MOST_CLOSERS];
 
-			if (site->fds[j] < 0 || (dead_only && !is_dead(site)))
+			if (site->fds[j] < 0 || (dead_only && !site->failed))
 				continue;
 			closer->fds[closer->count++] = site->fds[j];
 			site->fds[j] = -1;
@@ -414,7 +409,7 @@ static void drop_sites(struct allocations *all, bool dead_only)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < all->site_count; i++)
-		if (dead_only && !is_dead(&all->sites[i]))
+		if (dead_only && !all->sites[i].failed)
 			all->sites[kept++] = all->sites[i];
 		else
 			free(all->sites[i].path);
@@ -503,6 +498,12 @@ static void look(struct allocations *all, const struct spaces *spaces, int64_t n
 	if (state == all->state)
 		return;
 	all->state = state;
+	for (size_t i = 0; i < all->site_count; i++) {
+		struct site *site = &all->sites[i];
+
+		site->failed =
+		        site->failed || (site->pid > 0 && kill(site->pid, 0) && errno == ESRCH);
+	}
 	turn_off(all, true);
 	drop_sites(all, true);
 	for (uint32_t i = 0; i < spaces->count; i++)
@@ -595,11 +596,12 @@ static int set_step(struct allocations *all, uint64_t step)
 static int load_all(struct allocations *all, const struct allocations_target *target,
                     struct nova_error *error)
 {
-	int most = 0;
-
 	for (size_t i = 0; i < target->cpu_count; i++)
-		most = target->cpus[i] > most ? target->cpus[i] : most;
-	all->events = make_map(BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4, (uint32_t)most + 1);
+		if (target->cpus[i] > all->last_cpu)
+			all->last_cpu = target->cpus[i];
+	if (all->last_cpu >= (int)MOST_CPUS)
+		return nova_error_set(error, NOVA_E_UNSUPPORTED, "there are too many CPUs");
+	all->events = make_map(BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4, (uint32_t)all->last_cpu + 1);
 	all->hits = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, 8, 1);
 	all->steps = make_map(BPF_MAP_TYPE_ARRAY, 8, 1);
 	if (all->events < 0 || all->hits < 0 || all->steps < 0 || set_step(all, STEP))
@@ -714,15 +716,23 @@ static void begin_cycle(struct allocations *all, double allowed, int64_t now_ns)
 	all->done = false;
 }
 
-bool allocations_changes(const struct allocations *all, int64_t now_ns)
+/* They were cheap until now, and have become many. */
+static bool is_burst(const struct allocations *all, double allowed)
 {
-	return now_ns >= all->next_ns;
+	return all->on && all->duty >= 1 &&
+	       (double)(read_hits(all) - all->hits_then) * all->hit_cost >
+	               allowed * (double)CYCLE_NS * 2;
+}
+
+bool allocations_changes(const struct allocations *all, double allowed, int64_t now_ns)
+{
+	return now_ns >= all->next_ns || is_burst(all, allowed);
 }
 
 int64_t allocations_step(struct allocations *all, const struct spaces *spaces, uint64_t samples,
                          double allowed, struct allocation_window *window, int64_t now_ns)
 {
-	if (allocations_changes(all, now_ns)) {
+	if (allocations_changes(all, allowed, now_ns)) {
 		if (all->next_ns)
 			decide(all,
 			       all->on || !all->done ? now_ns - all->begins_ns : all->was_on_ns,
@@ -741,7 +751,7 @@ int64_t allocations_step(struct allocations *all, const struct spaces *spaces, u
 	if (!all->on && !all->done && now_ns >= all->begins_ns) {
 		turn(all, true);
 		if (all->duty >= 1)
-			return all->next_ns;
+			return now_ns;
 		all->begins_ns = nova_now_ns(); /* all are there only now */
 		*window = (struct allocation_window){
 		        .from_ns = (uint64_t)all->begins_ns,
@@ -752,6 +762,8 @@ int64_t allocations_step(struct allocations *all, const struct spaces *spaces, u
 		all->was_on_ns = now_ns - all->begins_ns;
 		all->done = true;
 	}
+	if (all->duty >= 1 && all->next_ns - now_ns > CYCLE_NS / 5)
+		return now_ns + CYCLE_NS / 5;
 	if (all->duty >= 1 || all->done)
 		return all->next_ns;
 	return all->on ? all->begins_ns + all->on_ns : all->begins_ns;

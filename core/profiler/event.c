@@ -100,7 +100,7 @@ static void read_sample(struct cursor *cursor, unsigned extra, struct event *eve
 	event->time = take64(cursor);
 	event->cpu = take32(cursor);
 	take32(cursor);
-	event->period = take64(cursor);
+	event->period = extra & EVENT_EQUAL ? 0 : take64(cursor);
 	depth = take64(cursor);
 	if (depth > (size_t)(cursor->end - cursor->at) / 8) {
 		cursor->bad = true;

@@ -21,6 +21,7 @@
 #define EVENTS          150 /* their records fit into the ring */
 #define MOST_GAPS       1024u
 #define LEAST_HZ        1u
+#define HURRY           0.5 /* of what a second may cost: if it is spent before the second is over */
 
 /* --- what a sample costs -------------------------------------------------------------------------
  * A thread that only looks at the clock sees each interrupt as a gap. Of the gaps the longest are
@@ -179,7 +180,7 @@ double govern_calibrate(const struct sampler *like)
 	if (fd < 0)
 		return 0;
 	if (!ring_map(&ring, fd, 128, NULL)) {
-		ring.extra = attr.sample_type & PERF_SAMPLE_STACK_USER ? EVENT_STACKS : 0;
+		ring.extra = sampler_extra(&attr);
 		/* On a busy machine others make gaps longer, never shorter; of two small numbers
 		 * the difference may be anything, and the largest is safe. */
 		for (int i = 0; i < CALIBRATE_TIMES; i++) {
@@ -209,7 +210,7 @@ int64_t govern_own_ns(void)
 
 void govern_begin(struct governor *governor)
 {
-	governor->began_ns = governor->then_ns = nova_now_ns();
+	governor->began_ns = governor->then_ns = governor->second_ns = nova_now_ns();
 	governor->own_began_ns = governor->own_then_ns = govern_own_ns();
 	for (size_t i = 0; i < governor->count; i++) {
 		struct governed *one = &governor->of[i];
@@ -263,6 +264,17 @@ static void decide(struct governor *governor, double worse)
 		dearest->frequency = LEAST_HZ;
 }
 
+bool govern_hurries(const struct governor *governor, const uint64_t *samples, int64_t now_ns,
+                    int64_t own_ns)
+{
+	double cost = (double)(own_ns - governor->own_then_ns);
+
+	for (size_t i = 0; i < governor->count; i++)
+		cost += cost_of(&governor->of[i], samples[i] - governor->of[i].samples_then);
+	return now_ns - governor->then_ns > NOVA_SECOND_NS / 20 &&
+	       share(governor, cost, NOVA_SECOND_NS) > governor->target * HURRY;
+}
+
 void govern_step(struct governor *governor, const uint64_t *samples, int64_t now_ns, int64_t own_ns)
 {
 	double last = (double)(own_ns - governor->own_then_ns), lost = 0;
@@ -281,11 +293,18 @@ void govern_step(struct governor *governor, const uint64_t *samples, int64_t now
 			one->share = one->sample_cost * one->frequency / 1e9;
 		one->samples_then = samples[i];
 	}
+	governor->second_cost += last;
+	if (now_ns - governor->second_ns > NOVA_SECOND_NS / 10 * 9) {
+		double second =
+		        share(governor, governor->second_cost, now_ns - governor->second_ns);
+
+		if (second > governor->worst)
+			governor->worst = second;
+		governor->second_ns = now_ns;
+		governor->second_cost = 0;
+	}
 	last = share(governor, last, now_ns - governor->then_ns);
 	governor->host = share(governor, all, now_ns - governor->began_ns);
-	/* the piece that is left at the end is none that tells */
-	if (last > governor->worst && now_ns - governor->then_ns > NOVA_SECOND_NS / 2)
-		governor->worst = last;
 	if (lost > governor->sampled)
 		governor->sampled = lost;
 	governor->then_ns = now_ns;

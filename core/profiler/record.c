@@ -308,13 +308,15 @@ static json_t *samplers_status(const struct session *session)
 		const struct sampler *sampler = &session->samplers.all[i];
 
 		json_array_append_new(
-		        all, json_pack("{ss sI sf sf sI}", "event", event_of(sampler), "samples",
-		                       (json_int_t)session->tally.taken[sampler->kind], "sample_ns",
-		                       sampler->kind == SAMPLE_ALLOCATIONS
-		                               ? allocations_hit_ns(session->samplers.allocations)
-		                               : session->governor.of[i].sample_cost,
-		                       "mean_frequency", mean_frequency(session, sampler),
-		                       "lowered", (json_int_t)sampler->lowered));
+		        all,
+		        json_pack("{ss sI sI sf sf sI}", "event", event_of(sampler), "samples",
+		                  (json_int_t)session->tally.taken[sampler->kind], "lost",
+		                  (json_int_t)session->tally.lost_of[sampler->kind], "sample_ns",
+		                  sampler->kind == SAMPLE_ALLOCATIONS
+		                          ? allocations_hit_ns(session->samplers.allocations)
+		                          : session->governor.of[i].sample_cost,
+		                  "mean_frequency", mean_frequency(session, sampler), "lowered",
+		                  (json_int_t)sampler->lowered));
 	}
 	return all;
 }
@@ -448,6 +450,15 @@ static void drain(struct session *session, uint64_t until_ns)
 	            &session->tally);
 }
 
+static void change_frequency(struct session *session, struct sampler *sampler, uint32_t frequency)
+{
+	/* what is in the rings has the weight of until now */
+	if (!sampler_is_clocked(sampler->kind))
+		drain(session, (uint64_t)nova_now_ns());
+	sampler_set_frequency(sampler, frequency);
+	session->tally.weights[sampler->kind] = SAMPLER_ALL / frequency;
+}
+
 static void set_frequencies(struct session *session)
 {
 	for (size_t i = 0; i < session->samplers.count; i++) {
@@ -458,10 +469,24 @@ static void set_frequencies(struct session *session)
 		if (sampler->kind == SAMPLE_ALLOCATIONS)
 			sampler->frequency = frequency; /* of the time that it may take */
 		else if (frequency != sampler->frequency)
-			sampler_set_frequency(sampler, frequency);
+			change_frequency(session, sampler, frequency);
 		if (sampler->kind == SAMPLE_CPU)
 			session->tally.sample_ns =
 			        sampler->hardware ? (uint64_t)(NOVA_SECOND_NS / frequency) : 0;
+	}
+}
+
+/* Until now, of each sampler; of allocations it is nanoseconds. */
+static void samples_of(const struct session *session, uint64_t *samples)
+{
+	for (size_t i = 0; i < session->samplers.count; i++) {
+		enum sampler_kind kind = session->samplers.all[i].kind;
+
+		/* who was interrupted has paid for those that were lost, too */
+		samples[i] = session->tally.taken[kind] + session->tally.lost_of[kind];
+		if (kind == SAMPLE_ALLOCATIONS)
+			samples[i] = (uint64_t)allocations_spent_ns(session->samplers.allocations,
+			                                            samples[i]);
 	}
 }
 
@@ -469,15 +494,20 @@ static void govern(struct session *session)
 {
 	uint64_t samples[SAMPLE_KINDS];
 
-	for (size_t i = 0; i < session->samplers.count; i++) {
-		enum sampler_kind kind = session->samplers.all[i].kind;
-
-		samples[i] = session->tally.taken[kind];
-		if (kind == SAMPLE_ALLOCATIONS) /* its samples are nanoseconds */
-			samples[i] = (uint64_t)allocations_spent_ns(session->samplers.allocations,
-			                                            samples[i]);
-	}
+	samples_of(session, samples);
 	govern_step(&session->governor, samples, nova_now_ns(), govern_own_ns());
+}
+
+/* What has no clock may be very much at once. */
+static void govern_early(struct session *session)
+{
+	uint64_t samples[SAMPLE_KINDS];
+
+	samples_of(session, samples);
+	if (!govern_hurries(&session->governor, samples, nova_now_ns(), govern_own_ns()))
+		return;
+	govern(session);
+	set_frequencies(session);
 }
 
 /* Half of what is allowed is for allocations, as long as the governor leaves it; when it is to be
@@ -487,14 +517,15 @@ static int64_t step_allocations(struct session *session, int64_t now)
 	struct allocations *allocations = session->samplers.allocations;
 	/* it is opened last */
 	uint32_t part = session->samplers.all[session->samplers.count - 1].frequency;
+	double allowed = session->governor.target / 2 * part / SAMPLER_ALL;
 
 	if (!allocations)
 		return INT64_MAX;
-	if (allocations_changes(allocations, now))
+	if (allocations_changes(allocations, allowed, now))
 		drain(session, (uint64_t)now);
-	return allocations_step(
-	        allocations, &session->tally.spaces, session->tally.taken[SAMPLE_ALLOCATIONS],
-	        session->governor.target / 2 * part / SAMPLER_ALL, &session->tally.window, now);
+	return allocations_step(allocations, &session->tally.spaces,
+	                        session->tally.taken[SAMPLE_ALLOCATIONS], allowed,
+	                        &session->tally.window, now);
 }
 
 static int each_second(struct session *session, struct nova_error *error)
@@ -553,8 +584,10 @@ static int sample(struct session *session, struct nova_error *error)
 
 			for (size_t i = 0; i < count; i++)
 				full = full || (waits[i].revents & POLLIN);
-			if (full)
+			if (full) {
 				drain(session, (uint64_t)(now - SETTLE_NS));
+				govern_early(session);
+			}
 			continue;
 		}
 		drain(session, (uint64_t)(now - SETTLE_NS));
@@ -663,6 +696,14 @@ static void begin_governor(struct session *session)
 	}
 }
 
+/* Of a whole host page faults may be a million a second: one in some is enough to begin with. */
+static void begin_gently(struct session *session)
+{
+	for (size_t i = 0; i < session->samplers.count; i++)
+		if (session->samplers.all[i].kind == SAMPLE_FAULTS)
+			session->governor.of[i].frequency = SAMPLER_ALL / 16;
+}
+
 static int begin(struct session *session, struct nova_error *error)
 {
 	const struct nova_record_request *request = session->request;
@@ -679,9 +720,16 @@ static int begin(struct session *session, struct nova_error *error)
 	if (code)
 		return code;
 	look_around(session);
+	if (session->samplers.kinds & NOVA_RECORD_MEMORY && resident(session) < 0)
+		samplers_miss(&session->samplers, "resident memory over time",
+		              request->cgroup ? "this cgroup has no memory.current: it needs the "
+		                                "memory controller"
+		                              : "/proc/meminfo does not say it");
 	session->began_utc_ns = nova_utc_ns();
 	session->began_ns = nova_now_ns();
 	govern_begin(&session->governor);
+	if (!request->command && request->pid <= 0)
+		begin_gently(session);
 	set_frequencies(session);
 	NOVA_AUTOJSON json_t *about = about_of(session);
 	writer_json(&session->writer, CHUNK_ABOUT, about);

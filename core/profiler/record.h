@@ -92,8 +92,9 @@ struct event {
 };
 #define EVENT_STACKS 1u /* samples hold registers and a piece of the stack, too */
 #define EVENT_RAW    2u /* samples hold what their origin says of them */
-/* `extra`: EVENT_STACKS, EVENT_RAW. False if the record is not what the kernel documents. Types
- * that nobody asked for have nothing but `type`. Texts are the record's. */
+#define EVENT_EQUAL  4u /* samples do not hold their period */
+/* `extra`: EVENT_STACKS, EVENT_RAW, EVENT_EQUAL. False if the record is not what the kernel
+ * documents. Types that nobody asked for have nothing but `type`. Texts are the record's. */
 bool event_read(const void *record, size_t bytes, unsigned extra, struct event *event);
 uint64_t event_chain_at(const struct event *event, size_t i);
 /* Registers of x86-64 that unwinding needs, as asm/perf_regs.h numbers them. */
@@ -342,9 +343,11 @@ struct tally {
 	uint16_t contention_ends;  /* the tracepoint */
 	uint64_t page_bytes;
 	struct allocation_window window;
-	struct unwinder *unwinder; /* NULL: stacks are those of frame pointers */
+	uint64_t weights[SAMPLE_KINDS]; /* of samples that do not say it */
+	struct unwinder *unwinder;      /* NULL: stacks are those of frame pointers */
 	/* what it has seen */
 	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets, forks;
+	uint64_t lost_of[SAMPLE_KINDS];
 	uint64_t taken[SAMPLE_KINDS]; /* samples of each sampler */
 	uint64_t counted[LANE_KINDS]; /* that went into each lane */
 	struct nova_text objects;     /* numbers of those that are to be written */
@@ -419,6 +422,8 @@ int sampler_open(struct sampler *sampler, enum sampler_kind kind,
                  struct nova_error *error);
 #define SAMPLER_ALL 1000u /* frequency where no clock samples: of a thousand events */
 bool sampler_is_clocked(enum sampler_kind kind);
+/* EVENT_*: what its samples have. */
+uint8_t sampler_extra(const struct perf_event_attr *attr);
 int sampler_start(struct sampler *sampler, struct nova_error *error);
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency);
 /* No sample comes any more; the rings stay, and so does what is in them. */
@@ -442,7 +447,7 @@ void allocations_free(struct allocations *all);
 /* To be called now and then, and not later than at the time that it returns. If it will change the
  * window, what has been seen must have been counted before. `allowed`: what a thread may lose, in
  * (0, 1). */
-bool allocations_changes(const struct allocations *all, int64_t now_ns);
+bool allocations_changes(const struct allocations *all, double allowed, int64_t now_ns);
 int64_t allocations_step(struct allocations *all, const struct spaces *spaces, uint64_t samples,
                          double allowed, struct allocation_window *window, int64_t now_ns);
 /* What all hits until now have cost those that were recorded; and one. */
@@ -474,6 +479,8 @@ struct samplers {
 /* `target` without what is known here: CPUs, how many samplers, tracepoints. */
 int samplers_open(struct samplers *samplers, unsigned kinds, struct sampler_target *target,
                   uint32_t frequency, struct nova_error *error);
+/* Remembers what is missing, and why, and what to do. */
+void samplers_miss(struct samplers *samplers, const char *what, const char *why);
 int samplers_start(struct samplers *samplers, struct nova_error *error);
 void samplers_stop(struct samplers *samplers);
 void samplers_close(struct samplers *samplers);
@@ -499,6 +506,8 @@ struct governor {
 	struct governed of[SAMPLE_KINDS];
 	size_t count;
 	int64_t began_ns, then_ns, own_began_ns, own_then_ns;
+	int64_t second_ns; /* a second that is not over, and what it cost until now */
+	double second_cost;
 	/* what was found */
 	double host;    /* share of all CPUs, until now */
 	double sampled; /* share that what is sampled loses */
@@ -509,6 +518,9 @@ void govern_begin(struct governor *governor);
  * to go on with. */
 void govern_step(struct governor *governor, const uint64_t *samples, int64_t now_ns,
                  int64_t own_ns);
+/* So much has been spent since the last step that the next one should be made now. */
+bool govern_hurries(const struct governor *governor, const uint64_t *samples, int64_t now_ns,
+                    int64_t own_ns);
 int64_t govern_own_ns(void); /* CPU time of this process */
 
 /* --- recording.c: a file that is there -----------------------------------------------------------

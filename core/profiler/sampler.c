@@ -56,16 +56,27 @@ bool sampler_is_clocked(enum sampler_kind kind)
 	return kind == SAMPLE_CPU;
 }
 
+uint8_t sampler_extra(const struct perf_event_attr *attr)
+{
+	return (uint8_t)((attr->sample_type & PERF_SAMPLE_STACK_USER ? EVENT_STACKS : 0) |
+	                 (attr->sample_type & PERF_SAMPLE_RAW ? EVENT_RAW : 0) |
+	                 (attr->sample_type & PERF_SAMPLE_PERIOD ? 0 : EVENT_EQUAL));
+}
+
 /* What differs from one kind to the other. */
 static void describe_kind(struct sampler *sampler, const struct sampler_target *target)
 {
 	struct perf_event_attr *attr = &sampler->attr;
 
 	attr->freq = sampler_is_clocked(sampler->kind);
-	if (attr->freq)
+	if (attr->freq) {
 		attr->sample_freq = sampler->frequency;
-	else
+	} else {
+		/* A software event whose samples say their period is sampled each time, whatever
+		 * its period is (perf_swevent_event in kernel/events/core.c). */
 		attr->sample_period = 1;
+		attr->sample_type &= ~(uint64_t)PERF_SAMPLE_PERIOD;
+	}
 	attr->type = PERF_TYPE_SOFTWARE;
 	switch (sampler->kind) {
 	case SAMPLE_SWITCHES:
@@ -240,9 +251,7 @@ static int map_ring(struct sampler *sampler, int fd, struct nova_error *error)
 		               "sysctl kernel.perf_event_mlock_kb, or the limit (ulimit -l)",
 		               sampler->cpu_count);
 	if (!code) {
-		ring->extra =
-		        (sampler->attr.sample_type & PERF_SAMPLE_STACK_USER ? EVENT_STACKS : 0) |
-		        (sampler->attr.sample_type & PERF_SAMPLE_RAW ? EVENT_RAW : 0);
+		ring->extra = sampler_extra(&sampler->attr);
 		ring->sampler = (uint8_t)sampler->kind;
 		sampler->ring_count++;
 	}

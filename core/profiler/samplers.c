@@ -13,8 +13,7 @@ static void add_lane(struct samplers *samplers, enum lane_kind kind)
 	samplers->lanes[samplers->lane_count++] = kind;
 }
 
-/* What is missing, why, and what to do. */
-static void add_missing(struct samplers *samplers, const char *what, const char *why)
+void samplers_miss(struct samplers *samplers, const char *what, const char *why)
 {
 	if (!samplers->missing)
 		samplers->missing = json_array();
@@ -53,8 +52,8 @@ static int open_locks(struct samplers *samplers, struct sampler_target *target,
 	}
 	if (!samplers->tracepoints) {
 		/* those that put a thread to sleep are told by its switches */
-		add_missing(samplers, "spinning for kernel locks",
-		            refused.text[0] ? refused.text : why);
+		samplers_miss(samplers, "spinning for kernel locks",
+		              refused.text[0] ? refused.text : why);
 	}
 	samplers->locks = locks_new(!samplers->tracepoints);
 	if (samplers->locks)
@@ -66,10 +65,10 @@ static int open_locks(struct samplers *samplers, struct sampler_target *target,
 		        "addresses this user may not read; as root: sysctl "
 		        "kernel.kptr_restrict=0 and kernel.perf_event_paranoid=1, or record as "
 		        "root");
-	add_missing(samplers, "futexes",
-	            "which waits are for futexes is told by functions of the kernel, and "
-	            "/proc/kallsyms does not give their addresses; as root: sysctl "
-	            "kernel.kptr_restrict=0");
+	samplers_miss(samplers, "futexes",
+	              "which waits are for futexes is told by functions of the kernel, and "
+	              "/proc/kallsyms does not give their addresses; as root: sysctl "
+	              "kernel.kptr_restrict=0");
 	return 0;
 }
 
@@ -114,7 +113,7 @@ static int open_memory(struct samplers *samplers, struct sampler_target *target,
 		return code;
 	add_lane(samplers, LANE_FAULTS);
 	if (open_allocations(samplers, target, &refused))
-		add_missing(samplers, "allocations", refused.text);
+		samplers_miss(samplers, "allocations", refused.text);
 	else
 		add_lane(samplers, LANE_ALLOCATIONS);
 	return 0;

@@ -346,10 +346,19 @@ static void count(struct tally *tally, enum lane_kind kind, struct tally_count o
  * tracepoints say where the wait begins and ends.
  */
 
-static struct tally_wait wait_of(const struct event *event, uint32_t stack)
+/* How many events a sample stands for. */
+static uint64_t weight_of(const struct tally *tally, const struct event *event)
+{
+	uint64_t weight = event->period ? event->period : tally->weights[event->sampler];
+
+	return weight ? weight : 1;
+}
+
+static struct tally_wait wait_of(const struct tally *tally, const struct event *event,
+                                 uint32_t stack)
 {
 	return (struct tally_wait){.since = event->time,
-	                           .weight = event->period ? event->period : 1,
+	                           .weight = weight_of(tally, event),
 	                           .stack = stack,
 	                           .cpu = event->cpu};
 }
@@ -447,7 +456,7 @@ static void begin_contention(struct tally *tally, const struct event *event, uin
 		return;
 	stack = stack_of(tally, read_frames(tally, event, number));
 	thread = &tally->threads[number];
-	thread->contended[at] = wait_of(event, stack);
+	thread->contended[at] = wait_of(tally, event, stack);
 	thread->contended[at].lock = lock;
 	thread->contended_count = at + 1;
 }
@@ -483,13 +492,13 @@ static void on_leave(struct tally *tally, const struct event *event, uint32_t nu
 	thread->left.since = 0;
 	if (!for_lock && !tally->lanes[LANE_OFF_CPU])
 		return;
-	thread->left = wait_of(event, stack_of(tally, read_frames(tally, event, number)));
+	thread->left = wait_of(tally, event, stack_of(tally, read_frames(tally, event, number)));
 	thread->for_lock = for_lock;
 }
 
 static void on_fault(struct tally *tally, const struct event *event, uint32_t number)
 {
-	uint64_t faults = event->period ? event->period : 1;
+	uint64_t faults = weight_of(tally, event);
 
 	count(tally, LANE_FAULTS,
 	      (struct tally_count){.stack = stack_of(tally, read_frames(tally, event, number)),
@@ -572,7 +581,10 @@ void tally_take(void *context, const struct event *event)
 	case PERF_RECORD_EXIT: on_exit_of(tally, event); break;
 	case PERF_RECORD_KSYMBOL: on_ksymbol(tally, event); break;
 	case PERF_RECORD_LOST: /* of any kind; nearly all records are samples */
-	case PERF_RECORD_LOST_SAMPLES: tally->lost += event->lost; break;
+	case PERF_RECORD_LOST_SAMPLES:
+		tally->lost += event->lost;
+		tally->lost_of[event->sampler] += event->lost;
+		break;
 	case PERF_RECORD_THROTTLE: tally->throttled++; break;
 	case PERF_RECORD_SWITCH:
 	case PERF_RECORD_SWITCH_CPU_WIDE: on_switch(tally, event); break;
