@@ -22,6 +22,8 @@
 #define SETTLE_NS 2000000
 /* CPU time that looking for names may take; what was found until then stays. */
 #define NAMES_CPU_S 300
+/* Not more often all events are opened anew to raise a frequency. */
+#define RENEW_S 5
 
 struct session {
 	const struct nova_record_request *request;
@@ -450,12 +452,57 @@ static void drain(struct session *session, uint64_t until_ns)
 	            &session->tally);
 }
 
-static void change_frequency(struct session *session, struct sampler *sampler, uint32_t frequency)
+/* All threads of the processes that are known. */
+static void threads_now(const struct session *session, int32_t **tids, size_t *count)
 {
+	const struct spaces *spaces = &session->tally.spaces;
+
+	for (uint32_t i = 0; i < spaces->count; i++)
+		if (!spaces->spaces[i].dead && spaces->spaces[i].pid > 0)
+			threads_of(spaces->spaces[i].pid, tids, count, NULL); /* or it has ended */
+}
+
+static int renew(struct session *session, struct sampler *sampler, uint32_t frequency)
+{
+	struct sampler_target target = {.cgroup = -1,
+	                                .begins = session->samplers.contention_begins,
+	                                .ends = session->samplers.contention_ends};
+	NOVA_AUTOFREE int32_t *tids = NULL;
+	struct nova_error error = {0};
+	int code;
+
+	threads_now(session, &tids, &target.tid_count);
+	target.tids = tids;
+	if (!target.tid_count)
+		return NOVA_E_NOT_FOUND;
+	code = sampler_renew(sampler, &target, frequency, &error);
+	if (code)
+		nova_log(NOVA_LOG_DEBUG, "the frequency stays as it is: %s", error.text);
+	return code;
+}
+
+static void change_frequency(struct session *session, size_t number, uint32_t frequency)
+{
+	struct sampler *sampler = &session->samplers.all[number];
+	uint64_t forks = session->tally.forks;
+	bool inherited =
+	        (session->request->command || session->request->pid > 0) && forks != sampler->forks;
+
 	/* what is in the rings has the weight of until now */
 	if (!sampler_is_clocked(sampler->kind))
 		drain(session, (uint64_t)nova_now_ns());
-	sampler_set_frequency(sampler, frequency);
+	if (!inherited) {
+		sampler_set_frequency(sampler, frequency);
+	} else if ((frequency > sampler->frequency &&
+	            session->seconds < sampler->renewed + RENEW_S) ||
+	           renew(session, sampler, frequency)) {
+		/* raising has time, and is worth less than what it takes to open them all */
+		session->governor.of[number].frequency = sampler->frequency;
+		return;
+	} else {
+		sampler->renewed = session->seconds;
+		sampler->forks = session->tally.forks;
+	}
 	session->tally.weights[sampler->kind] = SAMPLER_ALL / frequency;
 }
 
@@ -465,11 +512,14 @@ static void set_frequencies(struct session *session)
 		struct sampler *sampler = &session->samplers.all[i];
 		uint32_t frequency = session->governor.of[i].frequency;
 
-		sampler->lowered += frequency < sampler->frequency;
+		uint32_t before = sampler->frequency;
+
 		if (sampler->kind == SAMPLE_ALLOCATIONS)
 			sampler->frequency = frequency; /* of the time that it may take */
 		else if (frequency != sampler->frequency)
-			change_frequency(session, sampler, frequency);
+			change_frequency(session, i, frequency);
+		frequency = sampler->frequency;
+		sampler->lowered += frequency < before;
 		if (sampler->kind == SAMPLE_CPU)
 			session->tally.sample_ns =
 			        sampler->hardware ? (uint64_t)(NOVA_SECOND_NS / frequency) : 0;

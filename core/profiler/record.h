@@ -110,7 +110,7 @@ uint64_t event_register(const struct event *event, size_t place);
 
 /* Bytes between tail and head of a buffer whose length is a power of two. */
 struct ring {
-	int fd;          /* the event whose ring it is */
+	int fd, cpu;     /* the event whose ring it is */
 	uint8_t extra;   /* EVENT_*: what its samples have */
 	uint8_t sampler; /* enum sampler_kind */
 	const char *data;
@@ -393,13 +393,16 @@ struct sampler {
 	size_t cpu_count;
 	int *fds; /* of events; the first of each CPU has the ring */
 	size_t fd_count;
+	int *kept; /* those that count no more, but have the rings */
+	size_t kept_count;
 	struct ring *rings; /* in what the caller gave */
 	size_t ring_count, ring_pages;
 	bool hardware;  /* cycles; else the CPU's clock */
 	bool user_only; /* the kernel's part is not permitted */
 	uint32_t frequency;
 	uint64_t lowered;
-	double frequency_sum; /* of seconds */
+	double frequency_sum;    /* of seconds */
+	uint64_t forks, renewed; /* when its events were opened: forks until then, second */
 };
 /* Whom it samples: threads (`tids`, whose children are followed), a cgroup, or all. */
 struct sampler_target {
@@ -426,6 +429,15 @@ bool sampler_is_clocked(enum sampler_kind kind);
 uint8_t sampler_extra(const struct perf_event_attr *attr);
 int sampler_start(struct sampler *sampler, struct nova_error *error);
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency);
+/*
+ * Events that children have inherited keep what they were born with: PERF_EVENT_IOC_PERIOD changes
+ * the event that it is called on, which those inherit that begin later, but none that is there
+ * (_perf_event_period in kernel/events/core.c; only enabling, disabling and resetting go to the
+ * children). So all threads that there are now get events of their own, of the new frequency, in
+ * the same rings. A thread that begins while this is done may have none until it is done again.
+ */
+int sampler_renew(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,
+                  struct nova_error *error);
 /* No sample comes any more; the rings stay, and so does what is in them. */
 void sampler_stop(struct sampler *sampler);
 void sampler_close(struct sampler *sampler);
@@ -472,7 +484,7 @@ struct samplers {
 	uint32_t lane_count;
 	struct locks *locks;
 	bool tracepoints; /* of lock contention */
-	uint16_t contention_ends;
+	uint16_t contention_begins, contention_ends;
 	struct allocations *allocations; /* or NULL */
 	json_t *missing;                 /* [{"what", "why"}], or NULL */
 };

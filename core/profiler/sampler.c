@@ -234,7 +234,7 @@ static int open_learning(struct sampler *sampler, const struct sampler_target *t
 	return 0;
 }
 
-static int map_ring(struct sampler *sampler, int fd, struct nova_error *error)
+static int map_ring(struct sampler *sampler, int fd, int cpu, struct nova_error *error)
 {
 	struct ring *ring = &sampler->rings[sampler->ring_count];
 	int code = ring_map(ring, fd, sampler->ring_pages, error);
@@ -253,19 +253,20 @@ static int map_ring(struct sampler *sampler, int fd, struct nova_error *error)
 	if (!code) {
 		ring->extra = sampler_extra(&sampler->attr);
 		ring->sampler = (uint8_t)sampler->kind;
+		ring->cpu = cpu;
 		sampler->ring_count++;
 	}
 	return code;
 }
 
 /* Into the ring of `*first`, or a new one. */
-static int add_event(struct sampler *sampler, int fd, int *first, struct nova_error *error)
+static int add_event(struct sampler *sampler, int fd, int cpu, int *first, struct nova_error *error)
 {
 	sampler->fds = nova_grow(sampler->fds, sampler->fd_count, sizeof(*sampler->fds));
 	sampler->fds[sampler->fd_count++] = fd;
 	if (*first < 0) {
 		*first = fd;
-		return map_ring(sampler, fd, error);
+		return map_ring(sampler, fd, cpu, error);
 	}
 	if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, *first))
 		return nova_error_errno(error, "cannot put two events into one ring");
@@ -290,14 +291,14 @@ static int add_end(struct sampler *sampler, const struct sampler_target *target,
 		sampler->fds[sampler->fd_count++] = -1;
 		return 0;
 	}
-	return add_event(sampler, fd, first, error);
+	return add_event(sampler, fd, cpu, first, error);
 }
 
-/* All events of one CPU, which share a ring. */
+/* All events of one CPU, which share a ring: that of the event `first`, or a new one. */
 static int open_cpu(struct sampler *sampler, const struct sampler_target *target, int cpu,
-                    struct nova_error *error)
+                    int first, struct nova_error *error)
 {
-	int first = -1, code = 0;
+	int code = 0;
 	size_t count = target->tid_count ? target->tid_count : 1;
 
 	for (size_t i = 0; i < count && !code; i++) {
@@ -310,7 +311,7 @@ static int open_cpu(struct sampler *sampler, const struct sampler_target *target
 			continue;
 		}
 		if (!code)
-			code = add_event(sampler, fd, &first, error);
+			code = add_event(sampler, fd, cpu, &first, error);
 		if (!code && sampler->kind == SAMPLE_CONTENTION)
 			code = add_end(sampler, target, pid, cpu, &first, error);
 	}
@@ -358,7 +359,7 @@ int sampler_open(struct sampler *sampler, enum sampler_kind kind,
 	sampler->attr.wakeup_watermark =
 	        (uint32_t)(sampler->ring_pages * (size_t)sysconf(_SC_PAGESIZE) / 2);
 	for (size_t i = 0; i < target->cpu_count && !code; i++)
-		code = open_cpu(sampler, target, target->cpus[i], error);
+		code = open_cpu(sampler, target, target->cpus[i], -1, error);
 	if (!code && !sampler->fd_count)
 		code = nova_error_set(error, NOVA_E_NOT_FOUND, "the process has ended");
 	if (code)
@@ -374,18 +375,82 @@ int sampler_start(struct sampler *sampler, struct nova_error *error)
 	return 0;
 }
 
+/* What the kernel calls it: the CPU's clock has no frequency of its own, but a period. */
+static uint64_t period_of(const struct sampler *sampler, uint32_t frequency)
+{
+	return sampler->hardware             ? frequency
+	       : sampler->kind == SAMPLE_CPU ? (uint64_t)NOVA_SECOND_NS / frequency
+	                                     : SAMPLER_ALL / frequency;
+}
+
 void sampler_set_frequency(struct sampler *sampler, uint32_t frequency)
 {
-	/* The CPU's clock has no frequency of its own: the kernel has made a period of it. */
-	uint64_t value = sampler->hardware             ? frequency
-	                 : sampler->kind == SAMPLE_CPU ? (uint64_t)NOVA_SECOND_NS / frequency
-	                                               : SAMPLER_ALL / frequency;
+	uint64_t value = period_of(sampler, frequency);
 	/* each end of a wait is needed, whichever beginnings are seen */
 	size_t step = sampler->kind == SAMPLE_CONTENTION ? 2 : 1;
 
 	for (size_t i = 0; i < sampler->fd_count; i += step)
 		ioctl(sampler->fds[i], PERF_EVENT_IOC_PERIOD, &value);
 	sampler->frequency = frequency;
+}
+
+static bool has_ring(const struct sampler *sampler, int fd)
+{
+	for (size_t i = 0; i < sampler->ring_count; i++)
+		if (sampler->rings[i].fd == fd)
+			return true;
+	return false;
+}
+
+/* The events whose rings go on must stay open, though they count no more. */
+static void retire(struct sampler *sampler)
+{
+	sampler_stop(sampler);
+	for (size_t i = 0; i < sampler->fd_count; i++) {
+		int fd = sampler->fds[i];
+
+		if (has_ring(sampler, fd)) {
+			sampler->kept = nova_grow(sampler->kept, sampler->kept_count,
+			                          sizeof(*sampler->kept));
+			sampler->kept[sampler->kept_count++] = fd;
+		} else if (fd >= 0) {
+			close(fd);
+		}
+	}
+	free(sampler->fds);
+}
+
+int sampler_renew(struct sampler *sampler, const struct sampler_target *target, uint32_t frequency,
+                  struct nova_error *error)
+{
+	struct sampler again = *sampler;
+	int code = 0;
+
+	again.fds = NULL;
+	again.fd_count = 0;
+	again.frequency = frequency;
+	again.attr.enable_on_exec = 0;
+	if (again.attr.freq)
+		again.attr.sample_freq = frequency;
+	else
+		again.attr.sample_period = period_of(sampler, frequency);
+	for (size_t i = 0; i < sampler->ring_count && !code; i++)
+		code = open_cpu(&again, target, sampler->rings[i].cpu, sampler->rings[i].fd, error);
+	if (!code && !again.fd_count)
+		code = nova_error_set(error, NOVA_E_NOT_FOUND, "the process has ended");
+	if (!code)
+		code = sampler_start(&again, error);
+	if (code) {
+		for (size_t i = 0; i < again.fd_count; i++)
+			nova_cleanup_close(&again.fds[i]);
+		free(again.fds);
+		return code;
+	}
+	retire(sampler);
+	again.kept = sampler->kept;
+	again.kept_count = sampler->kept_count;
+	*sampler = again;
+	return 0;
 }
 
 void sampler_stop(struct sampler *sampler)
@@ -399,7 +464,10 @@ void sampler_close(struct sampler *sampler)
 	for (size_t i = 0; i < sampler->ring_count; i++)
 		ring_unmap(&sampler->rings[i]);
 	for (size_t i = 0; i < sampler->fd_count; i++)
-		close(sampler->fds[i]);
+		nova_cleanup_close(&sampler->fds[i]);
+	for (size_t i = 0; i < sampler->kept_count; i++)
+		close(sampler->kept[i]);
+	free(sampler->kept);
 	free(sampler->fds);
 	memset(sampler, 0, sizeof(*sampler));
 }

@@ -48,6 +48,7 @@ static int open_locks(struct samplers *samplers, struct sampler_target *target,
 	if (locks_tracepoints(&target->begins, &target->ends, why)) {
 		samplers->tracepoints =
 		        open_one(samplers, SAMPLE_CONTENTION, target, SAMPLER_ALL, &refused) == 0;
+		samplers->contention_begins = target->begins;
 		samplers->contention_ends = target->ends;
 	}
 	if (!samplers->tracepoints) {
