@@ -455,7 +455,7 @@ static void choose_stacks(struct command *command)
 #ifdef __x86_64__
 	struct nova_record_request *request = &command->request;
 
-	if (command->stacks_said || request->kind != NOVA_RECORD_CPU ||
+	if (command->stacks_said || (request->kinds && !(request->kinds & NOVA_RECORD_CPU)) ||
 	    !(request->command || request->pid))
 		return;
 	command->dwarf_why = nova_record_without_frame_pointers(

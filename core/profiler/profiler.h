@@ -246,8 +246,8 @@ enum nova_record_kind {
 };
 struct nova_record_request {
 	unsigned kinds; /* of nova_record_kind; 0: CPU */
-	bool dwarf; /* walk stacks by DWARF, not by frame pointers; of a process or command */
-	const char *dwarf_why;      /* for people; or NULL */
+	bool dwarf;     /* walk stacks by DWARF, not by frame pointers; of a process or command */
+	const char *dwarf_why;      /* for people: then of the CPU only; or NULL */
 	const char *path;           /* of the file, which must not be there */
 	int32_t pid;                /* > 0: this process with its threads and children */
 	const char *cgroup;         /* or a cgroup's directory */

@@ -141,8 +141,10 @@ static void end_command(struct session *session)
 static int open_sampler(struct session *session, struct nova_error *error)
 {
 	const struct nova_record_request *request = session->request;
-	struct sampler_target target = {
-	        .cgroup = -1, .on_exec = request->command != NULL, .stacks = request->dwarf};
+	struct sampler_target target = {.cgroup = -1,
+	                                .on_exec = request->command != NULL,
+	                                .stacks = request->dwarf,
+	                                .all_stacks = request->dwarf && !request->dwarf_why};
 	NOVA_AUTOFREE int32_t *tids = NULL;
 	NOVA_AUTOCLOSE int cgroup = -1;
 	int code = 0;

@@ -412,7 +412,8 @@ struct sampler_target {
 	size_t tid_count;
 	int cgroup;            /* descriptor, or -1 */
 	bool on_exec;          /* begin when it executes another program */
-	bool stacks;           /* with registers and stacks, to unwind them */
+	bool stacks;           /* with registers and stacks, to unwind them, of the CPU */
+	bool all_stacks;       /* and of waits and faults */
 	bool follows;          /* with the records of maps, names and processes */
 	uint16_t begins, ends; /* tracepoints of lock contention */
 };

@@ -124,7 +124,9 @@ static void describe(struct sampler *sampler, const struct sampler_target *targe
 	attr->clockid = CLOCK_MONOTONIC;
 	attr->watermark = 1;
 	describe_kind(sampler, target);
-	if (target->stacks && sampler->kind != SAMPLE_ALLOCATIONS) {
+	if (sampler->kind == SAMPLE_CPU
+	            ? target->stacks
+	            : sampler->kind != SAMPLE_ALLOCATIONS && target->all_stacks) {
 		attr->sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
 		attr->sample_regs_user = EVENT_REGISTERS;
 		attr->sample_stack_user = EVENT_STACK_BYTES;
