@@ -300,19 +300,21 @@ struct tally_stack {
 /* When a wait began, with which stack, and how many such it stands for; since 0: there is none. */
 struct tally_wait {
 	uint64_t since, weight;
-	uint64_t lock; /* address of a kernel lock */
 	uint32_t stack, cpu;
 };
-#define TALLY_NESTED 4u /* locks that a thread waits for inside of each other */
+/* Who waits for which of the kernel's locks. */
+struct tally_contention {
+	struct tally_wait wait;
+	uint64_t lock; /* its address */
+	int32_t tid;
+};
 struct tally_thread {
 	int32_t pid, tid;
 	char name[COMM_BYTES];
-	uint32_t written;                          /* as of an object */
-	bool dead, past;                           /* past: it has another name by now */
-	struct tally_wait left;                    /* for its CPU, or whatever it has left it for */
-	bool for_lock;                             /* it left because it waits for a lock */
-	struct tally_wait contended[TALLY_NESTED]; /* kernel locks, the innermost last */
-	uint32_t contended_count;
+	uint32_t written;       /* as of an object */
+	bool dead, past;        /* past: it has another name by now */
+	struct tally_wait left; /* for its CPU, or whatever it has left it for */
+	bool for_lock;          /* it left because it waits for a lock */
 };
 struct tally_count {
 	uint32_t stack, thread, cpu;
@@ -333,6 +335,8 @@ struct tally {
 	struct tally_stack *stacks;
 	struct tally_thread *threads;
 	struct tally_count *counts; /* since the last flush */
+	struct tally_contention *contended;
+	uint32_t contended_count;
 	uint32_t frame_count, stack_count, thread_count, count_count;
 	uint32_t written_objects, written_stacks, written_threads;
 	struct index stack_index, thread_index, count_index, written_index;

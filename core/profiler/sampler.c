@@ -321,14 +321,15 @@ static int open_cpu(struct sampler *sampler, const struct sampler_target *target
 }
 
 /* A ring holds what comes in the second until it is read: header and 127 frames a sample. Users may
- * lock as much as one ring of the largest; samplers share it. */
+ * lock as much as two of the largest of each CPU; samplers share that, and the whole. */
 static size_t pages_of(const struct sampler_target *target)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = RING_PAGES;
-	size_t most = RING_BYTES / page / target->cpu_count;
+	size_t most = RING_BYTES / page / target->cpu_count / target->sampler_count;
 
-	while (pages > RING_PAGES_MIN &&
-	       (pages > most || pages * target->sampler_count > RING_PAGES * 2))
+	if (most > 2 * RING_PAGES / target->sampler_count)
+		most = 2 * RING_PAGES / target->sampler_count;
+	while (pages > most && pages > RING_PAGES_MIN)
 		pages /= 2;
 	return pages;
 }

@@ -11,11 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
-/* With the tables to find them about 24 MiB in all. */
-#define MOST_FRAMES  800000u
-#define MOST_STACKS  100000u
-#define MOST_THREADS 60000u
-#define MOST_COUNTS  60000u
+/*
+ * What it may take, in MiB, where arrays grow by doubling and tables are at most three quarters
+ * full, with 16 bytes a slot: frames 8, stacks 1 and their table 4, threads 4 and 2, counts 2 and
+ * 2, what is to be written 8 and a flush more: 32 to 40. Rings take at most 16 more (sampler.c),
+ * the program itself 6. novacore-record(1) promises 64.
+ */
+#define MOST_FRAMES    400000u
+#define MOST_STACKS    100000u
+#define MOST_THREADS   60000u
+#define MOST_COUNTS    60000u
+#define MOST_CONTENDED 4096u
+#define MOST_UNWRITTEN ((size_t)4 << 20)
 
 void tally_start(struct tally *tally, struct writer *writer)
 {
@@ -130,6 +137,11 @@ static void on_exit_of(struct tally *tally, const struct event *event)
 
 	if (number != UINT32_MAX)
 		tally->threads[number].dead = true;
+	for (uint32_t i = 0; i < tally->contended_count;)
+		if (tally->contended[i].tid == (int32_t)event->tid)
+			tally->contended[i] = tally->contended[--tally->contended_count];
+		else
+			i++;
 	if (event->pid == event->tid)
 		spaces_exit(&tally->spaces, (int32_t)event->pid);
 }
@@ -414,16 +426,16 @@ static void on_switch(struct tally *tally, const struct event *event)
 
 void tally_waiting(struct tally *tally, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < tally->thread_count; i++) {
-		struct tally_thread *thread = &tally->threads[i];
+	for (uint32_t i = 0; i < tally->thread_count; i++)
+		if (!tally->threads[i].dead)
+			end_wait(tally, i, now_ns);
+	for (uint32_t i = 0; i < tally->contended_count; i++) {
+		uint32_t number = find_thread(tally, tally->contended[i].tid);
 
-		if (thread->dead)
-			continue;
-		end_wait(tally, i, now_ns);
-		for (uint32_t j = 0; j < thread->contended_count; j++)
-			count_wait(tally, LANE_LOCK, i, &thread->contended[j], now_ns);
-		thread->contended_count = 0;
+		if (number != UINT32_MAX && !tally->threads[number].dead)
+			count_wait(tally, LANE_LOCK, number, &tally->contended[i].wait, now_ns);
 	}
+	tally->contended_count = 0;
 }
 
 /* What a tracepoint of contention says: of which, and the lock. */
@@ -436,37 +448,36 @@ static bool read_contention(const struct event *event, uint16_t *which, uint64_t
 	return true;
 }
 
-static uint32_t contended_at(const struct tally_thread *thread, uint64_t lock)
+/* Few wait for the kernel's locks at the same time. */
+static struct tally_contention *contention_of(const struct tally *tally, int32_t tid, uint64_t lock)
 {
-	uint32_t i = 0;
-
-	while (i < thread->contended_count && thread->contended[i].lock != lock)
-		i++;
-	return i;
+	for (uint32_t i = 0; i < tally->contended_count; i++)
+		if (tally->contended[i].tid == tid && tally->contended[i].lock == lock)
+			return &tally->contended[i];
+	return NULL;
 }
 
 /* Who spins for a mutex first and sleeps then begins twice and ends once: the first one counts. */
 static void begin_contention(struct tally *tally, const struct event *event, uint32_t number,
                              uint64_t lock)
 {
-	uint32_t at = contended_at(&tally->threads[number], lock), stack;
-	struct tally_thread *thread;
+	uint32_t stack;
 
-	if (at < tally->threads[number].contended_count || at == TALLY_NESTED)
+	if (tally->contended_count == MOST_CONTENDED ||
+	    contention_of(tally, (int32_t)event->tid, lock))
 		return;
 	stack = stack_of(tally, read_frames(tally, event, number));
-	thread = &tally->threads[number];
-	thread->contended[at] = wait_of(tally, event, stack);
-	thread->contended[at].lock = lock;
-	thread->contended_count = at + 1;
+	tally->contended =
+	        nova_grow(tally->contended, tally->contended_count, sizeof(*tally->contended));
+	tally->contended[tally->contended_count++] = (struct tally_contention){
+	        .wait = wait_of(tally, event, stack), .lock = lock, .tid = (int32_t)event->tid};
 }
 
 static void on_contention(struct tally *tally, const struct event *event, uint32_t number)
 {
-	struct tally_thread *thread = &tally->threads[number];
+	struct tally_contention *contention;
 	uint64_t lock;
 	uint16_t which;
-	uint32_t at;
 
 	if (!read_contention(event, &which, &lock))
 		return;
@@ -474,11 +485,11 @@ static void on_contention(struct tally *tally, const struct event *event, uint32
 		begin_contention(tally, event, number, lock);
 		return;
 	}
-	at = contended_at(thread, lock);
-	if (at == thread->contended_count)
+	contention = contention_of(tally, (int32_t)event->tid, lock);
+	if (!contention)
 		return; /* its beginning was not seen */
-	count_wait(tally, LANE_LOCK, number, &thread->contended[at], event->time);
-	thread->contended_count = at; /* what it waited for inside of that is over, too */
+	count_wait(tally, LANE_LOCK, number, &contention->wait, event->time);
+	*contention = tally->contended[--tally->contended_count];
 }
 
 /* --- samples ------------------------------------------------------------------------------------
@@ -736,9 +747,8 @@ static void forget(struct tally *tally)
 	for (uint32_t i = 0; i < kept; i++) {
 		tally->threads[i].written = 0;
 		tally->threads[i].left.since = 0;
-		tally->threads[i].contended_count = 0;
 	}
-	tally->frame_count = tally->stack_count = 0;
+	tally->frame_count = tally->stack_count = tally->contended_count = 0;
 	tally->written_stacks = tally->written_threads = 0;
 	index_clear(&tally->stack_index);
 	writer_begin(tally->writer, CHUNK_RESET);
@@ -754,6 +764,9 @@ void tally_flush(struct tally *tally)
 	write_counts(tally);
 	forget(tally);
 	spaces_sweep(&tally->spaces);
+	/* if it fails it is there still, and fails again where somebody can say so */
+	if (tally->writer->buffer.length > MOST_UNWRITTEN)
+		writer_flush(tally->writer, NULL);
 }
 
 void tally_free(struct tally *tally)
@@ -764,6 +777,7 @@ void tally_free(struct tally *tally)
 	free(tally->stacks);
 	free(tally->threads);
 	free(tally->counts);
+	free(tally->contended);
 	index_free(&tally->stack_index);
 	index_free(&tally->thread_index);
 	index_free(&tally->count_index);

@@ -63,6 +63,12 @@ if [ "$(id -u)" = 0 ]; then
   fi
 fi
 
+note 'its own memory stays below what it promises, with very many stacks'
+expect 0 "$novacore" record --cpu --memory --freq 20000 --overhead 90% --output e -- "$many" 5
+expect 0 "$novacore" recordings show e --format json
+python3 -c 'import json; r = json.load(open("out")); print(r["memory_bytes"] >> 20, "MiB,", r["samples"], "samples")'
+check out 'r["memory_bytes"] < 64 << 20'
+
 if [ "$(id -u)" = 0 ] && [ "$paranoid" -le 2 ] && command -v setpriv >/dev/null; then
   note 'an ordinary user has the faults, and is told what allocations need'
   install -m 755 "$novacore" "$allocating" .
