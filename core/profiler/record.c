@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ struct session {
 	int go;      /* written to: the command begins */
 	int child_status;
 	bool ended; /* nobody is left to be sampled */
+	int watch;  /* of the process: readable once it has ended; -1 */
 	uint64_t lowered;
 	double frequency_sum; /* of seconds */
 	uint64_t seconds;
@@ -159,6 +161,7 @@ static int open_sampler(struct session *session, struct nova_error *error)
 		target.tids = &session->child;
 		target.tid_count = 1;
 	} else if (request->pid > 0) {
+		session->watch = (int)syscall(SYS_pidfd_open, request->pid, 0);
 		code = threads_of(request->pid, &tids, &target.tid_count, error);
 		target.tids = tids;
 	} else if (request->cgroup) {
@@ -320,6 +323,9 @@ static bool is_over(struct session *session, int64_t end_ns)
 		session->child = 0;
 		session->ended = true;
 	}
+	/* it may stay as a zombie, and its number may go to another one */
+	if (session->watch >= 0 && poll(&(struct pollfd){session->watch, POLLIN, 0}, 1, 0) > 0)
+		session->ended = true;
 	if (request->pid > 0 && kill(request->pid, 0) && errno == ESRCH)
 		session->ended = true;
 	return session->ended || (request->stop && *request->stop) ||
@@ -484,13 +490,14 @@ static int end(struct session *session, struct nova_error *error)
 		                    : WIFSIGNALED(session->child_status)
 		                            ? json_integer(-WTERMSIG(session->child_status))
 		                            : json_integer(WEXITSTATUS(session->child_status)));
+	json_object_set_new(status, "ended", json_boolean(!stopped));
 	writer_json(&session->writer, CHUNK_END, status);
 	return writer_close(&session->writer, error);
 }
 
 int nova_record(const struct nova_record_request *request, json_t **about, struct nova_error *error)
 {
-	struct session session = {.request = request, .go = -1, .writer.fd = -1};
+	struct session session = {.request = request, .go = -1, .watch = -1, .writer.fd = -1};
 	int code = begin(&session, error);
 
 	if (!code) {
@@ -509,6 +516,7 @@ int nova_record(const struct nova_record_request *request, json_t **about, struc
 	if (!code)
 		name_addresses(&session);
 	tally_free(&session.tally);
+	nova_cleanup_close(&session.watch);
 	if (session.writer.fd >= 0)
 		close(session.writer.fd);
 	nova_text_free(&session.writer.buffer);
