@@ -31,6 +31,11 @@ static const char help[] =
         "\n"
         "  --pid PID             a process, with its threads and their children\n"
         "  --vm NAME             the QEMU process of a VM on this host; its vCPUs are labelled\n"
+        "  --guest-kallsyms FILE  /proc/kallsyms of the guest, copied as its root: names its "
+        "kernel's "
+        "functions\n"
+        "  --guest-maps FILE     /proc/PID/maps of a process of the guest: names its functions\n"
+        "  --guest-root DIR      where the files are that are named there\n"
         "  --cgroup DIR          what is in a cgroup: /sys/fs/cgroup/…\n"
         "  --all                 all processes of this host\n"
         "  --freq HZ             samples a second and CPU; default: 99\n"
@@ -56,6 +61,9 @@ static const char help[] =
 enum {
 	OPTION_PID = 1,
 	OPTION_VM,
+	OPTION_GUEST_KALLSYMS,
+	OPTION_GUEST_MAPS,
+	OPTION_GUEST_ROOT,
 	OPTION_CGROUP,
 	OPTION_ALL,
 	OPTION_FREQ,
@@ -73,25 +81,29 @@ enum {
 	OPTION_FORMAT
 };
 
-static const struct option options[] = {{"pid", required_argument, NULL, OPTION_PID},
-                                        {"vm", required_argument, NULL, OPTION_VM},
-                                        {"cgroup", required_argument, NULL, OPTION_CGROUP},
-                                        {"all", no_argument, NULL, OPTION_ALL},
-                                        {"freq", required_argument, NULL, OPTION_FREQ},
-                                        {"duration", required_argument, NULL, OPTION_DURATION},
-                                        {"output", required_argument, NULL, OPTION_OUTPUT},
-                                        {"stacks", required_argument, NULL, OPTION_STACKS},
-                                        {"overhead", required_argument, NULL, OPTION_OVERHEAD},
-                                        {"cpu", no_argument, NULL, OPTION_CPU},
-                                        {"off-cpu", no_argument, NULL, OPTION_OFF_CPU},
-                                        {"lock", no_argument, NULL, OPTION_LOCK},
-                                        {"memory", no_argument, NULL, OPTION_MEMORY},
-                                        {"continuous", no_argument, NULL, OPTION_CONTINUOUS},
-                                        {"keep", required_argument, NULL, OPTION_KEEP},
-                                        {"keep-size", required_argument, NULL, OPTION_KEEP_SIZE},
-                                        {"format", required_argument, NULL, OPTION_FORMAT},
-                                        NOVA_COMMON_OPTIONS,
-                                        {NULL, 0, NULL, 0}};
+static const struct option options[] = {
+        {"pid", required_argument, NULL, OPTION_PID},
+        {"vm", required_argument, NULL, OPTION_VM},
+        {"guest-kallsyms", required_argument, NULL, OPTION_GUEST_KALLSYMS},
+        {"guest-maps", required_argument, NULL, OPTION_GUEST_MAPS},
+        {"guest-root", required_argument, NULL, OPTION_GUEST_ROOT},
+        {"cgroup", required_argument, NULL, OPTION_CGROUP},
+        {"all", no_argument, NULL, OPTION_ALL},
+        {"freq", required_argument, NULL, OPTION_FREQ},
+        {"duration", required_argument, NULL, OPTION_DURATION},
+        {"output", required_argument, NULL, OPTION_OUTPUT},
+        {"stacks", required_argument, NULL, OPTION_STACKS},
+        {"overhead", required_argument, NULL, OPTION_OVERHEAD},
+        {"cpu", no_argument, NULL, OPTION_CPU},
+        {"off-cpu", no_argument, NULL, OPTION_OFF_CPU},
+        {"lock", no_argument, NULL, OPTION_LOCK},
+        {"memory", no_argument, NULL, OPTION_MEMORY},
+        {"continuous", no_argument, NULL, OPTION_CONTINUOUS},
+        {"keep", required_argument, NULL, OPTION_KEEP},
+        {"keep-size", required_argument, NULL, OPTION_KEEP_SIZE},
+        {"format", required_argument, NULL, OPTION_FORMAT},
+        NOVA_COMMON_OPTIONS,
+        {NULL, 0, NULL, 0}};
 
 #define DEFAULT_DURATION_NS (10 * NOVA_SECOND_NS)
 #define PIECE_NS            (60 * NOVA_SECOND_NS) /* of a continuous recording */
@@ -200,6 +212,9 @@ static int take(struct command *command, int option)
 		command->request.cgroup = optarg;
 		return -1;
 	case OPTION_ALL: command->targets++; return -1;
+	case OPTION_GUEST_KALLSYMS: command->request.guest.kallsyms = optarg; return -1;
+	case OPTION_GUEST_MAPS: command->request.guest.maps = optarg; return -1;
+	case OPTION_GUEST_ROOT: command->request.guest.root = optarg; return -1;
 	case OPTION_FREQ:
 		if (take_number(optarg, 1, MOST_HZ, &number))
 			return usage("--freq takes samples a second, 1 to 20000, not \"%s\"",
@@ -255,6 +270,13 @@ static int parse(struct command *command, int argc, char **argv)
 	    !command->vm)
 		return usage("--stacks dwarf is for %s: it copies 8 KiB with each sample",
 		             "--pid, --vm or a command");
+	if ((command->request.guest.kallsyms || command->request.guest.maps) && !command->vm &&
+	    !command->request.pid)
+		return usage("%s are of one VM: say which, with --vm or --pid",
+		             "--guest-kallsyms and --guest-maps");
+	if (command->request.guest.root && !command->request.guest.maps)
+		return usage("--guest-root is where the files of --guest-maps are: %s",
+		             "give that, too");
 	if (command->continuous && (command->output || command->request.command))
 		return usage("--continuous is not for %s: its recordings are kept below novacore's "
 		             "own directory",
@@ -487,6 +509,7 @@ static int record(struct command *command, struct nova_error *error)
 		code = nova_record_find_vm(command->vm, &command->request.pid, error);
 	if (code)
 		return code;
+	command->request.vm = command->request.pid > 0 && nova_record_is_vm(command->request.pid);
 	choose_stacks(command);
 	command->title = title_of(command);
 	command->request.title = command->title;

@@ -236,12 +236,20 @@ enum nova_record_kind {
 	NOVA_RECORD_CPU,    /* where CPUs are */
 	NOVA_RECORD_OFF_CPU /* where threads wait, and how long */
 };
+/* What names the functions inside of a VM: copies of files of the guest. Each may be NULL. */
+struct nova_record_guest {
+	const char *kallsyms; /* its /proc/kallsyms, as its root reads it */
+	const char *maps;     /* /proc/PID/maps of one of its processes */
+	const char *root;     /* directory with the files that are named there */
+};
 struct nova_record_request {
 	enum nova_record_kind kind;
 	bool dwarf; /* walk stacks by DWARF, not by frame pointers; of a process or command */
-	const char *dwarf_why;      /* for people; or NULL */
-	const char *path;           /* of the file, which must not be there */
-	int32_t pid;                /* > 0: this process with its threads and children */
+	const char *dwarf_why; /* for people; or NULL */
+	const char *path;      /* of the file, which must not be there */
+	int32_t pid;           /* > 0: this process with its threads and children */
+	bool vm;               /* it is a QEMU: what its threads are is told apart */
+	struct nova_record_guest guest;
 	const char *cgroup;         /* or a cgroup's directory */
 	const char *const *command; /* or a command, run until it ends; NULL-terminated */
 	/* none of them: all processes */
@@ -267,5 +275,7 @@ char *nova_record_without_frame_pointers(const char *program, int32_t pid);
 
 /* The QEMU process of the VM of that name; NOVA_E_NOT_FOUND names those that there are. */
 int nova_record_find_vm(const char *name, int32_t *pid, struct nova_error *error);
+/* The process is a QEMU that runs a VM. */
+bool nova_record_is_vm(int32_t pid);
 
 #endif

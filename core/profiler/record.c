@@ -163,6 +163,8 @@ static int open_sampler(struct session *session, struct nova_error *error)
 	} else if (request->pid > 0) {
 		session->watch = (int)syscall(SYS_pidfd_open, request->pid, 0);
 		code = threads_of(request->pid, &tids, &target.tid_count, error);
+		if (!code && request->vm)
+			vm_kernel_threads(request->pid, &tids, &target.tid_count);
 		target.tids = tids;
 	} else if (request->cgroup) {
 		cgroup = target.cgroup = open(request->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -246,6 +248,8 @@ static json_t *about_of(const struct session *session)
 	                    request->title ? json_string(request->title) : json_null());
 	if (request->pid > 0)
 		json_object_set_new(about, "pid", json_integer(request->pid));
+	if (request->guest.kallsyms || request->guest.maps)
+		json_object_set_new(about, "guest", guest_about(&request->guest));
 	if (request->cgroup)
 		json_object_set_new(about, "cgroup", json_string(request->cgroup));
 	return about;
@@ -257,23 +261,27 @@ static json_t *status_of(const struct session *session)
 	const struct tally *tally = &session->tally;
 	struct rusage usage;
 	uint64_t broken = 0;
+	json_t *status;
 
 	getrusage(RUSAGE_SELF, &usage);
 	for (size_t i = 0; i < session->sampler.ring_count; i++)
 		broken += session->sampler.rings[i].broken;
-	return json_pack("{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI}", "duration_ns",
-	                 (json_int_t)(nova_now_ns() - session->began_ns), "samples",
-	                 (json_int_t)tally->samples, "lost", (json_int_t)tally->lost, "broken",
-	                 (json_int_t)broken, "throttled", (json_int_t)tally->throttled,
-	                 "user_stacks", (json_int_t)tally->user_stacks, "short_stacks",
-	                 (json_int_t)tally->short_stacks, "lowered", (json_int_t)session->lowered,
-	                 "overhead", "host", governor->host, "sampled", governor->sampled,
-	                 "worst_second", governor->worst, "target", governor->target, "sample_ns",
-	                 governor->sample_cost, "own_cpu_s",
-	                 (double)(govern_own_ns() - governor->own_began_ns) / 1e9, "mean_frequency",
-	                 session->seconds ? session->frequency_sum / (double)session->seconds
-	                                  : (double)session->request->frequency,
-	                 "memory_bytes", (json_int_t)usage.ru_maxrss * 1024);
+	status = json_pack(
+	        "{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI}", "duration_ns",
+	        (json_int_t)(nova_now_ns() - session->began_ns), "samples",
+	        (json_int_t)tally->samples, "lost", (json_int_t)tally->lost, "broken",
+	        (json_int_t)broken, "throttled", (json_int_t)tally->throttled, "user_stacks",
+	        (json_int_t)tally->user_stacks, "short_stacks", (json_int_t)tally->short_stacks,
+	        "lowered", (json_int_t)session->lowered, "overhead", "host", governor->host,
+	        "sampled", governor->sampled, "worst_second", governor->worst, "target",
+	        governor->target, "sample_ns", governor->sample_cost, "own_cpu_s",
+	        (double)(govern_own_ns() - governor->own_began_ns) / 1e9, "mean_frequency",
+	        session->seconds ? session->frequency_sum / (double)session->seconds
+	                         : (double)session->request->frequency,
+	        "memory_bytes", (json_int_t)usage.ru_maxrss * 1024);
+	if (session->request->vm)
+		json_object_set_new(status, "vm", vm_status(tally));
+	return status;
 }
 
 static int write_status(struct session *session, enum chunk_kind kind, struct nova_error *error)
@@ -449,6 +457,9 @@ static int begin(struct session *session, struct nova_error *error)
 	if (code)
 		return code;
 	tally_start(&session->tally, &session->writer);
+	code = guest_start(&session->tally.guest, &session->tally.spaces, &request->guest, error);
+	if (code)
+		return code;
 	if (request->dwarf)
 		session->tally.unwinder = unwinder_new();
 	session->governor = (struct governor){

@@ -105,16 +105,19 @@ enum object_kind {
 	OBJECT_FILE,
 	OBJECT_KERNEL,
 	OBJECT_VDSO,
-	OBJECT_JIT, /* made at run time: anonymous memory of one process */
-	OBJECT_GUEST,
+	OBJECT_JIT,   /* made at run time: anonymous memory of one process */
+	OBJECT_GUEST, /* of pid, if that is not 0: code that this QEMU made of the guest's */
+	OBJECT_GUEST_KERNEL,
+	OBJECT_GUEST_USER,
+	OBJECT_GUEST_FILE, /* path: inside of the guest */
 	OBJECT_KINDS
 };
-/* A file, or what stands for one. Offsets are the file's; of JIT and the kernel addresses. */
+/* A file, or what stands for one. Offsets are the file's; of JIT, kernels and guests addresses. */
 struct object {
 	uint8_t kind;
 	uint8_t build_id_bytes;
 	uint8_t build_id[BUILD_ID_BYTES];
-	int32_t pid; /* of JIT, else 0 */
+	int32_t pid; /* of JIT and the guest's code, else 0 */
 	char *path;
 	/* while recording */
 	uint64_t inode;
@@ -131,6 +134,7 @@ struct space {
 	int32_t pid;
 	bool dead;
 	uint32_t changes; /* how often its maps have changed */
+	uint32_t guest;   /* the object of what it makes of a guest's code; 0: not looked yet */
 	struct map *maps; /* sorted, apart from each other */
 	uint32_t count, room;
 };
@@ -143,10 +147,12 @@ struct spaces {
 	struct index by_pid;
 	uint64_t map_count;
 };
-#define OBJECT_NUMBER_UNKNOWN 0u
-#define OBJECT_NUMBER_KERNEL  1u
-#define OBJECT_NUMBER_GUEST   2u
-#define OBJECT_NUMBER_WAITING 3u /* for a CPU: it could run */
+#define OBJECT_NUMBER_UNKNOWN      0u
+#define OBJECT_NUMBER_KERNEL       1u
+#define OBJECT_NUMBER_GUEST        2u
+#define OBJECT_NUMBER_WAITING      3u /* for a CPU: it could run */
+#define OBJECT_NUMBER_GUEST_KERNEL 4u
+#define OBJECT_NUMBER_GUEST_USER   5u
 
 void spaces_start(struct spaces *spaces);
 void spaces_free(struct spaces *spaces);
@@ -160,6 +166,10 @@ void spaces_sweep(struct spaces *spaces); /* forgets those that have ended */
 /* NULL if nothing is mapped there. */
 const struct map *space_find(const struct space *space, uint64_t address);
 void space_insert(struct spaces *spaces, struct space *space, const struct map *map);
+/* The object of code that the process, a QEMU, makes of its guest's. */
+uint32_t spaces_translated(struct spaces *spaces, struct space *space);
+/* A file of that path inside of the guest; its number. */
+uint32_t spaces_guest_file(struct spaces *spaces, const char *path, size_t length);
 
 /* A line of /proc/PID/maps; `path` is the line's own, not ended. */
 struct maps_line {
@@ -240,11 +250,48 @@ const char *chunk_text(struct chunk *chunk, size_t *length);
 int chunk_next(struct source *source, struct chunk *chunk, uint64_t *torn,
                struct nova_error *error);
 
+/* --- guest.c: what is inside of a VM --------------------------------------------------------- */
+
+struct guest {
+	bool kernel;        /* addresses of its kernel are kept: they can be named */
+	struct space space; /* the maps of its process whose functions can be named */
+};
+/* NOVA_E_INVALID says which of the files is not what it should be. */
+int guest_start(struct guest *guest, struct spaces *spaces, const struct nova_record_guest *files,
+                struct nova_error *error);
+/* The object of an address in the guest, and the offset there; 0: of what is not told apart. */
+uint32_t guest_place(const struct guest *guest, uint64_t context, uint64_t address,
+                     uint64_t *offset);
+bool guest_has(enum object_kind kind); /* it is one of a guest */
+/* {"kallsyms": …, "root": …}, which symbols_guest.c reads. */
+json_t *guest_about(const struct nova_record_guest *files);
+void guest_free(struct guest *guest);
+
+/* --- vm.c: what QEMU's threads are ---------------------------------------------------------------
+ */
+
+enum vm_part {
+	VM_GUEST, /* inside of the guest */
+	VM_VCPU,  /* vCPUs' threads, outside of it */
+	VM_EMULATOR,
+	VM_IO,
+	VM_VHOST,
+	VM_OTHER,
+	VM_PARTS
+};
+/* Whose is a thread of a QEMU, by its name? */
+enum vm_part vm_part_of(const char *name, bool first);
+/* What this thread runs in user space may be a guest's code that QEMU made the host's (TCG). */
+bool vm_translates(const char *name);
+/* Kernel threads that work for the process are added. */
+void vm_kernel_threads(int32_t pid, int32_t **tids, size_t *count);
+
 /* --- tally.c -------------------------------------------------------------------------------------
  */
 
 struct tally_frame {
 	uint32_t object;
+	bool guest; /* inside of a VM */
 	uint64_t offset;
 };
 struct tally_stack {
@@ -278,6 +325,9 @@ struct tally {
 	uint64_t sample_ns;        /* what one sample stands for; 0: its own period */
 	bool off_cpu;              /* samples are where threads leave their CPU */
 	struct unwinder *unwinder; /* NULL: stacks are those of frame pointers */
+	struct guest guest;
+	bool kvm, tcg;            /* vCPUs' threads of this kind were seen */
+	uint64_t parts[VM_PARTS]; /* samples of them, if all are of a QEMU */
 	/* what it has seen */
 	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets;
 	struct nova_text objects; /* numbers of those that are to be written */
@@ -289,6 +339,8 @@ void tally_flush(struct tally *tally);
 /* Off-CPU: who waits still has waited until now. */
 void tally_waiting(struct tally *tally, uint64_t now_ns);
 void tally_free(struct tally *tally);
+/* {"accelerator", "shares": {"guest": {"samples", "share", "interval"}, …}} (vm.c) */
+json_t *vm_status(const struct tally *tally);
 /* "CPU 3/KVM" is vCPU 3 of a QEMU; else -1. */
 int32_t tally_vcpu(const char *name);
 
@@ -431,6 +483,10 @@ struct address_run {
 void symbols_of_elf(const struct address_run *run, int fd);
 void symbols_of_kernel(const struct address_run *run, FILE *kallsyms);
 void symbols_of_jit(const struct address_run *run, FILE *map);
+/* symbols_guest.c: what is of a guest's; `map`: what its QEMU wrote about code that it made. */
+void symbols_of_guest_kernel(const struct address_run *run);
+void symbols_of_guest_file(const struct address_run *run);
+void symbols_of_translated(const struct address_run *run, FILE *map);
 /* "_ZN3foo3barEv" → "foo::bar()", and what Rust makes of its names. NULL if it is none of these;
  * the caller's. */
 char *symbols_demangle(const char *name);
@@ -452,5 +508,16 @@ struct symbol {
 };
 void symbols_sort(struct symbol *symbols, size_t count);
 const struct symbol *symbols_find(const struct symbol *symbols, size_t count, uint64_t address);
+/* One that is read from text; to be finished before anything is found. */
+struct symbols_table {
+	struct symbol *symbols;
+	size_t count;
+	struct nova_text names; /* symbols have offsets in it until it is finished */
+	bool hidden;            /* some had no address */
+};
+void symbols_read_kallsyms(struct symbols_table *table, FILE *kallsyms);
+void symbols_read_jit(struct symbols_table *table, FILE *map);
+void symbols_table_finish(struct symbols_table *table);
+void symbols_table_free(struct symbols_table *table);
 
 #endif

@@ -105,7 +105,8 @@ static void of_kernel(const struct address_run *run)
 }
 
 /* What a JIT compiler wrote about itself; as perf does, of root or our own only. */
-static void of_jit(const struct address_run *run)
+static void of_jit(const struct address_run *run,
+                   void (*name_all)(const struct address_run *run, FILE *map))
 {
 	char path[64];
 	struct stat is;
@@ -123,7 +124,7 @@ static void of_jit(const struct address_run *run)
 	}
 	if (!fstat(fd, &is) && S_ISREG(is.st_mode) &&
 	    (geteuid() == 0 || is.st_uid == 0 || is.st_uid == geteuid()))
-		symbols_of_jit(run, file);
+		name_all(run, file);
 	fclose(file);
 }
 
@@ -133,7 +134,10 @@ static void name_run(const struct address_run *run)
 	case OBJECT_FILE: of_file(run); break;
 	case OBJECT_VDSO: of_vdso(run); break;
 	case OBJECT_KERNEL: of_kernel(run); break;
-	case OBJECT_JIT: of_jit(run); break;
+	case OBJECT_JIT: of_jit(run, symbols_of_jit); break;
+	case OBJECT_GUEST: of_jit(run, symbols_of_translated); break;
+	case OBJECT_GUEST_KERNEL: symbols_of_guest_kernel(run); break;
+	case OBJECT_GUEST_FILE: symbols_of_guest_file(run); break;
 	default: break;
 	}
 }
