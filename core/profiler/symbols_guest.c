@@ -3,6 +3,7 @@
  * guest: nothing is opened that is not below the directory that stands for its root. */
 #include "core/profiler/record.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
@@ -95,6 +96,7 @@ void symbols_of_guest_file(const struct address_run *run)
 {
 	const char *root = file_of(run, "root");
 	NOVA_AUTOCLOSE int fd = root[0] ? open_below(root, run->object->path) : -1;
+	const char *why = fd < 0 ? strerror(errno) : "it is no file"; /* before errno changes */
 	NOVA_AUTOFREE char *path = nova_format(MARK "%s", run->object->path);
 	struct object object = *run->object;
 	struct stat is;
@@ -106,11 +108,8 @@ void symbols_of_guest_file(const struct address_run *run)
 		                 "guest's files are",
 		                 path);
 	else if (fd < 0 || fstat(fd, &is) || !S_ISREG(is.st_mode))
-		nova_stacks_note(
-		        run->recording->texts,
-		        "functions of %s have no names: there is no such file below %s, or "
-		        "it may not be read",
-		        path, root);
+		nova_stacks_note(run->recording->texts,
+		                 "functions of %s have no names: below %s: %s", path, root, why);
 	else
 		symbols_of_elf(
 		        &(struct address_run){run->recording, &object, run->addresses, run->count},

@@ -2,6 +2,7 @@
 /* VMs without a VM: samples as the kernel gives them for one, files as a guest would have them. */
 #include "core/profiler/record.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -239,19 +241,28 @@ static void copy_program(const char *to)
 	assert_int_equal(nova_file_write(to, text, bytes, 0644, NULL), 0);
 }
 
+/* valgrind 3.19 does not know the call that ends links at a root. */
+static void need_openat2(void)
+{
+	if (syscall(SYS_openat2, -1, "", NULL, 0) < 0 && errno == ENOSYS) {
+		print_message("skipped: no openat2 here\n");
+		skip();
+	}
+}
+
 static void its_maps_and_files_name_its_programs(void **state)
 {
 	struct bench *bench = *state;
 	struct nova_error error = {0};
 	uint64_t place = place_in_file();
-	NOVA_AUTOFREE char *maps =
-	        nova_format("400000-401000 r--p 00000000 08:01 12 /bin/work\n"
-	                    "401000-9000000 r-xp 00001000 08:01 12     /bin/work\n"
-	                    "9000000-9001000 r-xp 00000000 08:01 13     /lib/gone.so\n"
-	                    "9002000-9003000 r-xp 00000000 00:00 0\n"
-	                    "7fff0000-7fff2000 r-xp 00000000 00:00 0     [vdso]\n");
+	static const char maps[] = "400000-401000 r--p 00000000 08:01 12 /bin/work\n"
+	                           "401000-9000000 r-xp 00001000 08:01 12     /bin/work\n"
+	                           "9000000-9001000 r-xp 00000000 08:01 13     /lib/gone.so\n"
+	                           "9002000-9003000 r-xp 00000000 00:00 0\n"
+	                           "7fff0000-7fff2000 r-xp 00000000 00:00 0     [vdso]\n";
 	char text[96];
 
+	need_openat2();
 	put_file(bench->maps, maps);
 	snprintf(text, sizeof(text), "%s/bin", bench->root);
 	assert_int_equal(mkdir(text, 0755), 0);
@@ -280,6 +291,7 @@ static void links_of_the_guest_end_at_its_root(void **state)
 	struct nova_error error = {0};
 	char from[96], out[4200];
 
+	need_openat2();
 	snprintf(from, sizeof(from), "%s/escape", bench->root);
 	assert_int_equal(symlink(program, from), 0); /* absolute: below the root there is none */
 	snprintf(from, sizeof(from), "%s/climb", bench->root);
@@ -294,8 +306,9 @@ static void links_of_the_guest_end_at_its_root(void **state)
 	sample(bench, 7, PERF_RECORD_MISC_GUEST_USER, 0x300000000 + place_in_file());
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = read_back(bench);
 	assert_int_equal(count_of(stacks, "[guest user]", NULL), 2);
-	assert_true(notes(stacks, "/escape have no names: there is no such file"));
-	assert_true(notes(stacks, "/climb have no names: there is no such file"));
+	assert_true(notes(stacks, "/escape have no names: below"));
+	assert_true(notes(stacks, "/climb have no names: below"));
+	assert_true(notes(stacks, strerror(ENOENT)));
 }
 
 static void refuses_files_that_are_none_of_a_guest(void **state)
