@@ -11,6 +11,7 @@ cp "$guest" root/bin/guest
 # boots MODE: the VM runs, and what its guest would say of itself is in said.
 boots() {
   local code=0
+  : >said
   ./qemu-system-novacore "$1" -name "guest=$name,,$1,debug-threads=on" >said 2>&1 &
   qemu=$!
   for _ in $(seq 300); do
@@ -24,8 +25,8 @@ boots() {
   echo "SKIP: $(cat said)"
   exit 77
 }
-ends() { kill $qemu; wait $qemu 2>/dev/null || true; }
-trap 'kill $qemu 2>/dev/null || true; leave' EXIT
+ends() { kill $qemu 2>/dev/null || true; wait $qemu 2>/dev/null || true; }
+trap 'status=$?; kill $qemu 2>/dev/null || true; (exit $status); leave' EXIT
 
 # split DIRECTORY LIBRARY: 75 and 25 % of what is in the loops, within five standard errors
 split() {

@@ -211,6 +211,39 @@ static void its_kallsyms_name_its_kernel(void **state)
 	assert_string_equal(frame_named(stacks, "virtnet_poll")->library, "[guest] [virtio_net]");
 }
 
+static void pprof_and_folded_stacks_say_what_is_of_the_guest(void **state)
+{
+	static const struct nova_frame frames[] = {
+	        {"[guest kernel]", "[guest kernel]", "", NOVA_FRAME_GUEST | NOVA_FRAME_KERNEL},
+	        {"tcp_ack", "[guest] [kernel]", "", NOVA_FRAME_GUEST | NOVA_FRAME_KERNEL},
+	        {"[guest user]", "[guest user]", "", NOVA_FRAME_GUEST},
+	        {"serve", "[guest] /bin/work", "", NOVA_FRAME_GUEST},
+	        {"[guest]", "[guest]", "", NOVA_FRAME_GUEST}};
+	const struct nova_value_type type = {"samples", "count"};
+	struct bench *bench = *state;
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = nova_stacks_new(&type, 1);
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *back = NULL;
+	NOVA_AUTOFREE char *text = NULL;
+	const uint64_t one = 1;
+	struct nova_error error = {0};
+	size_t bytes;
+	FILE *file = fopen(bench->maps, "wb"), *folded = open_memstream(&text, &bytes);
+
+	for (size_t i = 0; i < NOVA_COUNT(frames); i++)
+		nova_stacks_add(stacks,
+		                nova_stacks_call(stacks, 0, nova_stacks_frame(stacks, &frames[i])),
+		                0, &one);
+	assert_int_equal(nova_stacks_write_pprof(stacks, file, &error), 0);
+	fclose(file);
+	assert_int_equal(nova_stacks_read(bench->maps, NULL, &back, &error), 0);
+	for (size_t i = 0; i < NOVA_COUNT(frames); i++)
+		assert_int_equal(frame_named(back, frames[i].name)->flags, frames[i].flags);
+	assert_int_equal(nova_stacks_write_folded(stacks, 0, NOVA_BY_NOTHING, folded, &error), 0);
+	fclose(folded);
+	assert_non_null(strstr(text, "tcp_ack_[g] 1"));
+	assert_non_null(strstr(text, "serve_[g] 1"));
+}
+
 static __attribute__((noinline)) int a_function_of_the_guest(int x)
 {
 	__asm__ volatile("" : "+r"(x));
@@ -579,6 +612,7 @@ int main(int argc, char **argv)
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	        WITH_BENCH(without_files_a_guest_is_its_kernel_and_its_programs),
 	        WITH_BENCH(its_kallsyms_name_its_kernel),
+	        WITH_BENCH(pprof_and_folded_stacks_say_what_is_of_the_guest),
 	        WITH_BENCH(its_maps_and_files_name_its_programs),
 	        WITH_BENCH(links_of_the_guest_end_at_its_root),
 	        WITH_BENCH(refuses_files_that_are_none_of_a_guest),
