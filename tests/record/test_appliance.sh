@@ -14,7 +14,7 @@ qemu-system-x86_64 -name "guest=$name,debug-threads=on" -machine q35,accel=tcg -
   -drive "file=$(json guest.json 'r["image"]'),format=raw,if=none,id=root,snapshot=on" \
   -device virtio-blk-pci,drive=root,iothread=iothread1 >qemu.log 2>&1 &
 qemu=$!
-trap 'status=$?; kill $qemu 2>/dev/null || true; (exit $status); leave' EXIT
+trap 'status=$?; kill $qemu 2>/dev/null || true; set +e; (exit $status); leave' EXIT
 sleep 2 # it boots for many seconds; later it would have nothing to do
 kill -0 $qemu || fail "QEMU ended: $(cat qemu.log)"
 

@@ -13,7 +13,7 @@ truncate -s 51200 boot
 qemu-system-x86_64 -name "guest=$name,,a,debug-threads=on" -machine pc,accel=tcg -m 16 -display none \
   -nodefaults -drive "file=$scratch/boot,format=raw,if=floppy" -boot a >/dev/null 2>&1 &
 qemu=$!
-trap 'status=$?; kill $qemu 2>/dev/null || true; rm -f /tmp/perf-$qemu.map; (exit $status); leave' EXIT
+trap 'status=$?; kill $qemu 2>/dev/null || true; rm -f /tmp/perf-$qemu.map; set +e; (exit $status); leave' EXIT
 sleep 2
 expect 0 "$novacore" record --vm "$name,a" --duration 3s --output a
 says "VM $name,a"
