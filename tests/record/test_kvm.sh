@@ -65,6 +65,16 @@ says '--guest-kallsyms takes a copy'
 grep -q '\[guest user\]_\[g\] ' b/cpu.folded || fail "$(head -3 b/cpu.folded)"
 ! grep -q three_quarters b/cpu.folded || fail 'names from nowhere'
 
+note "stacks of QEMU go on below the guest's address"
+expect 0 "$novacore" record --vm "$name,user" --stacks dwarf --freq 199 --duration 1s --output e
+grep -q ';run;ioctl;\[guest user\]_\[g\] ' e/cpu.folded || fail "$(head -3 e/cpu.folded)"
+
+note 'who sees no processes of the host is told so'
+if unshare --pid --fork --mount-proc true 2>/dev/null; then # needs root
+  expect 2 unshare --pid --fork --mount-proc "$novacore" record --vm "$name,user" --output f
+  says 'is in a container'
+fi
+
 note 'by vCPU, and other threads beside it'
 expect 0 "$novacore" flame a/recording.nova --by vcpu --output a/vcpu.svg
 grep -q 'vCPU 0' a/vcpu.svg || fail 'no vCPU 0 in the picture'
