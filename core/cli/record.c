@@ -454,6 +454,16 @@ static int record_once(struct command *command, json_t **about, struct nova_erro
 	return code;
 }
 
+/* Each time: the VM may have been started anew, and its process's number be another one's. */
+static int find_vm(struct command *command, struct nova_error *error)
+{
+	int32_t *pid = &command->request.pid;
+	int code = command->vm ? nova_record_find_vm(command->vm, pid, error) : 0;
+
+	command->request.vm = !code && *pid > 0 && nova_record_is_vm(*pid);
+	return code;
+}
+
 static int record_on(struct command *command, struct nova_error *error)
 {
 	int code = 0;
@@ -476,6 +486,7 @@ static int record_on(struct command *command, struct nova_error *error)
 		               100);
 		fflush(stdout);
 		recordings_retain((int64_t)command->keep_ns, (int64_t)command->keep_bytes);
+		code = stop ? 0 : find_vm(command, error);
 	}
 	return code;
 }
@@ -505,11 +516,9 @@ static int record(struct command *command, struct nova_error *error)
 	const json_t *status;
 	int code = 0;
 
-	if (command->vm)
-		code = nova_record_find_vm(command->vm, &command->request.pid, error);
+	code = find_vm(command, error);
 	if (code)
 		return code;
-	command->request.vm = command->request.pid > 0 && nova_record_is_vm(command->request.pid);
 	choose_stacks(command);
 	command->title = title_of(command);
 	command->request.title = command->title;

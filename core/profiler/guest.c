@@ -42,7 +42,7 @@ static int check_kallsyms(const char *path, struct nova_error *error)
 
 	if (!file)
 		return error->code;
-	symbols_read_kallsyms(&table, file);
+	symbols_read_kallsyms(&table, file, 1);
 	fclose(file);
 	count = table.count;
 	symbols_table_free(&table);

@@ -457,6 +457,7 @@ static int begin(struct session *session, struct nova_error *error)
 	if (code)
 		return code;
 	tally_start(&session->tally, &session->writer);
+	session->tally.vm.is = request->vm;
 	code = guest_start(&session->tally.guest, &session->tally.spaces, &request->guest, error);
 	if (code)
 		return code;

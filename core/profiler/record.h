@@ -326,8 +326,12 @@ struct tally {
 	bool off_cpu;              /* samples are where threads leave their CPU */
 	struct unwinder *unwinder; /* NULL: stacks are those of frame pointers */
 	struct guest guest;
-	bool kvm, tcg;            /* vCPUs' threads of this kind were seen */
-	uint64_t parts[VM_PARTS]; /* samples of them, if all are of a QEMU */
+	struct {
+		bool is;       /* all samples are of a QEMU: what is below is counted */
+		bool named;    /* threads of vCPUs were seen by their names */
+		bool kvm, tcg; /* and what runs their code */
+		uint64_t samples[VM_PARTS];
+	} vm;
 	/* what it has seen */
 	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets;
 	struct nova_text objects; /* numbers of those that are to be written */
@@ -515,7 +519,8 @@ struct symbols_table {
 	struct nova_text names; /* symbols have offsets in it until it is finished */
 	bool hidden;            /* some had no address */
 };
-void symbols_read_kallsyms(struct symbols_table *table, FILE *kallsyms);
+/* Until there are `most`. */
+void symbols_read_kallsyms(struct symbols_table *table, FILE *kallsyms, size_t most);
 void symbols_read_jit(struct symbols_table *table, FILE *map);
 void symbols_table_finish(struct symbols_table *table);
 void symbols_table_free(struct symbols_table *table);

@@ -407,7 +407,8 @@ static void note_vm(const struct recording *recording, struct nova_stacks *stack
 	for (uint32_t i = 0; i < recording->object_count; i++)
 		translated = translated || (recording->objects[i].kind == OBJECT_GUEST &&
 		                            recording->objects[i].pid);
-	if (number_of(json_object_get(shares, "other_threads"), "samples") && !accelerator[0])
+	if (number_of(json_object_get(shares, "other_threads"), "samples") &&
+	    json_is_false(json_object_get(vm, "vcpus_named")))
 		nova_stacks_note(stacks, "its vCPUs are not told apart from its other threads: "
 		                         "QEMU names them with -name NAME,debug-threads=on");
 	if (guest && !strcmp(accelerator, "tcg") && !translated)

@@ -63,7 +63,7 @@ void symbols_of_guest_kernel(const struct address_run *run)
 
 	if (!file)
 		return;
-	symbols_read_kallsyms(&table, file);
+	symbols_read_kallsyms(&table, file, SIZE_MAX);
 	fclose(file);
 	symbols_table_finish(&table);
 	for (size_t i = 0; i < run->count; i++) {
@@ -151,7 +151,7 @@ void symbols_of_translated(const struct address_run *run, FILE *map)
 	struct symbols_table code = {0}, kernel = {0};
 
 	if (file) {
-		symbols_read_kallsyms(&kernel, file);
+		symbols_read_kallsyms(&kernel, file, SIZE_MAX);
 		fclose(file);
 	}
 	symbols_table_finish(&kernel);

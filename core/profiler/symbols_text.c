@@ -37,11 +37,12 @@ void symbols_table_free(struct symbols_table *table)
  */
 
 /* "ffffffff81000000 T _stext" or "ffffffffc0000000 t name\t[module]". The name keeps its module. */
-void symbols_read_kallsyms(struct symbols_table *table, FILE *kallsyms)
+void symbols_read_kallsyms(struct symbols_table *table, FILE *kallsyms, size_t most)
 {
 	char line[1024];
 
-	while (table->count < MOST_SYMBOLS && fgets(line, sizeof(line), kallsyms)) {
+	while (table->count < most && table->count < MOST_SYMBOLS &&
+	       fgets(line, sizeof(line), kallsyms)) {
 		uint64_t start;
 		char type;
 		int name = 0;
@@ -72,7 +73,7 @@ void symbols_of_kernel(const struct address_run *run, FILE *kallsyms)
 	const struct recording *recording = run->recording;
 	struct symbols_table table = {0};
 
-	symbols_read_kallsyms(&table, kallsyms);
+	symbols_read_kallsyms(&table, kallsyms, SIZE_MAX);
 	if (!table.count)
 		nova_stacks_note(
 		        run->recording->texts,

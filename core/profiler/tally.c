@@ -380,11 +380,12 @@ static void count_part(struct tally *tally, const struct tally_thread *thread, u
 {
 	enum vm_part part = vm_part_of(thread->name, thread->pid == thread->tid);
 
+	tally->vm.named = tally->vm.named || part == VM_VCPU;
 	if (depth && tally->current[0].guest)
 		part = VM_GUEST;
 	if (part == VM_VCPU || part == VM_GUEST)
-		*(vm_translates(thread->name) ? &tally->tcg : &tally->kvm) = true;
-	tally->parts[part]++;
+		*(vm_translates(thread->name) ? &tally->vm.tcg : &tally->vm.kvm) = true;
+	tally->vm.samples[part]++;
 }
 
 static void on_sample(struct tally *tally, const struct event *event)
@@ -411,7 +412,8 @@ static void on_sample(struct tally *tally, const struct event *event)
 	}
 	one.ns = tally->sample_ns ? tally->sample_ns : event->period;
 	count(tally, &one);
-	count_part(tally, &tally->threads[one.thread], depth);
+	if (tally->vm.is)
+		count_part(tally, &tally->threads[one.thread], depth);
 }
 
 static void on_ksymbol(struct tally *tally, const struct event *event)

@@ -250,9 +250,10 @@ static json_t *shares_of(const uint64_t samples[VM_PARTS])
 
 json_t *vm_status(const struct tally *tally)
 {
-	return json_pack("{ss? so}", "accelerator",
-	                 tally->tcg   ? "tcg"
-	                 : tally->kvm ? "kvm"
-	                              : NULL,
-	                 "shares", tally->off_cpu ? json_null() : shares_of(tally->parts));
+	return json_pack("{ss? sb so}", "accelerator",
+	                 tally->vm.tcg   ? "tcg"
+	                 : tally->vm.kvm ? "kvm"
+	                                 : NULL,
+	                 "vcpus_named", tally->vm.named, "shares",
+	                 tally->off_cpu ? json_null() : shares_of(tally->vm.samples));
 }

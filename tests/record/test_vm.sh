@@ -47,3 +47,17 @@ says 'of one VM'
 expect 2 "$novacore" record --vm "$name,a" --guest-root / --output b
 says '--guest-maps'
 [ ! -e b ] || fail 'an error left something'
+
+# One recording after another ends with the VM, whose number may be another process's by then.
+"$novacore" record --vm "$name,a" --continuous --duration 1s >out 2>err </dev/null &
+recorder=$!
+for _ in $(seq 200); do
+  ! grep -q samples out || break
+  sleep 0.1
+done
+kill $qemu
+code=0
+wait $recorder || code=$?
+[ $code = 2 ] || fail "exit code $code, not 2: $(cat err)"
+# it may end just when it has been found
+grep -Eq 'no QEMU process on this host has a VM of the name|the process has ended|there is no process' err || fail "$(cat err)"

@@ -45,6 +45,7 @@ static int set_up(void **state)
 	assert_int_equal(mkdir(bench->root, 0755), 0);
 	assert_int_equal(writer_open(&bench->writer, bench->path, &error), 0);
 	tally_start(&bench->tally, &bench->writer);
+	bench->tally.vm.is = true;
 	*state = bench;
 	return 0;
 }
@@ -512,6 +513,7 @@ static void says_that_threads_have_no_names(void **state)
 	comm(bench, 8, "qemu-system-x86");
 	assert_int_equal(begin(bench, &error), 0);
 	sample(bench, 8, PERF_RECORD_MISC_USER, 0x1000);
+	sample(bench, 8, PERF_RECORD_MISC_GUEST_USER, 0x1000); /* a vCPU, at times */
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = read_back(bench);
 	assert_true(notes(stacks, "debug-threads=on"));
 }
