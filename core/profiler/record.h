@@ -343,7 +343,8 @@ void tally_flush(struct tally *tally);
 /* Off-CPU: who waits still has waited until now. */
 void tally_waiting(struct tally *tally, uint64_t now_ns);
 void tally_free(struct tally *tally);
-/* {"accelerator", "shares": {"guest": {"samples", "share", "interval"}, …}} (vm.c) */
+/* {"accelerator", "vcpus_named", "shares": {"guest": {"samples", "share", "interval"}, …}}; shares
+ * are null if there is none of the CPU (vm.c). */
 json_t *vm_status(const struct tally *tally);
 /* "CPU 3/KVM" is vCPU 3 of a QEMU; else -1. */
 int32_t tally_vcpu(const char *name);

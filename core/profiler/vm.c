@@ -232,13 +232,16 @@ static json_t *shares_of(const uint64_t samples[VM_PARTS])
 {
 	static const char *const names[VM_PARTS] = {"guest",      "vcpu_host", "emulator",
 	                                            "io_threads", "vhost",     "other_threads"};
-	json_t *shares = json_object();
+	json_t *shares;
 	uint64_t all = 0;
 
 	for (size_t i = 0; i < VM_PARTS; i++)
 		all += samples[i];
+	if (!all)
+		return json_null();
+	shares = json_object();
 	for (size_t i = 0; i < VM_PARTS; i++) {
-		double share = all ? (double)samples[i] / (double)all : 0, low, high;
+		double share = (double)samples[i] / (double)all, low, high;
 
 		nova_stats_share_wilson(share, (double)all, 0.95, &low, &high);
 		json_object_set_new(shares, names[i],
@@ -254,6 +257,5 @@ json_t *vm_status(const struct tally *tally)
 	                 tally->vm.tcg   ? "tcg"
 	                 : tally->vm.kvm ? "kvm"
 	                                 : NULL,
-	                 "vcpus_named", tally->vm.named, "shares",
-	                 tally->off_cpu ? json_null() : shares_of(tally->vm.samples));
+	                 "vcpus_named", tally->vm.named, "shares", shares_of(tally->vm.samples));
 }
