@@ -93,11 +93,11 @@ note "the guest's kernel, by its kallsyms"
 boots kernel
 grep ' T ' said >kallsyms
 expect 0 "$novacore" record --vm "$name,kernel" --freq 199 --duration 4s --guest-kallsyms kallsyms --output d
-if grep -q 'inside of the guest' out; then
-  split d '[guest] [kernel]'
-else
-  # some KVMs emulate such a kernel, instruction by instruction, outside of any guest
-  grep -q 'x86_emulate_instruction' d/cpu.folded || fail "no sample inside of the guest: $(cat out)"
+# Some KVMs emulate such a kernel, instruction by instruction and outside of any guest; others do it never.
+if [ "$(grep -c x86_emulate_instruction d/cpu.folded)" -gt 5 ]; then
   note "not to be seen here: this KVM emulates the guest's kernel"
+else
+  says 'inside of the guest'
+  split d '[guest] [kernel]'
 fi
 ends
