@@ -195,15 +195,12 @@ static int take_counts(const struct reader *reader, struct chunk *chunk, struct 
 void recording_name(struct recording *recording, uint32_t number, const struct nova_frame *frame)
 {
 	struct address *address = &recording->addresses[number];
-	struct nova_frame marked = *frame;
 
-	if (guest_has(recording->objects[address->object].kind))
-		marked.flags |= NOVA_FRAME_GUEST;
 	if (!address->count)
 		address->first = recording->name_count;
 	recording->names =
 	        nova_grow(recording->names, recording->name_count, sizeof(*recording->names));
-	recording->names[recording->name_count++] = nova_stacks_frame(recording->texts, &marked);
+	recording->names[recording->name_count++] = nova_stacks_frame(recording->texts, frame);
 	address->count++;
 }
 
@@ -372,10 +369,12 @@ static uint32_t call(const struct recording *recording, struct nova_stacks *stac
 	if (guest)
 		node = nova_stacks_call(stacks, node, guest_frame(stacks, object));
 	for (uint32_t i = 0; i < address->count; i++) {
-		uint32_t name = recording->names[address->first + i];
+		struct nova_frame frame =
+		        recording->texts->frames[recording->names[address->first + i]];
 
-		node = nova_stacks_call(stacks, node,
-		                        nova_stacks_frame(stacks, &recording->texts->frames[name]));
+		if (guest)
+			frame.flags |= NOVA_FRAME_GUEST;
+		node = nova_stacks_call(stacks, node, nova_stacks_frame(stacks, &frame));
 	}
 	if (!address->count && !guest) {
 		/* what stands for itself: a wait for a CPU */
