@@ -191,6 +191,11 @@ void object_probe(struct object *object, int32_t pid, const struct map *map);
 int object_open(const struct object *object, int32_t pid, const struct map *map);
 /* The build-id of an ELF file; its length, 0 if there is none. */
 uint32_t object_build_id(int fd, uint8_t build_id[BUILD_ID_BYTES]);
+/* Opens a file below a directory as if that were the root: links and ".." do not lead out of it. */
+int object_open_below(const char *root, const char *path);
+/* What the process writes of code that it makes: /tmp/perf-PID.map, in its container, too; or -1.
+ */
+int object_jit_map(int32_t pid);
 /* The vDSO of this process, which is that of all: a file in memory, or -1. */
 int object_vdso(void);
 /* Of /sys/kernel/notes. */

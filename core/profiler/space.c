@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Of all spaces together; beyond it nothing new is followed (36 bytes each). */
 #define MOST_MAPS    300000u
@@ -268,13 +267,12 @@ void spaces_start(struct spaces *spaces)
 uint32_t spaces_translated(struct spaces *spaces, struct space *space)
 {
 	struct object object = {.kind = OBJECT_GUEST, .pid = space->pid};
-	char path[64];
+	NOVA_AUTOCLOSE int map = space->guest ? -1 : object_jit_map(space->pid);
 
 	if (space->guest)
 		return space->guest;
-	snprintf(path, sizeof(path), "/tmp/perf-%d.map", space->pid);
 	space->guest = OBJECT_NUMBER_GUEST;
-	if (access(path, F_OK) == 0) {
+	if (map >= 0) {
 		object.path = nova_strdup("[guest]");
 		space->guest = object_of(spaces, &object);
 	}

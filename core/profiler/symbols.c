@@ -108,13 +108,10 @@ static void of_kernel(const struct address_run *run)
 static void of_jit(const struct address_run *run,
                    void (*name_all)(const struct address_run *run, FILE *map))
 {
-	char path[64];
+	int fd = object_jit_map(run->object->pid);
 	struct stat is;
 	FILE *file;
-	int fd;
 
-	snprintf(path, sizeof(path), "/tmp/perf-%d.map", run->object->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	if (fd < 0)
 		return;
 	file = fdopen(fd, "r");

@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* "[guest]" before what it is of: functions of the host and of the guest may have equal names. */
@@ -80,22 +78,10 @@ void symbols_of_guest_kernel(const struct address_run *run)
 /* --- a process of it ----------------------------------------------------------------------------
  */
 
-/* Links in the guest's tree, and "..", end at its root: they are the guest's, not ours. */
-static int open_below(const char *root, const char *path)
-{
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-	                       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	NOVA_AUTOCLOSE int directory = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (directory < 0)
-		return -1;
-	return (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
-}
-
 void symbols_of_guest_file(const struct address_run *run)
 {
 	const char *root = file_of(run, "root");
-	NOVA_AUTOCLOSE int fd = root[0] ? open_below(root, run->object->path) : -1;
+	NOVA_AUTOCLOSE int fd = root[0] ? object_open_below(root, run->object->path) : -1;
 	const char *why = fd < 0 ? strerror(errno) : "it is no file"; /* before errno changes */
 	NOVA_AUTOFREE char *path = nova_format(MARK "%s", run->object->path);
 	struct object object = *run->object;
