@@ -434,6 +434,7 @@ void symbols_of_jit(const struct address_run *run, FILE *map);
 /* "_ZN3foo3barEv" → "foo::bar()", and what Rust makes of its names. NULL if it is none of these;
  * the caller's. */
 char *symbols_demangle(const char *name);
+char *symbols_demangle_rust(const char *name); /* of "_R…" only */
 
 /* What DWARF knows of a file (dwarf.c). NULL if there is none. */
 struct dwarf;
