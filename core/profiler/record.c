@@ -20,8 +20,6 @@
 
 /* Behind this the other CPUs have surely written what is older. */
 #define SETTLE_NS 2000000
-/* CPU time that looking for names may take; what was found until then stays. */
-#define NAMES_CPU_S 300
 
 struct session {
 	const struct nova_record_request *request;
@@ -367,68 +365,6 @@ static int sample(struct session *session, struct nova_error *error)
 	return code;
 }
 
-/* --- names --------------------------------------------------------------------------------------
- */
-
-/* In the child: reads the recording back and writes the names behind it. */
-static int add_names(struct session *session, struct nova_error *error)
-{
-	const char *path = session->request->path;
-	struct recording recording;
-	struct source source;
-	int code = source_open(&source, path, error);
-
-	if (code)
-		return code;
-	code = recording_load(&source, (size_t)1 << 30, &recording, error);
-	source_close(&source);
-	if (!code) {
-		/* what only this process can still open */
-		for (uint32_t i = 0; i < session->tally.spaces.object_count; i++) {
-			const struct object *object = &session->tally.spaces.objects[i];
-
-			if (object->fd >= 0 && object->written &&
-			    object->written <= recording.object_count)
-				recording.objects[object->written - 1].fd = dup(object->fd);
-		}
-		code = writer_reopen(&session->writer, path, recording.end, error);
-		if (!code)
-			code = recording_symbolise(&recording, &session->writer, error);
-		if (!code)
-			code = writer_close(&session->writer, error);
-	}
-	recording_free(&recording);
-	return code;
-}
-
-static void name_addresses(struct session *session)
-{
-	pid_t child = fork();
-	int status = 0;
-
-	if (child == 0) {
-		struct nova_error error = {0};
-
-		/* a broken file may send its reader in circles */
-		const struct rlimit patience = {NAMES_CPU_S, NAMES_CPU_S};
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		setrlimit(RLIMIT_CPU, &patience);
-		if (add_names(session, &error)) {
-			nova_log(NOVA_LOG_WARNING, "functions have no names: %s", error.text);
-			_exit(1);
-		}
-		_exit(0);
-	}
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	if (child < 0 || WIFSIGNALED(status))
-		nova_log(NOVA_LOG_WARNING,
-		         "some functions have no names: what looked for them died of signal %d (a "
-		         "file with broken debug information, or too little memory)",
-		         WTERMSIG(status));
-}
-
 /* --- the whole ----------------------------------------------------------------------------------
  */
 
@@ -507,7 +443,8 @@ int nova_record(const struct nova_record_request *request, json_t **about, struc
 	}
 	sampler_close(&session.sampler);
 	if (!code)
-		name_addresses(&session);
+		recording_add_names(request->path, session.tally.spaces.objects,
+		                    session.tally.spaces.object_count);
 	tally_free(&session.tally);
 	if (session.writer.fd >= 0)
 		close(session.writer.fd);

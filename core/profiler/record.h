@@ -207,7 +207,8 @@ enum chunk_kind {
 	CHUNK_STATUS,    /* JSON: how it went until now */
 	CHUNK_END,       /* the same when it is over */
 	CHUNK_SYMBOLS,   /* of one object: offset, functions */
-	CHUNK_KSYMBOLS   /* start, length, name: what the kernel made at run time */
+	CHUNK_KSYMBOLS,  /* start, length, name: what the kernel made at run time */
+	CHUNK_NOTES = 32 /* texts: what has no names, and why */
 };
 
 struct writer {
@@ -292,8 +293,12 @@ void tally_free(struct tally *tally);
 /* "CPU 3/KVM" is vCPU 3 of a QEMU; else -1. */
 int32_t tally_vcpu(const char *name);
 
-/* --- unwind.c -----------------------------------------------------------------------------------
+/* --- unwind.c and frames.c ----------------------------------------------------------------------
  */
+
+/* A file in memory that has nothing but what unwinding needs of this one; -1: it has nothing. How
+ * many bytes were copied. */
+int frames_copy(int fd, uint64_t *bytes);
 
 struct unwinder;
 struct unwinder *unwinder_new(void);
@@ -402,6 +407,8 @@ struct recording {
 	uint32_t *stack_nodes;
 	struct nova_origin *threads;
 	uint32_t stack_count, thread_count;
+	/* of those who name it */
+	uint32_t *at_work; /* is set to the object's number plus 1; or NULL */
 };
 int recording_load(struct source *source, size_t limit, struct recording *recording,
                    struct nova_error *error);
@@ -420,6 +427,12 @@ void recording_name(struct recording *recording, uint32_t address, const struct 
  * are written as they are found. */
 int recording_symbolise(struct recording *recording, struct writer *writer,
                         struct nova_error *error);
+/* This object gets no names, and a note. */
+int recording_pass_over(struct recording *recording, uint32_t object, const char *why,
+                        struct writer *writer, struct nova_error *error);
+/* names.c: names a file in processes of their own; failures are warned of. `objects`: of the
+ * recorder, which may hold descriptors that nobody else can open. */
+void recording_add_names(const char *path, const struct object *objects, uint32_t count);
 /* Addresses of one object, sorted by offset. */
 struct address_run {
 	struct recording *recording;

@@ -247,6 +247,17 @@ static void take_ksymbols(struct recording *recording, struct chunk *chunk)
 	recording->ksymbol_count += !chunk->bad;
 }
 
+static void take_notes(struct recording *recording, struct chunk *chunk)
+{
+	while (chunk->at < chunk->end) {
+		const char *text = take_name(recording, chunk);
+
+		if (chunk->bad)
+			return;
+		nova_stacks_note(recording->texts, "%s", text);
+	}
+}
+
 static int take_chunk(const struct reader *reader, struct chunk *chunk, struct nova_error *error)
 {
 	struct recording *recording = reader->recording;
@@ -267,6 +278,7 @@ static int take_chunk(const struct reader *reader, struct chunk *chunk, struct n
 	case CHUNK_RESET: recording->stack_count = recording->thread_count = 0; break;
 	case CHUNK_SYMBOLS: take_symbols(recording, chunk); break;
 	case CHUNK_KSYMBOLS: take_ksymbols(recording, chunk); break;
+	case CHUNK_NOTES: take_notes(recording, chunk); break;
 	default: return bad_chunk(reader, "a part of unknown kind", error);
 	}
 	if (!code && chunk->bad)

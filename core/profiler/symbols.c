@@ -169,6 +169,32 @@ static void write_run(const struct address_run *run, struct writer *writer)
 	writer_end(writer);
 }
 
+/* What could not be found, from the note of that number on. */
+static void write_notes(const struct recording *recording, uint32_t first, struct writer *writer)
+{
+	const struct nova_stacks *texts = recording->texts;
+
+	if (first == texts->note_count)
+		return;
+	writer_begin(writer, CHUNK_NOTES);
+	for (uint32_t i = first; i < texts->note_count; i++)
+		writer_text(writer, texts->notes[i], strlen(texts->notes[i]));
+	writer_end(writer);
+}
+
+int recording_pass_over(struct recording *recording, uint32_t number, const char *why,
+                        struct writer *writer, struct nova_error *error)
+{
+	const struct address_run run = {recording, &recording->objects[number], NULL, 0};
+	uint32_t notes = recording->texts->note_count;
+
+	note(&run, why);
+	recording->objects[number].named = true;
+	write_run(&run, writer);
+	write_notes(recording, notes, writer);
+	return writer_flush(writer, error);
+}
+
 /* --- all of them --------------------------------------------------------------------------------
  */
 
@@ -181,6 +207,29 @@ static int by_object(const void *a, const void *b, void *context)
 	if (x->object != y->object)
 		return x->object < y->object ? -1 : 1;
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static int name_object(struct recording *recording, const struct address_run *run,
+                       struct writer *writer, struct nova_error *error)
+{
+	struct object *object = &recording->objects[run->object - recording->objects];
+	uint32_t notes = recording->texts->note_count;
+	int code = 0;
+
+	if (object->named)
+		return 0;
+	if (recording->at_work)
+		*recording->at_work = (uint32_t)(object - recording->objects) + 1;
+	name_run(run);
+	object->named = true;
+	if (writer) {
+		write_run(run, writer);
+		write_notes(recording, notes, writer);
+		code = writer_flush(writer, error);
+	}
+	if (recording->at_work)
+		*recording->at_work = 0;
+	return code;
 }
 
 int recording_symbolise(struct recording *recording, struct writer *writer,
@@ -200,14 +249,7 @@ int recording_symbolise(struct recording *recording, struct writer *writer,
 		               recording->addresses[order[next]].object == object;
 		     next++)
 			run.count++;
-		if (recording->objects[object].named)
-			continue;
-		name_run(&run);
-		recording->objects[object].named = true;
-		if (writer) {
-			write_run(&run, writer);
-			code = writer_flush(writer, error);
-		}
+		code = name_object(recording, &run, writer, error);
 	}
 	return code;
 }

@@ -83,7 +83,7 @@ static void as_file(const uint8_t *data, size_t size)
 	while (size >= 2) {
 		size_t length = data[1] < size - 2 ? data[1] : size - 2;
 
-		writer_begin(&writer, data[0] % 12);
+		writer_begin(&writer, data[0] == 32 ? CHUNK_NOTES : data[0] % 12);
 		nova_text_add_bytes(&writer.buffer, data + 2, length);
 		writer_end(&writer);
 		data += 2 + length;
