@@ -40,6 +40,9 @@ static const char help[] =
         "  --stacks HOW          frame-pointers; dwarf: of programs without them, for more CPU "
         "time, not with\n"
         "                        --all and --cgroup; default: auto, which looks at the program\n"
+        "  --debuginfod TIME     how long the servers of DEBUGINFOD_URLS may be asked for files "
+        "that are gone\n"
+        "                        or have no debug information; default: 60s, no: not at all\n"
         "  --overhead SHARE      what sampling may cost; default: 2%\n"
         "  --cpu                 sample CPUs (the default)\n"
         "  --off-cpu             instead: where threads wait, and for how long\n"
@@ -62,6 +65,7 @@ enum {
 	OPTION_DURATION,
 	OPTION_OUTPUT,
 	OPTION_STACKS,
+	OPTION_DEBUGINFOD,
 	OPTION_OVERHEAD,
 	OPTION_CPU,
 	OPTION_OFF_CPU,
@@ -81,6 +85,7 @@ static const struct option options[] = {{"pid", required_argument, NULL, OPTION_
                                         {"duration", required_argument, NULL, OPTION_DURATION},
                                         {"output", required_argument, NULL, OPTION_OUTPUT},
                                         {"stacks", required_argument, NULL, OPTION_STACKS},
+                                        {"debuginfod", required_argument, NULL, OPTION_DEBUGINFOD},
                                         {"overhead", required_argument, NULL, OPTION_OVERHEAD},
                                         {"cpu", no_argument, NULL, OPTION_CPU},
                                         {"off-cpu", no_argument, NULL, OPTION_OFF_CPU},
@@ -165,6 +170,18 @@ static int take_quantity(const char *option, enum nova_quantity quantity, double
 	return 2;
 }
 
+static int take_debuginfod(struct command *command)
+{
+	double value = 0;
+	int code = strcmp(optarg, "no") == 0 ? -1
+	                                     : take_quantity("--debuginfod", NOVA_DURATION, &value);
+
+	if (code < 0 && value > 86400e9)
+		return usage("--debuginfod takes at most a day, or no, not %s", optarg);
+	command->request.fetch_ns = (int64_t)value;
+	return code;
+}
+
 static int take_overhead(struct command *command)
 {
 	char *end;
@@ -216,6 +233,7 @@ static int take(struct command *command, int option)
 			return usage("--stacks takes auto, frame-pointers or dwarf, not \"%s\"",
 			             optarg);
 		return -1;
+	case OPTION_DEBUGINFOD: return take_debuginfod(command);
 	case OPTION_OVERHEAD: return take_overhead(command);
 	case OPTION_FORMAT:
 		if (strcmp(optarg, "table") != 0 && strcmp(optarg, "json") != 0)
@@ -511,7 +529,10 @@ int nova_command_record(int argc, char **argv)
 	struct command command = {.format = "table",
 	                          .keep_ns = 7 * 86400e9,
 	                          .keep_bytes = 1024.0 * 1024 * 1024,
-	                          .request = {.frequency = 99, .overhead = 0.02, .stop = &stop}};
+	                          .request = {.frequency = 99,
+	                                      .overhead = 0.02,
+	                                      .stop = &stop,
+	                                      .fetch_ns = NOVA_FETCH_NS}};
 	struct nova_error error = {0};
 	int code = parse(&command, argc, argv);
 

@@ -13,6 +13,7 @@
 
 #define MOST_NESTING 64 /* of scopes; broken files must not eat the stack */
 #define MOST_RANGES  4000000u
+#define MOST_VISITED 200000000u /* entries of a file: trees of broken ones may be entangled */
 
 struct range {
 	uint64_t start, end;
@@ -30,6 +31,7 @@ struct dwarf {
 	struct ranges units;
 	Dwarf_Off unit; /* whose functions are listed */
 	struct ranges functions;
+	uint32_t visited;
 };
 
 /* --- ranges -------------------------------------------------------------------------------------
@@ -114,8 +116,18 @@ static bool may_hold_functions(int tag)
 	       tag == DW_TAG_structure_type || tag == DW_TAG_union_type || tag == DW_TAG_subprogram;
 }
 
-static void list_functions(struct ranges *functions, Dwarf_Die *parent, int depth)
+/* False at the end, and where a broken file leads back to what was there already. */
+static bool next_sibling(struct dwarf *dwarf, Dwarf_Die *die)
 {
+	Dwarf_Off here = dwarf_dieoffset(die);
+
+	return dwarf->visited++ < MOST_VISITED && dwarf_siblingof(die, die) == 0 &&
+	       dwarf_dieoffset(die) > here;
+}
+
+static void list_functions(struct dwarf *dwarf, Dwarf_Die *parent, int depth)
+{
+	struct ranges *functions = &dwarf->functions;
 	Dwarf_Die child;
 
 	if (depth > MOST_NESTING || dwarf_child(parent, &child) != 0)
@@ -126,8 +138,8 @@ static void list_functions(struct ranges *functions, Dwarf_Die *parent, int dept
 		if (tag == DW_TAG_subprogram)
 			add_ranges(functions, &child);
 		if (may_hold_functions(tag))
-			list_functions(functions, &child, depth + 1);
-	} while (functions->count < MOST_RANGES && dwarf_siblingof(&child, &child) == 0);
+			list_functions(dwarf, &child, depth + 1);
+	} while (functions->count < MOST_RANGES && next_sibling(dwarf, &child));
 }
 
 static const struct range *function_at(struct dwarf *dwarf, uint64_t address)
@@ -142,7 +154,7 @@ static const struct range *function_at(struct dwarf *dwarf, uint64_t address)
 		dwarf->functions.count = 0;
 		if (!dwarf_offdie(dwarf->file, unit->die, &die))
 			return NULL;
-		list_functions(&dwarf->functions, &die, 0);
+		list_functions(dwarf, &die, 0);
 		sort(&dwarf->functions);
 	}
 	return find(&dwarf->functions, address);
@@ -182,7 +194,7 @@ static void add_name(const struct address_run *run, uint32_t address, Dwarf_Die 
 }
 
 /* The scope inside of `scope` that has the address; false if there is none. */
-static bool step_in(Dwarf_Die *scope, uint64_t address)
+static bool step_in(struct dwarf *dwarf, Dwarf_Die *scope, uint64_t address)
 {
 	Dwarf_Die child;
 
@@ -197,7 +209,7 @@ static bool step_in(Dwarf_Die *scope, uint64_t address)
 			*scope = child;
 			return true;
 		}
-	} while (dwarf_siblingof(&child, &child) == 0);
+	} while (next_sibling(dwarf, &child));
 	return false;
 }
 
@@ -210,7 +222,8 @@ bool dwarf_name(struct dwarf *dwarf, const struct address_run *run, uint32_t add
 	if (!function || !dwarf_offdie(dwarf->file, function->die, &scope))
 		return false;
 	add_name(run, address, &scope, outer, 0);
-	for (int depth = 0; depth < MOST_NESTING && step_in(&scope, at - dwarf->bias); depth++)
+	for (int depth = 0; depth < MOST_NESTING && step_in(dwarf, &scope, at - dwarf->bias);
+	     depth++)
 		if (dwarf_tag(&scope) == DW_TAG_inlined_subroutine)
 			add_name(run, address, &scope, NULL, NOVA_FRAME_INLINED);
 	return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions of an ELF file: its symbol tables, sorted once (libdwfl adds what separate debug files
- * have, by build-id, and asks debuginfod if that is configured), and DWARF for what is inlined. */
+/* Functions of an ELF file: its symbol tables, sorted once (with what separate debug files have,
+ * which libdwfl finds by build-id or .gnu_debuglink, and debuginfod.c if servers are named), and
+ * DWARF for what is inlined. */
 #include "core/profiler/record.h"
 
 #include <elfutils/libdwfl.h>
@@ -9,7 +10,19 @@
 
 #define MOST_SYMBOLS 4000000
 
-static const Dwfl_Callbacks callbacks = {.find_debuginfo = dwfl_standard_find_debuginfo,
+/* The module's own word is the run. */
+static int find_debug_file(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
+                           const char *file, const char *link, GElf_Word crc, char **found)
+{
+	const struct address_run *run = *user;
+	int fd = dwfl_standard_find_debuginfo(module, user, name, base, file, link, crc, found);
+
+	return fd < 0 && run
+	               ? debuginfod_fetch(run->recording->debuginfod, run->object, true, found)
+	               : fd;
+}
+
+static const Dwfl_Callbacks callbacks = {.find_debuginfo = find_debug_file,
                                          .section_address = dwfl_offline_section_address};
 
 struct elf {
@@ -121,6 +134,7 @@ void symbols_of_elf(const struct address_run *run, int fd)
 	struct elf elf = {.dwfl = dwfl_begin(&callbacks)};
 	struct dwarf *dwarf;
 	int own = dup(fd);
+	void **user;
 
 	if (!elf.dwfl || own < 0) {
 		nova_cleanup_close(&own);
@@ -134,6 +148,8 @@ void symbols_of_elf(const struct address_run *run, int fd)
 	if (elf.module)
 		elf.elf = dwfl_module_getelf(elf.module, &elf.bias);
 	if (elf.elf) {
+		dwfl_module_info(elf.module, &user, NULL, NULL, NULL, NULL, NULL, NULL);
+		*user = (void *)(uintptr_t)run;
 		read_symbols(&elf);
 		elf.unwinding = dwfl_module_eh_cfi(elf.module, &elf.unwinding_bias);
 		dwarf = dwarf_of(elf.module);

@@ -26,6 +26,7 @@ struct naming {
 	const char *path;
 	const struct object *objects; /* of the recorder: descriptors that nobody else can open */
 	uint32_t count;
+	int64_t fetch_ns;
 	uint32_t *at_work; /* shared: the object's number in the recording, plus 1 */
 	uint32_t broke;    /* at which one the last process died, plus 1 */
 	int signal;        /* of what */
@@ -83,6 +84,7 @@ static int add_names(const struct naming *naming, struct nova_error *error)
 			recording.objects[object->written - 1].fd = dup(object->fd);
 	}
 	recording.at_work = naming->at_work;
+	recording.fetch_ns = naming->fetch_ns;
 	if (!code)
 		code = writer_reopen(&writer, naming->path, recording.end, error);
 	if (!code && naming->broke && naming->broke <= recording.object_count)
@@ -133,9 +135,10 @@ static bool run_child(struct naming *naming)
 	return naming->signal != 0;
 }
 
-void recording_add_names(const char *path, const struct object *objects, uint32_t count)
+void recording_add_names(const char *path, const struct object *objects, uint32_t count,
+                         int64_t fetch_ns)
 {
-	struct naming naming = {path, objects, count, NULL, 0, 0, MOST_CPU_S};
+	struct naming naming = {path, objects, count, fetch_ns, NULL, 0, 0, MOST_CPU_S};
 	void *shared = mmap(NULL, sizeof(*naming.at_work), PROT_READ | PROT_WRITE,
 	                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	bool more = shared != MAP_FAILED;

@@ -250,9 +250,11 @@ struct nova_record_request {
 	double overhead;          /* the frequency is lowered to keep below; in (0, 1) */
 	const volatile int *stop; /* or NULL */
 	const char *title;        /* what is recorded, for people; or NULL */
+	int64_t fetch_ns;         /* how long debuginfod may be asked for files; 0: not at all */
 };
 /* `about`, if not NULL, is what nova_recording_about gives. NOVA_E_PERMISSION says what to change.
  */
+#define NOVA_FETCH_NS (60 * NOVA_SECOND_NS) /* as long as people wait */
 int nova_record(const struct nova_record_request *request, json_t **about,
                 struct nova_error *error);
 

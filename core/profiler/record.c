@@ -444,7 +444,7 @@ int nova_record(const struct nova_record_request *request, json_t **about, struc
 	sampler_close(&session.sampler);
 	if (!code)
 		recording_add_names(request->path, session.tally.spaces.objects,
-		                    session.tally.spaces.object_count);
+		                    session.tally.spaces.object_count, request->fetch_ns);
 	tally_free(&session.tally);
 	if (session.writer.fd >= 0)
 		close(session.writer.fd);

@@ -409,6 +409,8 @@ struct recording {
 	uint32_t stack_count, thread_count;
 	/* of those who name it */
 	uint32_t *at_work; /* is set to the object's number plus 1; or NULL */
+	int64_t fetch_ns;  /* how long debuginfod may be asked */
+	struct debuginfod *debuginfod;
 };
 int recording_load(struct source *source, size_t limit, struct recording *recording,
                    struct nova_error *error);
@@ -432,7 +434,14 @@ int recording_pass_over(struct recording *recording, uint32_t object, const char
                         struct writer *writer, struct nova_error *error);
 /* names.c: names a file in processes of their own; failures are warned of. `objects`: of the
  * recorder, which may hold descriptors that nobody else can open. */
-void recording_add_names(const char *path, const struct object *objects, uint32_t count);
+void recording_add_names(const char *path, const struct object *objects, uint32_t count,
+                         int64_t fetch_ns);
+/* debuginfod.c: NULL if no server is named. When it is freed what did not come is noted. */
+struct debuginfod *debuginfod_new(int64_t patience_ns);
+void debuginfod_free(struct debuginfod *asked, struct nova_stacks *notes);
+/* The file itself, or its debug information: a descriptor and its path, the caller's; or -1. */
+int debuginfod_fetch(struct debuginfod *asked, const struct object *object, bool debug_file,
+                     char **path);
 /* Addresses of one object, sorted by offset. */
 struct address_run {
 	struct recording *recording;

@@ -456,6 +456,7 @@ int recording_read(struct source *source, size_t limit, struct nova_stacks **sta
 	struct recording recording;
 	int code = recording_load(source, limit, &recording, error);
 
+	recording.fetch_ns = NOVA_FETCH_NS;
 	if (!code)
 		code = recording_symbolise(&recording, NULL, error);
 	if (!code)

@@ -54,26 +54,38 @@ static void note(const struct address_run *run, const char *why)
 	                 run->object->path, why);
 }
 
-static void of_file(const struct address_run *run)
+/* The file that was mapped, if it is here; -1, and why it is not. */
+static int open_here(const struct object *object, const char **why)
 {
-	const struct object *object = run->object;
 	uint8_t build_id[BUILD_ID_BYTES];
-	NOVA_AUTOCLOSE int fd = object->fd >= 0
-	                                ? dup(object->fd)
-	                                : open(object->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = object->fd >= 0 ? dup(object->fd)
+	                         : open(object->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat is;
 
-	if (fd < 0 || fstat(fd, &is) || !S_ISREG(is.st_mode)) {
-		note(run, "the file is not here any more, or may not be read");
-		return;
-	}
-	if (object->build_id_bytes &&
-	    (object_build_id(fd, build_id) != object->build_id_bytes ||
-	     memcmp(build_id, object->build_id, object->build_id_bytes) != 0)) {
-		note(run, "there is another file of that name by now (its build-id differs)");
-		return;
-	}
-	symbols_of_elf(run, fd);
+	*why = NULL;
+	if (fd < 0 || fstat(fd, &is) || !S_ISREG(is.st_mode))
+		*why = "the file is not here any more, or may not be read";
+	else if (object->build_id_bytes &&
+	         (object_build_id(fd, build_id) != object->build_id_bytes ||
+	          memcmp(build_id, object->build_id, object->build_id_bytes) != 0))
+		*why = "there is another file of that name by now (its build-id differs)";
+	if (*why)
+		nova_cleanup_close(&fd);
+	return *why ? -1 : fd;
+}
+
+static void of_file(const struct address_run *run)
+{
+	NOVA_AUTOFREE char *path = NULL;
+	const char *why;
+	NOVA_AUTOCLOSE int fd = open_here(run->object, &why);
+
+	if (fd < 0)
+		fd = debuginfod_fetch(run->recording->debuginfod, run->object, false, &path);
+	if (fd >= 0)
+		symbols_of_elf(run, fd);
+	else
+		note(run, why);
 }
 
 static void of_vdso(const struct address_run *run)
@@ -236,8 +248,10 @@ int recording_symbolise(struct recording *recording, struct writer *writer,
                         struct nova_error *error)
 {
 	NOVA_AUTOFREE uint32_t *order = nova_alloc((recording->address_count + 1) * sizeof(*order));
+	uint32_t notes;
 	int code = 0;
 
+	recording->debuginfod = debuginfod_new(recording->fetch_ns);
 	for (uint32_t i = 0; i < recording->address_count; i++)
 		order[i] = i;
 	qsort_r(order, recording->address_count, sizeof(*order), by_object, recording->addresses);
@@ -250,6 +264,13 @@ int recording_symbolise(struct recording *recording, struct writer *writer,
 		     next++)
 			run.count++;
 		code = name_object(recording, &run, writer, error);
+	}
+	notes = recording->texts->note_count;
+	debuginfod_free(recording->debuginfod, recording->texts);
+	recording->debuginfod = NULL;
+	if (writer && !code) {
+		write_notes(recording, notes, writer);
+		code = writer_flush(writer, error);
 	}
 	return code;
 }

@@ -7,6 +7,7 @@
 
 #define LINE_BYTES   8192u
 #define MOST_SYMBOLS 4000000u
+#define PAGE_BYTES   UINT64_C(4096)
 
 struct table {
 	struct symbol *symbols;
@@ -54,15 +55,38 @@ static void add_kernel_line(struct table *table, const char *line)
 	add(table, start, 0, line + name, strcspn(line + name, "\n"));
 }
 
-static void name_kernel(const struct address_run *run, uint32_t address, const char *text)
+/* "name\t[module]": what stands behind the name, or what nothing stands behind. */
+static const char *module_of(const char *text)
 {
 	const char *tab = strpbrk(text, "\t ");
+
+	return tab ? tab + 1 : "";
+}
+
+/* kallsyms tells no sizes. The last function of a module, and what is last of all, is given the
+ * page that perf gives it, too: what comes behind is somebody else's. */
+static void end_modules(struct table *table)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		struct symbol *symbol = &table->symbols[i];
+
+		if (!symbol->end &&
+		    (i + 1 == table->count ||
+		     strcmp(module_of(symbol->name), module_of(symbol[1].name)) != 0))
+			symbol->end =
+			        ((symbol->start + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1)) + PAGE_BYTES;
+	}
+}
+
+static void name_kernel(const struct address_run *run, uint32_t address, const char *text)
+{
+	const char *module = module_of(text);
 	NOVA_AUTOFREE char *name = strndup(text, strcspn(text, "\t "));
 	struct nova_frame frame = {
 	        .name = name, .library = run->object->path, .flags = NOVA_FRAME_KERNEL};
 
-	if (tab && tab[1] == '[')
-		frame.library = tab + 1;
+	if (module[0] == '[')
+		frame.library = module;
 	recording_name(run->recording, address, &frame);
 }
 
@@ -80,11 +104,16 @@ void symbols_of_kernel(const struct address_run *run, FILE *kallsyms)
 		        "functions of the kernel have no names: it hides its addresses; "
 		        "read the recording as root, or with sysctl kernel.kptr_restrict=0");
 	/* what it made at run time, which kallsyms may not list any more */
-	for (uint32_t i = 0; i < recording->ksymbol_count; i++)
-		add(&table, recording->ksymbols[i].start,
-		    recording->ksymbols[i].start + recording->ksymbols[i].length,
-		    recording->ksymbols[i].name, strlen(recording->ksymbols[i].name));
+	for (uint32_t i = 0; i < recording->ksymbol_count; i++) {
+		const struct ksymbol *symbol = &recording->ksymbols[i];
+		NOVA_AUTOFREE char *text =
+		        nova_format("%s%s", symbol->name,
+		                    strncmp(symbol->name, "bpf_", 4) == 0 ? "\t[bpf]" : "");
+
+		add(&table, symbol->start, symbol->start + symbol->length, text, strlen(text));
+	}
 	finish(&table);
+	end_modules(&table);
 	for (size_t i = 0; i < run->count; i++) {
 		const struct symbol *symbol = symbols_find(
 		        table.symbols, table.count, recording->addresses[run->addresses[i]].offset);
