@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -109,11 +110,16 @@ static uint64_t vdso_function(const char *name)
 static void functions_of_the_vdso_have_names(void **state)
 {
 	struct object object = {.kind = OBJECT_VDSO, .path = (char[]){"[vdso]"}, .fd = -1};
-	struct address address = {.offset = vdso_function("__vdso_gettimeofday") + 1};
+	struct address address = {0};
 	struct recording recording = {
 	        .objects = &object, .object_count = 1, .addresses = &address, .address_count = 1};
 
 	(void)state;
+	if (!getauxval(AT_SYSINFO_EHDR)) {
+		print_message("valgrind hides the vDSO\n");
+		return;
+	}
+	address.offset = vdso_function("__vdso_gettimeofday") + 1;
 	assert_true(address.offset > 1);
 	recording.texts = nova_stacks_new(&type, 1);
 	assert_int_equal(recording_symbolise(&recording, NULL, NULL), 0);
