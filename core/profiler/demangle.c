@@ -123,3 +123,40 @@ char *symbols_demangle(const char *name)
 	}
 	return readable;
 }
+
+/* --- over and over ------------------------------------------------------------------------------
+ * Addresses are many, functions are few.
+ */
+
+#define SLOTS 4096u
+
+struct readable {
+	struct {
+		const char *name;
+		char *made; /* NULL: it is as readable as it can be */
+	} slots[SLOTS];
+};
+
+struct readable *readable_new(void)
+{
+	return nova_alloc(sizeof(struct readable));
+}
+
+const char *readable_of(struct readable *readable, const char *name)
+{
+	size_t at = (size_t)(((uintptr_t)name * UINT64_C(0x9e3779b97f4a7c15)) >> 52) % SLOTS;
+
+	if (readable->slots[at].name != name) {
+		free(readable->slots[at].made);
+		readable->slots[at].name = name;
+		readable->slots[at].made = symbols_demangle(name);
+	}
+	return readable->slots[at].made ? readable->slots[at].made : name;
+}
+
+void readable_free(struct readable *readable)
+{
+	for (size_t i = 0; i < SLOTS; i++)
+		free(readable->slots[i].made);
+	free(readable);
+}

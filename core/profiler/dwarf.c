@@ -32,6 +32,7 @@ struct dwarf {
 	Dwarf_Off unit; /* whose functions are listed */
 	struct ranges functions;
 	uint32_t visited;
+	struct readable *readable; /* the caller's */
 };
 
 /* --- ranges -------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ static const struct range *find(const struct ranges *ranges, uint64_t address)
 
 /* --- units and functions ---------------------------------------------------------------------- */
 
-struct dwarf *dwarf_of(void *module)
+struct dwarf *dwarf_of(void *module, struct readable *readable)
 {
 	Dwarf_Addr bias;
 	Dwarf *file = dwfl_module_getdwarf(module, &bias);
@@ -94,6 +95,7 @@ struct dwarf *dwarf_of(void *module)
 	dwarf = nova_alloc(sizeof(*dwarf));
 	dwarf->file = file;
 	dwarf->bias = bias;
+	dwarf->readable = readable;
 	while (dwarf_get_units(file, unit, &unit, NULL, &kind, &die, NULL) == 0)
 		if (kind == DW_UT_compile || kind == DW_UT_skeleton)
 			add_ranges(&dwarf->units, &die);
@@ -163,8 +165,8 @@ static const struct range *function_at(struct dwarf *dwarf, uint64_t address)
 /* --- names --------------------------------------------------------------------------------------
  */
 
-/* The name as the linker has it, or as it is written; `made` is what the caller frees. */
-static const char *name_of(Dwarf_Die *die, char **made)
+/* The name as the linker has it, or as it is written. */
+static const char *name_of(const struct dwarf *dwarf, Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
 	const char *linkage = NULL;
@@ -172,22 +174,15 @@ static const char *name_of(Dwarf_Die *die, char **made)
 	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
 	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
 		linkage = dwarf_formstring(&attribute);
-	*made = linkage ? symbols_demangle(linkage) : NULL;
-	return *made ? *made : linkage ? linkage : dwarf_diename(die);
+	return linkage ? readable_of(dwarf->readable, linkage) : dwarf_diename(die);
 }
 
-static void add_name(const struct address_run *run, uint32_t address, Dwarf_Die *die,
-                     const char *name, uint32_t flags)
+static void add_name(const struct dwarf *dwarf, const struct address_run *run, uint32_t address,
+                     Dwarf_Die *die, const char *name, uint32_t flags)
 {
-	NOVA_AUTOFREE char *made = NULL;
-	const char *found = name ? NULL : name_of(die, &made);
-
-	if (name)
-		made = symbols_demangle(name);
 	recording_name(run->recording, address,
-	               &(struct nova_frame){.name = made   ? made
-	                                            : name ? name
-	                                                   : found,
+	               &(struct nova_frame){.name = name ? readable_of(dwarf->readable, name)
+	                                                 : name_of(dwarf, die),
 	                                    .library = run->object->path,
 	                                    .file = dwarf_decl_file(die),
 	                                    .flags = flags});
@@ -221,10 +216,10 @@ bool dwarf_name(struct dwarf *dwarf, const struct address_run *run, uint32_t add
 
 	if (!function || !dwarf_offdie(dwarf->file, function->die, &scope))
 		return false;
-	add_name(run, address, &scope, outer, 0);
+	add_name(dwarf, run, address, &scope, outer, 0);
 	for (int depth = 0; depth < MOST_NESTING && step_in(dwarf, &scope, at - dwarf->bias);
 	     depth++)
 		if (dwarf_tag(&scope) == DW_TAG_inlined_subroutine)
-			add_name(run, address, &scope, NULL, NOVA_FRAME_INLINED);
+			add_name(dwarf, run, address, &scope, NULL, NOVA_FRAME_INLINED);
 	return true;
 }

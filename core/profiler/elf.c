@@ -34,6 +34,7 @@ struct elf {
 	size_t symbol_count;
 	Dwarf_CFI *unwinding; /* .eh_frame, which strip leaves: where functions begin */
 	Dwarf_Addr unwinding_bias;
+	struct readable *readable;
 };
 
 /* Where the byte of that offset is in memory, as the module's address. */
@@ -121,12 +122,13 @@ static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct ad
 	symbol = symbols_find(elf->symbols, elf->symbol_count, at);
 	if (dwarf && dwarf_name(dwarf, run, number, at, symbol ? symbol->name : NULL))
 		return;
-	NOVA_AUTOFREE char *made =
-	        symbol ? symbols_demangle(symbol->name) : name_by_place(elf, run->object->path, at);
-	if (made || symbol)
-		recording_name(run->recording, number,
-		               &(struct nova_frame){.name = made ? made : symbol->name,
-		                                    .library = run->object->path});
+	NOVA_AUTOFREE char *place = symbol ? NULL : name_by_place(elf, run->object->path, at);
+	if (symbol || place)
+		recording_name(
+		        run->recording, number,
+		        &(struct nova_frame){
+		                .name = place ? place : readable_of(elf->readable, symbol->name),
+		                .library = run->object->path});
 }
 
 void symbols_of_elf(const struct address_run *run, int fd)
@@ -152,10 +154,12 @@ void symbols_of_elf(const struct address_run *run, int fd)
 		*user = (void *)(uintptr_t)run;
 		read_symbols(&elf);
 		elf.unwinding = dwfl_module_eh_cfi(elf.module, &elf.unwinding_bias);
-		dwarf = dwarf_of(elf.module);
+		elf.readable = readable_new();
+		dwarf = dwarf_of(elf.module, elf.readable);
 		for (size_t i = 0; i < run->count; i++)
 			name_one(&elf, dwarf, run, run->addresses[i]);
 		dwarf_free(dwarf);
+		readable_free(elf.readable);
 	} else {
 		nova_stacks_note(run->recording->texts, "functions of %s have no names: %s",
 		                 run->object->path, dwfl_errmsg(-1));

@@ -457,10 +457,15 @@ void symbols_of_jit(const struct address_run *run, FILE *map);
  * the caller's. */
 char *symbols_demangle(const char *name);
 char *symbols_demangle_rust(const char *name); /* of "_R…" only */
+/* The same, or the name itself, for names that stay where they are; until the next call. */
+struct readable;
+struct readable *readable_new(void);
+const char *readable_of(struct readable *readable, const char *name);
+void readable_free(struct readable *readable);
 
 /* What DWARF knows of a file (dwarf.c). NULL if there is none. */
 struct dwarf;
-struct dwarf *dwarf_of(void *dwfl_module);
+struct dwarf *dwarf_of(void *dwfl_module, struct readable *readable);
 void dwarf_free(struct dwarf *dwarf);
 /* Names the function at an address of the module and what is inlined there; `outer`, which may be
  * NULL, is what the outermost is called. False if it knows nothing. */
