@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* symbols FILE: names the offsets of that file that stand on standard input, as a recording's are
- * named; a line each, the innermost function, "??" without one. */
+/* symbols FILE [cached]: names the offsets of that file that stand on standard input, as a
+ * recording's are named; a line each, the innermost function, "??" without one. */
 #include "core/profiler/record.h"
 
 #include <fcntl.h>
@@ -15,11 +15,12 @@ int main(int argc, char **argv)
 	struct nova_error error = {0};
 	uint64_t offset;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s FILE <OFFSETS\n", argv[0]);
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: %s FILE [cached] <OFFSETS\n", argv[0]);
 		return 2;
 	}
 	object.path = argv[1];
+	recording.cached = argc == 3;
 	object.fd = open(argv[1], O_RDONLY | O_CLOEXEC);
 	if (object.fd >= 0)
 		object.build_id_bytes = (uint8_t)object_build_id(object.fd, object.build_id);

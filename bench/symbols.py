@@ -35,7 +35,7 @@ def run(command, given):
 def functions(name, text):
     """The innermost function of each address; the peers print a line of its source, too."""
     lines = text.split("\n")[:-1]
-    return lines if name == "novacore" else [line.split(" inlined at ")[0] for line in lines[0::2]]
+    return lines if name.startswith("novacore") else [line.split(" inlined at ")[0] for line in lines[0::2]]
 
 
 def same(a, b):
@@ -58,6 +58,7 @@ def measure(options):
     count, rounds = (10000, 6) if options.quick else (100000, 6)
     rng, results, agreement, notes = random.Random(1), [], [["program", "peer", "same function", "only novacore", "only the peer"]], []
     with tempfile.TemporaryDirectory(prefix="novacore-bench-") as place:
+        os.environ["NOVACORE_HOME"] = place
         for what, path in programs.items():
             if not path:
                 notes.append("%s: not there" % what)
@@ -68,6 +69,9 @@ def measure(options):
                 with open(os.path.join(place, name), "w", encoding="ascii") as out:
                     out.writelines("0x%x\n" % (base + at) for at in places)
             ways = {"novacore": [driver, path]}
+            if "DWARF" in what:
+                ways["novacore, again"] = [driver, path, "cached"]
+                run(ways["novacore, again"], os.path.join(place, "offsets"))
             for tool in ("addr2line", "eu-addr2line"):
                 if shutil.which(tool):
                     ways[tool] = [tool, "-f", "-C", "-e", path]
@@ -76,7 +80,7 @@ def measure(options):
             took, said = {way: [] for way in ways}, {}
             for _ in range(rounds):
                 for way in rng.sample(list(ways), len(ways)):
-                    seconds, text = run(ways[way], os.path.join(place, "offsets" if way == "novacore" else "addresses"))
+                    seconds, text = run(ways[way], os.path.join(place, "offsets" if way.startswith("novacore") else "addresses"))
                     took[way].append(seconds)
                     said[way] = functions(way, text)
             for way in ways:

@@ -188,8 +188,33 @@ static void add_name(const struct dwarf *dwarf, const struct address_run *run, u
 	                                    .flags = flags});
 }
 
+void bounds_clip(struct bounds *bounds, uint64_t at, uint64_t start, uint64_t end)
+{
+	uint64_t low = start > at ? 0 : end > at ? start : end;
+	uint64_t high = start > at ? start : end > at ? end : UINT64_MAX;
+
+	bounds->low = low > bounds->low ? low : bounds->low;
+	bounds->high = high < bounds->high ? high : bounds->high;
+}
+
+/* In one of its ranges. */
+static bool is_in(Dwarf_Die *scope, uint64_t address, struct bounds *bounds)
+{
+	Dwarf_Addr base = 0, start, end;
+	ptrdiff_t at = 0;
+	bool is = false;
+
+	while ((at = dwarf_ranges(scope, at, &base, &start, &end)) > 0) {
+		if (start >= end)
+			continue;
+		is = is || (address >= start && address < end);
+		bounds_clip(bounds, address, start, end);
+	}
+	return is;
+}
+
 /* The scope inside of `scope` that has the address; false if there is none. */
-static bool step_in(struct dwarf *dwarf, Dwarf_Die *scope, uint64_t address)
+static bool step_in(struct dwarf *dwarf, Dwarf_Die *scope, uint64_t address, struct bounds *bounds)
 {
 	Dwarf_Die child;
 
@@ -200,7 +225,7 @@ static bool step_in(struct dwarf *dwarf, Dwarf_Die *scope, uint64_t address)
 
 		if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block ||
 		     tag == DW_TAG_try_block || tag == DW_TAG_catch_block) &&
-		    dwarf_haspc(&child, address) == 1) {
+		    is_in(&child, address, bounds)) {
 			*scope = child;
 			return true;
 		}
@@ -209,17 +234,21 @@ static bool step_in(struct dwarf *dwarf, Dwarf_Die *scope, uint64_t address)
 }
 
 bool dwarf_name(struct dwarf *dwarf, const struct address_run *run, uint32_t address, uint64_t at,
-                const char *outer)
+                const char *outer, struct bounds *bounds)
 {
 	const struct range *function = function_at(dwarf, at - dwarf->bias);
+	struct bounds here = {0, UINT64_MAX};
 	Dwarf_Die scope;
 
 	if (!function || !dwarf_offdie(dwarf->file, function->die, &scope))
 		return false;
 	add_name(dwarf, run, address, &scope, outer, 0);
-	for (int depth = 0; depth < MOST_NESTING && step_in(dwarf, &scope, at - dwarf->bias);
+	for (int depth = 0; depth < MOST_NESTING && step_in(dwarf, &scope, at - dwarf->bias, &here);
 	     depth++)
 		if (dwarf_tag(&scope) == DW_TAG_inlined_subroutine)
 			add_name(dwarf, run, address, &scope, NULL, NOVA_FRAME_INLINED);
+	bounds_clip(&here, at - dwarf->bias, function->start, function->end);
+	bounds_clip(bounds, at, here.low + dwarf->bias,
+	            here.high > UINT64_MAX - dwarf->bias ? UINT64_MAX : here.high + dwarf->bias);
 	return true;
 }

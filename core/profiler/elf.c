@@ -37,8 +37,9 @@ struct elf {
 	struct readable *readable;
 };
 
-/* Where the byte of that offset is in memory, as the module's address. */
-static bool address_at(const struct elf *elf, uint64_t offset, uint64_t *address)
+/* Where the byte of that offset is in memory, as the module's address; with what is around it. */
+static bool address_at(const struct elf *elf, uint64_t offset, uint64_t *address,
+                       struct bounds *bounds)
 {
 	size_t count;
 
@@ -50,6 +51,8 @@ static bool address_at(const struct elf *elf, uint64_t offset, uint64_t *address
 		if (gelf_getphdr(elf->elf, (int)i, &head) && head.p_type == PT_LOAD &&
 		    offset >= head.p_offset && offset - head.p_offset < head.p_filesz) {
 			*address = offset - head.p_offset + head.p_vaddr + elf->bias;
+			*bounds = (struct bounds){head.p_vaddr + elf->bias,
+			                          head.p_vaddr + elf->bias + head.p_filesz};
 			return true;
 		}
 	}
@@ -111,17 +114,23 @@ static char *name_by_place(const struct elf *elf, const char *path, uint64_t at)
 	                   (unsigned long long)(start + elf->unwinding_bias - elf->bias));
 }
 
-static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct address_run *run,
-                     uint32_t number)
+static const struct symbol *symbol_at(const struct elf *elf, uint64_t at, struct bounds *bounds)
 {
-	const struct symbol *symbol;
-	uint64_t at;
+	const struct symbol *symbol = symbols_find(elf->symbols, elf->symbol_count, at);
+	const struct symbol *end = elf->symbols + elf->symbol_count;
 
-	if (!address_at(elf, run->recording->addresses[number].offset, &at))
-		return;
-	symbol = symbols_find(elf->symbols, elf->symbol_count, at);
-	if (dwarf && dwarf_name(dwarf, run, number, at, symbol ? symbol->name : NULL))
-		return;
+	if (symbol)
+		bounds_clip(bounds, at, symbol->start, symbol->end ? symbol->end : UINT64_MAX);
+	else
+		bounds_clip(bounds, at, at, at + 1);
+	if (symbol && symbol + 1 < end)
+		bounds_clip(bounds, at, symbol[1].start, UINT64_MAX);
+	return symbol;
+}
+
+static void name_by_symbol(const struct elf *elf, const struct address_run *run, uint32_t number,
+                           uint64_t at, const struct symbol *symbol)
+{
 	NOVA_AUTOFREE char *place = symbol ? NULL : name_by_place(elf, run->object->path, at);
 	if (symbol || place)
 		recording_name(
@@ -129,6 +138,23 @@ static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct ad
 		        &(struct nova_frame){
 		                .name = place ? place : readable_of(elf->readable, symbol->name),
 		                .library = run->object->path});
+}
+
+static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct address_run *run,
+                     uint32_t number)
+{
+	uint64_t at, offset = run->recording->addresses[number].offset;
+	const struct symbol *symbol;
+	struct bounds bounds;
+
+	if (!address_at(elf, offset, &at, &bounds))
+		return;
+	symbol = symbol_at(elf, at, &bounds);
+	if (!dwarf || !dwarf_name(dwarf, run, number, at, symbol ? symbol->name : NULL, &bounds))
+		name_by_symbol(elf, run, number, at, symbol);
+	if (dwarf && run->recording->cache)
+		cache_add(run->recording->cache, run->recording, number, offset - (at - bounds.low),
+		          offset + (bounds.high - at));
 }
 
 void symbols_of_elf(const struct address_run *run, int fd)

@@ -85,6 +85,7 @@ static int add_names(const struct naming *naming, struct nova_error *error)
 	}
 	recording.at_work = naming->at_work;
 	recording.fetch_ns = naming->fetch_ns;
+	recording.cached = true;
 	if (!code)
 		code = writer_reopen(&writer, naming->path, recording.end, error);
 	if (!code && naming->broke && naming->broke <= recording.object_count)

@@ -408,8 +408,10 @@ struct recording {
 	struct nova_origin *threads;
 	uint32_t stack_count, thread_count;
 	/* of those who name it */
-	uint32_t *at_work; /* is set to the object's number plus 1; or NULL */
-	int64_t fetch_ns;  /* how long debuginfod may be asked */
+	uint32_t *at_work;         /* is set to the object's number plus 1; or NULL */
+	int64_t fetch_ns;          /* how long debuginfod may be asked */
+	bool cached;               /* what was found earlier is taken, and kept for later */
+	struct names_cache *cache; /* of the object in work, or NULL */
 	struct debuginfod *debuginfod;
 };
 int recording_load(struct source *source, size_t limit, struct recording *recording,
@@ -449,6 +451,13 @@ struct address_run {
 	const uint32_t *addresses;
 	size_t count;
 };
+/* cache.c: NULL if nothing can be kept of this one. When it is closed what is new is written. */
+struct names_cache *cache_open(const struct object *object);
+bool cache_name(const struct names_cache *cache, const struct address_run *run, uint32_t address);
+/* All offsets in [start, end) have the names of this address. */
+void cache_add(struct names_cache *cache, const struct recording *recording, uint32_t address,
+               uint64_t start, uint64_t end);
+void cache_close(struct names_cache *cache);
 /* Each names what it can. */
 void symbols_of_elf(const struct address_run *run, int fd);
 void symbols_of_kernel(const struct address_run *run, FILE *kallsyms);
@@ -467,10 +476,16 @@ void readable_free(struct readable *readable);
 struct dwarf;
 struct dwarf *dwarf_of(void *dwfl_module, struct readable *readable);
 void dwarf_free(struct dwarf *dwarf);
+/* Addresses around one of which all is the same. */
+struct bounds {
+	uint64_t low, high;
+};
+/* They end where that range begins or ends. */
+void bounds_clip(struct bounds *bounds, uint64_t at, uint64_t start, uint64_t end);
 /* Names the function at an address of the module and what is inlined there; `outer`, which may be
  * NULL, is what the outermost is called. False if it knows nothing. */
 bool dwarf_name(struct dwarf *dwarf, const struct address_run *run, uint32_t address, uint64_t at,
-                const char *outer);
+                const char *outer, struct bounds *bounds);
 
 /* A table of functions, sorted once. */
 struct symbol {

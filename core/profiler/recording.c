@@ -457,6 +457,7 @@ int recording_read(struct source *source, size_t limit, struct nova_stacks **sta
 	int code = recording_load(source, limit, &recording, error);
 
 	recording.fetch_ns = NOVA_FETCH_NS;
+	recording.cached = true;
 	if (!code)
 		code = recording_symbolise(&recording, NULL, error);
 	if (!code)

@@ -74,7 +74,7 @@ static int open_here(const struct object *object, const char **why)
 	return *why ? -1 : fd;
 }
 
-static void of_file(const struct address_run *run)
+static void look_into_file(const struct address_run *run)
 {
 	NOVA_AUTOFREE char *path = NULL;
 	const char *why;
@@ -86,6 +86,22 @@ static void of_file(const struct address_run *run)
 		symbols_of_elf(run, fd);
 	else
 		note(run, why);
+}
+
+static void of_file(const struct address_run *run)
+{
+	struct recording *recording = run->recording;
+	NOVA_AUTOFREE uint32_t *left = nova_alloc((run->count + 1) * sizeof(*left));
+	struct address_run rest = {recording, run->object, left, 0};
+
+	recording->cache = recording->cached ? cache_open(run->object) : NULL;
+	for (size_t i = 0; i < run->count; i++)
+		if (!recording->cache || !cache_name(recording->cache, run, run->addresses[i]))
+			left[rest.count++] = run->addresses[i];
+	if (rest.count)
+		look_into_file(&rest);
+	cache_close(recording->cache);
+	recording->cache = NULL;
 }
 
 static void of_vdso(const struct address_run *run)

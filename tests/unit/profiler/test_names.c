@@ -17,6 +17,28 @@
 
 static const struct nova_value_type type = {"samples", "count"};
 
+static bool section_of(int fd, const char *name, uint64_t *at, uint64_t *bytes)
+{
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	Elf_Scn *section = NULL;
+	bool found = false;
+	size_t names;
+
+	assert_non_null(elf);
+	assert_int_equal(elf_getshdrstrndx(elf, &names), 0);
+	while (!found && (section = elf_nextscn(elf, section))) {
+		GElf_Shdr head;
+
+		assert_non_null(gelf_getshdr(section, &head));
+		found = head.sh_type != SHT_NOBITS &&
+		        strcmp(elf_strptr(elf, names, head.sh_name), name) == 0;
+		*at = head.sh_offset;
+		*bytes = head.sh_size;
+	}
+	elf_end(elf);
+	return found;
+}
+
 /* --- the kernel -------------------------------------------------------------------------------
  */
 
@@ -174,30 +196,192 @@ static void what_has_no_name_is_told_by_the_recording(void **state)
 	unlink(path);
 }
 
-/* --- frames -----------------------------------------------------------------------------------
+/* --- what was found earlier -------------------------------------------------------------------
  */
 
-static bool section_of(int fd, const char *name, uint64_t *at, uint64_t *bytes)
+#define PLACES 4000u
+
+static char own_path[] = "/proc/self/exe";
+
+struct fixture {
+	struct object object;
+	struct address addresses[PLACES];
+	struct recording recording;
+};
+
+/* Of this program: every `step`th place of its code, from `first` on. */
+static void find_names(struct fixture *fixture, uint32_t first, uint32_t step, bool cached)
 {
-	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
-	Elf_Scn *section = NULL;
-	bool found = false;
-	size_t names;
+	uint64_t at = 0, bytes = 0;
 
-	assert_non_null(elf);
-	assert_int_equal(elf_getshdrstrndx(elf, &names), 0);
-	while (!found && (section = elf_nextscn(elf, section))) {
-		GElf_Shdr head;
-
-		assert_non_null(gelf_getshdr(section, &head));
-		found = head.sh_type != SHT_NOBITS &&
-		        strcmp(elf_strptr(elf, names, head.sh_name), name) == 0;
-		*at = head.sh_offset;
-		*bytes = head.sh_size;
-	}
-	elf_end(elf);
-	return found;
+	memset(fixture, 0, sizeof(*fixture));
+	fixture->object = (struct object){.kind = OBJECT_FILE,
+	                                  .path = own_path,
+	                                  .fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)};
+	assert_true(fixture->object.fd >= 0);
+	fixture->object.build_id_bytes =
+	        (uint8_t)object_build_id(fixture->object.fd, fixture->object.build_id);
+	assert_true(section_of(fixture->object.fd, ".text", &at, &bytes));
+	fixture->recording.objects = &fixture->object;
+	fixture->recording.object_count = 1;
+	fixture->recording.addresses = fixture->addresses;
+	fixture->recording.cached = cached;
+	for (uint32_t i = first; i < PLACES; i += step)
+		fixture->addresses[fixture->recording.address_count++].offset =
+		        at + bytes * i / PLACES;
+	fixture->recording.texts = nova_stacks_new(&type, 1);
+	assert_int_equal(recording_symbolise(&fixture->recording, NULL, NULL), 0);
 }
+
+static void free_names(struct fixture *fixture)
+{
+	close(fixture->object.fd);
+	nova_stacks_free(fixture->recording.texts);
+	free(fixture->recording.names);
+}
+
+static void names_are_the_same(const struct fixture *a, const struct fixture *b)
+{
+	const struct recording *x = &a->recording, *y = &b->recording;
+
+	assert_int_equal(x->address_count, y->address_count);
+	for (uint32_t i = 0; i < x->address_count; i++) {
+		const struct address *one = &x->addresses[i], *other = &y->addresses[i];
+
+		assert_int_equal(one->count, other->count);
+		for (uint32_t j = 0; j < one->count; j++) {
+			const struct nova_frame *f = &x->texts->frames[x->names[one->first + j]];
+			const struct nova_frame *g = &y->texts->frames[y->names[other->first + j]];
+
+			assert_string_equal(f->name, g->name);
+			assert_string_equal(f->library, g->library);
+			assert_string_equal(f->file, g->file);
+			assert_int_equal(f->flags, g->flags);
+		}
+	}
+}
+
+static struct fixture plain, cached;
+static char home[] = "/tmp/nct-cache-XXXXXX";
+static char *kept; /* the file that is made */
+
+static void what_was_found_once_is_found_again(void **state)
+{
+	char id[2 * BUILD_ID_BYTES + 1] = "";
+	struct stat is;
+
+	(void)state;
+	find_names(&plain, 0, 2, false);
+	for (uint32_t i = 0; i < plain.object.build_id_bytes; i++)
+		snprintf(id + 2 * (size_t)i, 3, "%02x", plain.object.build_id[i]);
+	kept = nova_format("%s/cache/names/%s", home, id);
+	assert_int_equal(stat(kept, &is), -1);
+	find_names(&cached, 0, 2, true);
+	names_are_the_same(&plain, &cached);
+	free_names(&cached);
+	assert_int_equal(stat(kept, &is), 0);
+	assert_int_equal(is.st_mode & 0777, 0600);
+	find_names(&cached, 0, 2, true);
+	names_are_the_same(&plain, &cached);
+	free_names(&cached);
+	free_names(&plain);
+	/* other places, most of which are in the same ranges */
+	find_names(&plain, 0, 1, false);
+	find_names(&cached, 0, 1, true);
+	names_are_the_same(&plain, &cached);
+	free_names(&cached);
+	/* now nothing is read of the file: it need not even be it */
+	find_names(&cached, 0, 1, true);
+	names_are_the_same(&plain, &cached);
+	cached.object.kind = OBJECT_FILE;
+	cached.object.named = false;
+	close(cached.object.fd);
+	cached.object.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (uint32_t i = 0; i < cached.recording.address_count; i++)
+		cached.addresses[i].count = 0;
+	assert_int_equal(recording_symbolise(&cached.recording, NULL, NULL), 0);
+	assert_int_equal(cached.recording.texts->note_count, 0);
+	names_are_the_same(&plain, &cached);
+	free_names(&cached);
+	free_names(&plain);
+}
+
+static void what_is_broken_or_of_others_is_not_taken(void **state)
+{
+	NOVA_AUTOFREE char *directory = nova_format("%s/cache/names", home);
+	size_t bytes;
+	char *data = nova_file_read(kept, 16 << 20, &bytes, NULL);
+	struct stat is;
+
+	(void)state;
+	assert_non_null(data);
+	find_names(&plain, 0, 3, false);
+	for (size_t cut = 0; cut < 3; cut++) {
+		data[bytes / 2] ^= 1;
+		assert_int_equal(nova_file_write(kept, data, bytes >> cut, 0600, NULL), 0);
+		find_names(&cached, 0, 3, true);
+		names_are_the_same(&plain, &cached);
+		free_names(&cached);
+		free(data);
+		data = nova_file_read(kept, 16 << 20, &bytes, NULL); /* written anew */
+	}
+	assert_int_equal(unlink(kept), 0);
+	assert_int_equal(symlink("/dev/zero", kept), 0);
+	find_names(&cached, 0, 3, true);
+	names_are_the_same(&plain, &cached);
+	free_names(&cached);
+	assert_int_equal(lstat(kept, &is), 0);
+	assert_true(S_ISREG(is.st_mode)); /* in place of the link */
+	assert_int_equal(unlink(kept), 0);
+	assert_int_equal(chmod(directory, 0777), 0);
+	find_names(&cached, 0, 3, true);
+	names_are_the_same(&plain, &cached);
+	free_names(&cached);
+	assert_int_equal(stat(kept, &is), -1);
+	assert_int_equal(chmod(directory, 0700), 0);
+	free_names(&plain);
+	free(data);
+}
+
+static void what_was_used_longest_ago_makes_room(void **state)
+{
+	NOVA_AUTOFREE char *old = nova_format("%s/cache/names/00", home);
+	NOVA_AUTOFREE char *older = nova_format("%s/cache/names/01", home);
+	const char *const files[] = {old, older};
+	struct stat is;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct timespec when[2] = {{1000 - (time_t)i, 0}, {1000 - (time_t)i, 0}};
+		int fd = open(files[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+		assert_true(fd >= 0);
+		assert_int_equal(ftruncate(fd, 80 << 20), 0);
+		assert_int_equal(futimens(fd, when), 0);
+		close(fd);
+	}
+	find_names(&cached, 0, 5, true);
+	free_names(&cached);
+	assert_int_equal(stat(kept, &is), 0);
+	assert_int_equal(stat(old, &is), 0);
+	assert_int_equal(stat(older, &is), -1);
+}
+
+static int make_home(void **state)
+{
+	(void)state;
+	return mkdtemp(home) ? setenv("NOVACORE_HOME", home, 1) : -1;
+}
+
+static int remove_home(void **state)
+{
+	(void)state;
+	free(kept);
+	return nova_directory_remove(home, NULL);
+}
+
+/* --- frames -----------------------------------------------------------------------------------
+ */
 
 static void only_what_unwinding_needs_is_copied(void **state)
 {
@@ -257,9 +441,12 @@ int main(void)
 	        cmocka_unit_test(modules_and_programs_of_the_kernel_are_its_libraries),
 	        cmocka_unit_test(functions_of_the_vdso_have_names),
 	        cmocka_unit_test(what_has_no_name_is_told_by_the_recording),
+	        cmocka_unit_test(what_was_found_once_is_found_again),
+	        cmocka_unit_test(what_is_broken_or_of_others_is_not_taken),
+	        cmocka_unit_test(what_was_used_longest_ago_makes_room),
 	        cmocka_unit_test(only_what_unwinding_needs_is_copied),
 	        cmocka_unit_test(frames_of_what_is_no_program_are_none),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_home, remove_home);
 }
