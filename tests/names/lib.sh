@@ -20,5 +20,8 @@ split() {
 }
 deep=';outer::Machine::turn(unsigned long volatile&);deep<100000>_\[i\] [0-9]*$' # what only DWARF knows
 
+# What was found once would be found again.
+forget() { rm -rf "$NOVACORE_HOME/cache"; }
+
 # at_end COMMAND: also at the test's end, whose status stays what it is
 at_end() { trap "status=\$?; set +e; $*; (exit \$status); leave" EXIT; }

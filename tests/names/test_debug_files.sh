@@ -19,6 +19,10 @@ expect 0 "$novacore" record --output b -- ./program 1
 grep -q "$deep" b/cpu.folded || fail "nothing is inlined: $(head -3 b/cpu.folded)"
 
 note 'another one of that name is not taken'
+expect 0 "$novacore" record --output b2 -- ./program 1 # it was kept, and is the same
+grep -q "$deep" b2/cpu.folded || fail "nothing is inlined: $(head -3 b2/cpu.folded)"
+[ -n "$(ls "$NOVACORE_HOME/cache/names")" ] || fail 'nothing was kept'
+forget
 cp "$workload" .debug/program.debug
 expect 0 "$novacore" record --output c -- ./program 1
 ! grep -q 'Machine::turn\|deep<\|seventy' c/cpu.folded || fail "wrong names: $(head -3 c/cpu.folded)"

@@ -88,6 +88,7 @@ cp "$inlined" mute
 split mute
 rm mute.dbg
 rm -rf "$XDG_CACHE_HOME"
+forget
 expect 0 env DEBUGINFOD_URLS=http://user:pass-word@127.0.0.1:8003 \
   "$novacore" record --debuginfod 2s --output f -- ./mute 1
 expect 0 env -u DEBUGINFOD_URLS "$novacore" hotspots f/recording.nova
