@@ -117,13 +117,12 @@ static char *name_by_place(const struct elf *elf, const char *path, uint64_t at)
 static const struct symbol *symbol_at(const struct elf *elf, uint64_t at, struct bounds *bounds)
 {
 	const struct symbol *symbol = symbols_find(elf->symbols, elf->symbol_count, at);
-	const struct symbol *end = elf->symbols + elf->symbol_count;
 
 	if (symbol)
 		bounds_clip(bounds, at, symbol->start, symbol->end ? symbol->end : UINT64_MAX);
 	else
 		bounds_clip(bounds, at, at, at + 1);
-	if (symbol && symbol + 1 < end)
+	if (symbol && symbol + 1 < elf->symbols + elf->symbol_count)
 		bounds_clip(bounds, at, symbol[1].start, UINT64_MAX);
 	return symbol;
 }
