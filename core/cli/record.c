@@ -31,6 +31,11 @@ static const char help[] =
         "\n"
         "  --pid PID             a process, with its threads and their children\n"
         "  --vm NAME             the QEMU process of a VM on this host; its vCPUs are labelled\n"
+        "  --guest-kallsyms FILE  a copy of the guest's /proc/kallsyms: names functions of its "
+        "kernel\n"
+        "  --guest-maps FILE     a copy of /proc/PID/maps of the guest's: names that process's "
+        "functions\n"
+        "  --guest-root DIR      where the guest's files are that are named there\n"
         "  --cgroup DIR          what is in a cgroup: /sys/fs/cgroup/…\n"
         "  --all                 all processes of this host\n"
         "  --freq HZ             samples a second and CPU; default: 99\n"
@@ -40,6 +45,9 @@ static const char help[] =
         "  --stacks HOW          frame-pointers; dwarf: of programs without them, for more CPU "
         "time, not with\n"
         "                        --all and --cgroup; default: auto, which looks at the program\n"
+        "  --debuginfod TIME     how long the servers of DEBUGINFOD_URLS may be asked for files "
+        "that are gone\n"
+        "                        or have no debug information; default: 60s, no: not at all\n"
         "  --overhead SHARE      what sampling may cost; default: 2%\n"
         "  --cpu                 sample CPUs: so it is if none of these is said; several may be\n"
         "  --off-cpu             where threads wait, and for how long\n"
@@ -56,12 +64,16 @@ static const char help[] =
 enum {
 	OPTION_PID = 1,
 	OPTION_VM,
+	OPTION_GUEST_KALLSYMS,
+	OPTION_GUEST_MAPS,
+	OPTION_GUEST_ROOT,
 	OPTION_CGROUP,
 	OPTION_ALL,
 	OPTION_FREQ,
 	OPTION_DURATION,
 	OPTION_OUTPUT,
 	OPTION_STACKS,
+	OPTION_DEBUGINFOD,
 	OPTION_OVERHEAD,
 	OPTION_CPU,
 	OPTION_OFF_CPU,
@@ -73,25 +85,30 @@ enum {
 	OPTION_FORMAT
 };
 
-static const struct option options[] = {{"pid", required_argument, NULL, OPTION_PID},
-                                        {"vm", required_argument, NULL, OPTION_VM},
-                                        {"cgroup", required_argument, NULL, OPTION_CGROUP},
-                                        {"all", no_argument, NULL, OPTION_ALL},
-                                        {"freq", required_argument, NULL, OPTION_FREQ},
-                                        {"duration", required_argument, NULL, OPTION_DURATION},
-                                        {"output", required_argument, NULL, OPTION_OUTPUT},
-                                        {"stacks", required_argument, NULL, OPTION_STACKS},
-                                        {"overhead", required_argument, NULL, OPTION_OVERHEAD},
-                                        {"cpu", no_argument, NULL, OPTION_CPU},
-                                        {"off-cpu", no_argument, NULL, OPTION_OFF_CPU},
-                                        {"lock", no_argument, NULL, OPTION_LOCK},
-                                        {"memory", no_argument, NULL, OPTION_MEMORY},
-                                        {"continuous", no_argument, NULL, OPTION_CONTINUOUS},
-                                        {"keep", required_argument, NULL, OPTION_KEEP},
-                                        {"keep-size", required_argument, NULL, OPTION_KEEP_SIZE},
-                                        {"format", required_argument, NULL, OPTION_FORMAT},
-                                        NOVA_COMMON_OPTIONS,
-                                        {NULL, 0, NULL, 0}};
+static const struct option options[] = {
+        {"pid", required_argument, NULL, OPTION_PID},
+        {"vm", required_argument, NULL, OPTION_VM},
+        {"guest-kallsyms", required_argument, NULL, OPTION_GUEST_KALLSYMS},
+        {"guest-maps", required_argument, NULL, OPTION_GUEST_MAPS},
+        {"guest-root", required_argument, NULL, OPTION_GUEST_ROOT},
+        {"cgroup", required_argument, NULL, OPTION_CGROUP},
+        {"all", no_argument, NULL, OPTION_ALL},
+        {"freq", required_argument, NULL, OPTION_FREQ},
+        {"duration", required_argument, NULL, OPTION_DURATION},
+        {"output", required_argument, NULL, OPTION_OUTPUT},
+        {"stacks", required_argument, NULL, OPTION_STACKS},
+        {"debuginfod", required_argument, NULL, OPTION_DEBUGINFOD},
+        {"overhead", required_argument, NULL, OPTION_OVERHEAD},
+        {"cpu", no_argument, NULL, OPTION_CPU},
+        {"off-cpu", no_argument, NULL, OPTION_OFF_CPU},
+        {"lock", no_argument, NULL, OPTION_LOCK},
+        {"memory", no_argument, NULL, OPTION_MEMORY},
+        {"continuous", no_argument, NULL, OPTION_CONTINUOUS},
+        {"keep", required_argument, NULL, OPTION_KEEP},
+        {"keep-size", required_argument, NULL, OPTION_KEEP_SIZE},
+        {"format", required_argument, NULL, OPTION_FORMAT},
+        NOVA_COMMON_OPTIONS,
+        {NULL, 0, NULL, 0}};
 
 #define DEFAULT_DURATION_NS (10 * NOVA_SECOND_NS)
 #define PIECE_NS            (60 * NOVA_SECOND_NS) /* of a continuous recording */
@@ -159,6 +176,18 @@ static int take_quantity(const char *option, enum nova_quantity quantity, double
 	return 2;
 }
 
+static int take_debuginfod(struct command *command)
+{
+	double value = 0;
+	int code = strcmp(optarg, "no") == 0 ? -1
+	                                     : take_quantity("--debuginfod", NOVA_DURATION, &value);
+
+	if (code < 0 && value > 86400e9)
+		return usage("--debuginfod takes at most a day, or no, not %s", optarg);
+	command->request.fetch_ns = (int64_t)value;
+	return code;
+}
+
 static int take_overhead(struct command *command)
 {
 	char *end;
@@ -194,6 +223,9 @@ static int take(struct command *command, int option)
 		command->request.cgroup = optarg;
 		return -1;
 	case OPTION_ALL: command->targets++; return -1;
+	case OPTION_GUEST_KALLSYMS: command->request.guest.kallsyms = optarg; return -1;
+	case OPTION_GUEST_MAPS: command->request.guest.maps = optarg; return -1;
+	case OPTION_GUEST_ROOT: command->request.guest.root = optarg; return -1;
 	case OPTION_FREQ:
 		if (take_number(optarg, 1, MOST_HZ, &number))
 			return usage("--freq takes samples a second, 1 to 20000, not \"%s\"",
@@ -210,6 +242,7 @@ static int take(struct command *command, int option)
 			return usage("--stacks takes auto, frame-pointers or dwarf, not \"%s\"",
 			             optarg);
 		return -1;
+	case OPTION_DEBUGINFOD: return take_debuginfod(command);
 	case OPTION_OVERHEAD: return take_overhead(command);
 	case OPTION_FORMAT:
 		if (strcmp(optarg, "table") != 0 && strcmp(optarg, "json") != 0)
@@ -250,6 +283,13 @@ static int parse(struct command *command, int argc, char **argv)
 	    !command->vm)
 		return usage("--stacks dwarf is for %s: it copies 8 KiB with each sample",
 		             "--pid, --vm or a command");
+	if ((command->request.guest.kallsyms || command->request.guest.maps) && !command->vm &&
+	    !command->request.pid)
+		return usage("%s are of one VM: say which, with --vm or --pid",
+		             "--guest-kallsyms and --guest-maps");
+	if (command->request.guest.root && !command->request.guest.maps)
+		return usage("--guest-root is where the files of --guest-maps are: %s",
+		             "give that, too");
 	if (command->continuous && (command->output || command->request.command))
 		return usage("--continuous is not for %s: its recordings are kept below novacore's "
 		             "own directory",
@@ -422,6 +462,16 @@ static int record_once(struct command *command, json_t **about, struct nova_erro
 	return code;
 }
 
+/* Each time: the VM may have been started anew, and its process's number be another one's. */
+static int find_vm(struct command *command, struct nova_error *error)
+{
+	int32_t *pid = &command->request.pid;
+	int code = command->vm ? nova_record_find_vm(command->vm, pid, error) : 0;
+
+	command->request.vm = !code && *pid > 0 && nova_record_is_vm(*pid);
+	return code;
+}
+
 static int record_on(struct command *command, struct nova_error *error)
 {
 	int code = 0;
@@ -444,6 +494,7 @@ static int record_on(struct command *command, struct nova_error *error)
 		               100);
 		fflush(stdout);
 		recordings_retain((int64_t)command->keep_ns, (int64_t)command->keep_bytes);
+		code = stop ? 0 : find_vm(command, error);
 	}
 	return code;
 }
@@ -473,8 +524,7 @@ static int record(struct command *command, struct nova_error *error)
 	const json_t *status;
 	int code = 0;
 
-	if (command->vm)
-		code = nova_record_find_vm(command->vm, &command->request.pid, error);
+	code = find_vm(command, error);
 	if (code)
 		return code;
 	choose_stacks(command);
@@ -501,7 +551,10 @@ int nova_command_record(int argc, char **argv)
 	struct command command = {.format = "table",
 	                          .keep_ns = 7 * 86400e9,
 	                          .keep_bytes = 1024.0 * 1024 * 1024,
-	                          .request = {.frequency = 99, .overhead = 0.02, .stop = &stop}};
+	                          .request = {.frequency = 99,
+	                                      .overhead = 0.02,
+	                                      .stop = &stop,
+	                                      .fetch_ns = NOVA_FETCH_NS}};
 	struct nova_error error = {0};
 	int code = parse(&command, argc, argv);
 

@@ -88,6 +88,30 @@ static long long number_of(const json_t *object, const char *name)
 	return (long long)json_integer_value(json_object_get(object, name));
 }
 
+/* Whose the samples of a VM are. */
+static void print_vm(const json_t *vm, FILE *out)
+{
+	static const struct {
+		const char *name, *words;
+	} parts[] = {{"guest", "inside of the guest"},   {"vcpu_host", "vCPUs, outside of it"},
+	             {"emulator", "emulator"},           {"io_threads", "I/O threads"},
+	             {"vhost", "vhost (in the kernel)"}, {"other_threads", "other threads"}};
+	const json_t *shares = json_object_get(vm, "shares");
+	const char *head = "VM";
+
+	for (size_t i = 0; json_is_object(shares) && i < NOVA_COUNT(parts); i++) {
+		const json_t *part = json_object_get(shares, parts[i].name);
+		const json_t *interval = json_object_get(part, "interval");
+
+		if (!number_of(part, "samples"))
+			continue;
+		fprintf(out, "%-10s %.1f %% (%.1f … %.1f) %s\n", head, real_of(part, "share") * 100,
+		        json_number_value(json_array_get(interval, 0)) * 100,
+		        json_number_value(json_array_get(interval, 1)) * 100, parts[i].words);
+		head = "";
+	}
+}
+
 const char *recordings_lane_name(const json_t *about, uint32_t lane)
 {
 	const json_t *name = json_array_get(json_object_get(about, "lanes"), lane);
@@ -206,6 +230,10 @@ void recordings_print(const json_t *about, FILE *out)
 {
 	const json_t *overhead = json_object_get(about, "overhead");
 	const char *why = json_string_value(json_object_get(about, "event_why"));
+	bool killed = json_is_false(json_object_get(about, "complete"));
+	/* a command always ends */
+	bool ended = json_is_true(json_object_get(about, "ended")) &&
+	             !strcmp(nova_json_text(about, "what"), "process");
 	char title[256], memory[32];
 
 	snprintf(title, sizeof(title), "%s", nova_json_text(about, "title"));
@@ -214,7 +242,9 @@ void recordings_print(const json_t *about, FILE *out)
 	fprintf(out, "%-10s %s on %s, %.1f s from %s%s\n", "recorded", title,
 	        nova_json_text(about, "host"), real_of(about, "duration_ns") / 1e9,
 	        nova_json_text(about, "began"),
-	        json_is_false(json_object_get(about, "complete")) ? "; it was killed" : "");
+	        killed  ? "; it was killed"
+	        : ended ? "; the process ended by itself"
+	                : "");
 	print_lanes(about, out);
 	print_resident(about, out);
 	fprintf(out, "%-10s %s%s%s%s\n", "event", nova_json_text(about, "event"), why ? ": " : "",
@@ -226,6 +256,7 @@ void recordings_print(const json_t *about, FILE *out)
 	why = json_string_value(json_object_get(about, "stacks_why"));
 	if (why)
 		fprintf(out, "%-10s by DWARF: %s\n", "stacks", why);
+	print_vm(json_object_get(about, "vm"), out);
 	fprintf(out,
 	        "%-10s %.2f %% of this host's CPUs, %.2f %% of what was sampled (allowed: %.2f "
 	        "%%); "

@@ -13,6 +13,7 @@
 
 #define MOST_NESTING 64 /* of scopes; broken files must not eat the stack */
 #define MOST_RANGES  4000000u
+#define MOST_VISITED 200000000u /* entries of a file: trees of broken ones may be entangled */
 
 struct range {
 	uint64_t start, end;
@@ -30,6 +31,8 @@ struct dwarf {
 	struct ranges units;
 	Dwarf_Off unit; /* whose functions are listed */
 	struct ranges functions;
+	uint32_t visited;
+	struct readable *readable; /* the caller's */
 };
 
 /* --- ranges -------------------------------------------------------------------------------------
@@ -78,7 +81,7 @@ static const struct range *find(const struct ranges *ranges, uint64_t address)
 
 /* --- units and functions ---------------------------------------------------------------------- */
 
-struct dwarf *dwarf_of(void *module)
+struct dwarf *dwarf_of(void *module, struct readable *readable)
 {
 	Dwarf_Addr bias;
 	Dwarf *file = dwfl_module_getdwarf(module, &bias);
@@ -92,6 +95,7 @@ struct dwarf *dwarf_of(void *module)
 	dwarf = nova_alloc(sizeof(*dwarf));
 	dwarf->file = file;
 	dwarf->bias = bias;
+	dwarf->readable = readable;
 	while (dwarf_get_units(file, unit, &unit, NULL, &kind, &die, NULL) == 0)
 		if (kind == DW_UT_compile || kind == DW_UT_skeleton)
 			add_ranges(&dwarf->units, &die);
@@ -114,8 +118,18 @@ static bool may_hold_functions(int tag)
 	       tag == DW_TAG_structure_type || tag == DW_TAG_union_type || tag == DW_TAG_subprogram;
 }
 
-static void list_functions(struct ranges *functions, Dwarf_Die *parent, int depth)
+/* False at the end, and where a broken file leads back to what was there already. */
+static bool next_sibling(struct dwarf *dwarf, Dwarf_Die *die)
 {
+	Dwarf_Off here = dwarf_dieoffset(die);
+
+	return dwarf->visited++ < MOST_VISITED && dwarf_siblingof(die, die) == 0 &&
+	       dwarf_dieoffset(die) > here;
+}
+
+static void list_functions(struct dwarf *dwarf, Dwarf_Die *parent, int depth)
+{
+	struct ranges *functions = &dwarf->functions;
 	Dwarf_Die child;
 
 	if (depth > MOST_NESTING || dwarf_child(parent, &child) != 0)
@@ -126,8 +140,8 @@ static void list_functions(struct ranges *functions, Dwarf_Die *parent, int dept
 		if (tag == DW_TAG_subprogram)
 			add_ranges(functions, &child);
 		if (may_hold_functions(tag))
-			list_functions(functions, &child, depth + 1);
-	} while (functions->count < MOST_RANGES && dwarf_siblingof(&child, &child) == 0);
+			list_functions(dwarf, &child, depth + 1);
+	} while (functions->count < MOST_RANGES && next_sibling(dwarf, &child));
 }
 
 static const struct range *function_at(struct dwarf *dwarf, uint64_t address)
@@ -142,7 +156,7 @@ static const struct range *function_at(struct dwarf *dwarf, uint64_t address)
 		dwarf->functions.count = 0;
 		if (!dwarf_offdie(dwarf->file, unit->die, &die))
 			return NULL;
-		list_functions(&dwarf->functions, &die, 0);
+		list_functions(dwarf, &die, 0);
 		sort(&dwarf->functions);
 	}
 	return find(&dwarf->functions, address);
@@ -151,8 +165,8 @@ static const struct range *function_at(struct dwarf *dwarf, uint64_t address)
 /* --- names --------------------------------------------------------------------------------------
  */
 
-/* The name as the linker has it, or as it is written; `made` is what the caller frees. */
-static const char *name_of(Dwarf_Die *die, char **made)
+/* The name as the linker has it, or as it is written. */
+static const char *name_of(const struct dwarf *dwarf, Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
 	const char *linkage = NULL;
@@ -160,29 +174,47 @@ static const char *name_of(Dwarf_Die *die, char **made)
 	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
 	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
 		linkage = dwarf_formstring(&attribute);
-	*made = linkage ? symbols_demangle(linkage) : NULL;
-	return *made ? *made : linkage ? linkage : dwarf_diename(die);
+	return linkage ? readable_of(dwarf->readable, linkage) : dwarf_diename(die);
 }
 
-static void add_name(const struct address_run *run, uint32_t address, Dwarf_Die *die,
-                     const char *name, uint32_t flags)
+static void add_name(const struct dwarf *dwarf, const struct address_run *run, uint32_t address,
+                     Dwarf_Die *die, const char *name, uint32_t flags)
 {
-	NOVA_AUTOFREE char *made = NULL;
-	const char *found = name ? NULL : name_of(die, &made);
-
-	if (name)
-		made = symbols_demangle(name);
 	recording_name(run->recording, address,
-	               &(struct nova_frame){.name = made   ? made
-	                                            : name ? name
-	                                                   : found,
+	               &(struct nova_frame){.name = name ? readable_of(dwarf->readable, name)
+	                                                 : name_of(dwarf, die),
 	                                    .library = run->object->path,
 	                                    .file = dwarf_decl_file(die),
 	                                    .flags = flags});
 }
 
+void bounds_clip(struct bounds *bounds, uint64_t at, uint64_t start, uint64_t end)
+{
+	uint64_t low = start > at ? 0 : end > at ? start : end;
+	uint64_t high = start > at ? start : end > at ? end : UINT64_MAX;
+
+	bounds->low = low > bounds->low ? low : bounds->low;
+	bounds->high = high < bounds->high ? high : bounds->high;
+}
+
+/* In one of its ranges. */
+static bool is_in(Dwarf_Die *scope, uint64_t address, struct bounds *bounds)
+{
+	Dwarf_Addr base = 0, start, end;
+	ptrdiff_t at = 0;
+	bool is = false;
+
+	while ((at = dwarf_ranges(scope, at, &base, &start, &end)) > 0) {
+		if (start >= end)
+			continue;
+		is = is || (address >= start && address < end);
+		bounds_clip(bounds, address, start, end);
+	}
+	return is;
+}
+
 /* The scope inside of `scope` that has the address; false if there is none. */
-static bool step_in(Dwarf_Die *scope, uint64_t address)
+static bool step_in(struct dwarf *dwarf, Dwarf_Die *scope, uint64_t address, struct bounds *bounds)
 {
 	Dwarf_Die child;
 
@@ -193,25 +225,30 @@ static bool step_in(Dwarf_Die *scope, uint64_t address)
 
 		if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block ||
 		     tag == DW_TAG_try_block || tag == DW_TAG_catch_block) &&
-		    dwarf_haspc(&child, address) == 1) {
+		    is_in(&child, address, bounds)) {
 			*scope = child;
 			return true;
 		}
-	} while (dwarf_siblingof(&child, &child) == 0);
+	} while (next_sibling(dwarf, &child));
 	return false;
 }
 
 bool dwarf_name(struct dwarf *dwarf, const struct address_run *run, uint32_t address, uint64_t at,
-                const char *outer)
+                const char *outer, struct bounds *bounds)
 {
 	const struct range *function = function_at(dwarf, at - dwarf->bias);
+	struct bounds here = {0, UINT64_MAX};
 	Dwarf_Die scope;
 
 	if (!function || !dwarf_offdie(dwarf->file, function->die, &scope))
 		return false;
-	add_name(run, address, &scope, outer, 0);
-	for (int depth = 0; depth < MOST_NESTING && step_in(&scope, at - dwarf->bias); depth++)
+	add_name(dwarf, run, address, &scope, outer, 0);
+	for (int depth = 0; depth < MOST_NESTING && step_in(dwarf, &scope, at - dwarf->bias, &here);
+	     depth++)
 		if (dwarf_tag(&scope) == DW_TAG_inlined_subroutine)
-			add_name(run, address, &scope, NULL, NOVA_FRAME_INLINED);
+			add_name(dwarf, run, address, &scope, NULL, NOVA_FRAME_INLINED);
+	bounds_clip(&here, at - dwarf->bias, function->start, function->end);
+	bounds_clip(bounds, at, here.low + dwarf->bias,
+	            here.high > UINT64_MAX - dwarf->bias ? UINT64_MAX : here.high + dwarf->bias);
 	return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions of an ELF file: its symbol tables, sorted once (libdwfl adds what separate debug files
- * have, by build-id, and asks debuginfod if that is configured), and DWARF for what is inlined. */
+/* Functions of an ELF file: its symbol tables, sorted once (with what separate debug files have,
+ * which libdwfl finds by build-id or .gnu_debuglink, and debuginfod.c if servers are named), and
+ * DWARF for what is inlined. */
 #include "core/profiler/record.h"
 
 #include <elfutils/libdwfl.h>
@@ -9,7 +10,19 @@
 
 #define MOST_SYMBOLS 4000000
 
-static const Dwfl_Callbacks callbacks = {.find_debuginfo = dwfl_standard_find_debuginfo,
+/* The module's own word is the run. */
+static int find_debug_file(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
+                           const char *file, const char *link, GElf_Word crc, char **found)
+{
+	const struct address_run *run = *user;
+	int fd = dwfl_standard_find_debuginfo(module, user, name, base, file, link, crc, found);
+
+	return fd < 0 && run
+	               ? debuginfod_fetch(run->recording->debuginfod, run->object, true, found)
+	               : fd;
+}
+
+static const Dwfl_Callbacks callbacks = {.find_debuginfo = find_debug_file,
                                          .section_address = dwfl_offline_section_address};
 
 struct elf {
@@ -21,10 +34,12 @@ struct elf {
 	size_t symbol_count;
 	Dwarf_CFI *unwinding; /* .eh_frame, which strip leaves: where functions begin */
 	Dwarf_Addr unwinding_bias;
+	struct readable *readable;
 };
 
-/* Where the byte of that offset is in memory, as the module's address. */
-static bool address_at(const struct elf *elf, uint64_t offset, uint64_t *address)
+/* Where the byte of that offset is in memory, as the module's address; with what is around it. */
+static bool address_at(const struct elf *elf, uint64_t offset, uint64_t *address,
+                       struct bounds *bounds)
 {
 	size_t count;
 
@@ -36,6 +51,8 @@ static bool address_at(const struct elf *elf, uint64_t offset, uint64_t *address
 		if (gelf_getphdr(elf->elf, (int)i, &head) && head.p_type == PT_LOAD &&
 		    offset >= head.p_offset && offset - head.p_offset < head.p_filesz) {
 			*address = offset - head.p_offset + head.p_vaddr + elf->bias;
+			*bounds = (struct bounds){head.p_vaddr + elf->bias,
+			                          head.p_vaddr + elf->bias + head.p_filesz};
 			return true;
 		}
 	}
@@ -97,23 +114,46 @@ static char *name_by_place(const struct elf *elf, const char *path, uint64_t at)
 	                   (unsigned long long)(start + elf->unwinding_bias - elf->bias));
 }
 
+static const struct symbol *symbol_at(const struct elf *elf, uint64_t at, struct bounds *bounds)
+{
+	const struct symbol *symbol = symbols_find(elf->symbols, elf->symbol_count, at);
+
+	if (symbol)
+		bounds_clip(bounds, at, symbol->start, symbol->end ? symbol->end : UINT64_MAX);
+	else
+		bounds_clip(bounds, at, at, at + 1);
+	if (symbol && symbol + 1 < elf->symbols + elf->symbol_count)
+		bounds_clip(bounds, at, symbol[1].start, UINT64_MAX);
+	return symbol;
+}
+
+static void name_by_symbol(const struct elf *elf, const struct address_run *run, uint32_t number,
+                           uint64_t at, const struct symbol *symbol)
+{
+	NOVA_AUTOFREE char *place = symbol ? NULL : name_by_place(elf, run->object->path, at);
+	if (symbol || place)
+		recording_name(
+		        run->recording, number,
+		        &(struct nova_frame){
+		                .name = place ? place : readable_of(elf->readable, symbol->name),
+		                .library = run->object->path});
+}
+
 static void name_one(const struct elf *elf, struct dwarf *dwarf, const struct address_run *run,
                      uint32_t number)
 {
+	uint64_t at, offset = run->recording->addresses[number].offset;
 	const struct symbol *symbol;
-	uint64_t at;
+	struct bounds bounds;
 
-	if (!address_at(elf, run->recording->addresses[number].offset, &at))
+	if (!address_at(elf, offset, &at, &bounds))
 		return;
-	symbol = symbols_find(elf->symbols, elf->symbol_count, at);
-	if (dwarf && dwarf_name(dwarf, run, number, at, symbol ? symbol->name : NULL))
-		return;
-	NOVA_AUTOFREE char *made =
-	        symbol ? symbols_demangle(symbol->name) : name_by_place(elf, run->object->path, at);
-	if (made || symbol)
-		recording_name(run->recording, number,
-		               &(struct nova_frame){.name = made ? made : symbol->name,
-		                                    .library = run->object->path});
+	symbol = symbol_at(elf, at, &bounds);
+	if (!dwarf || !dwarf_name(dwarf, run, number, at, symbol ? symbol->name : NULL, &bounds))
+		name_by_symbol(elf, run, number, at, symbol);
+	if (dwarf && run->recording->cache)
+		cache_add(run->recording->cache, run->recording, number, offset - (at - bounds.low),
+		          offset + (bounds.high - at));
 }
 
 void symbols_of_elf(const struct address_run *run, int fd)
@@ -121,6 +161,7 @@ void symbols_of_elf(const struct address_run *run, int fd)
 	struct elf elf = {.dwfl = dwfl_begin(&callbacks)};
 	struct dwarf *dwarf;
 	int own = dup(fd);
+	void **user;
 
 	if (!elf.dwfl || own < 0) {
 		nova_cleanup_close(&own);
@@ -134,12 +175,16 @@ void symbols_of_elf(const struct address_run *run, int fd)
 	if (elf.module)
 		elf.elf = dwfl_module_getelf(elf.module, &elf.bias);
 	if (elf.elf) {
+		dwfl_module_info(elf.module, &user, NULL, NULL, NULL, NULL, NULL, NULL);
+		*user = (void *)(uintptr_t)run;
 		read_symbols(&elf);
 		elf.unwinding = dwfl_module_eh_cfi(elf.module, &elf.unwinding_bias);
-		dwarf = dwarf_of(elf.module);
+		elf.readable = readable_new();
+		dwarf = dwarf_of(elf.module, elf.readable);
 		for (size_t i = 0; i < run->count; i++)
 			name_one(&elf, dwarf, run, run->addresses[i]);
 		dwarf_free(dwarf);
+		readable_free(elf.readable);
 	} else {
 		nova_stacks_note(run->recording->texts, "functions of %s have no names: %s",
 		                 run->object->path, dwfl_errmsg(-1));

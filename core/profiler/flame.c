@@ -12,6 +12,14 @@ static const char *or_unknown(const char *text)
 	return text[0] ? text : "[unknown]";
 }
 
+/* A VM's thread that is no vCPU: by its name it is the emulator, an I/O thread, … */
+static bool of_vm(const struct nova_origin *origin)
+{
+	return origin->thread[0] && (strncmp(origin->process, "qemu", 4) == 0 ||
+	                             strncmp(origin->process, "kvm", 3) == 0 ||
+	                             strncmp(origin->process, "vhost-", 6) == 0);
+}
+
 void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text, size_t room)
 {
 	switch (by) {
@@ -19,7 +27,10 @@ void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char
 		snprintf(text, room, origin->cpu < 0 ? "CPU [unknown]" : "CPU %d", origin->cpu);
 		break;
 	case NOVA_BY_VCPU:
-		snprintf(text, room, origin->vcpu < 0 ? "[no vCPU]" : "vCPU %d", origin->vcpu);
+		if (origin->vcpu >= 0)
+			snprintf(text, room, "vCPU %d", origin->vcpu);
+		else
+			snprintf(text, room, "%s", of_vm(origin) ? origin->thread : "[no vCPU]");
 		break;
 	case NOVA_BY_THREAD:
 		if (origin->tid >= 0)

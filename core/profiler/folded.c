@@ -12,10 +12,10 @@
 static const struct {
 	char letter;
 	uint32_t flag;
-} MARKS[] = {{'k', NOVA_FRAME_KERNEL},
+} MARKS[] = {{'g', NOVA_FRAME_GUEST}, /* first: its kernel is not ours */
+             {'k', NOVA_FRAME_KERNEL},
              {'i', NOVA_FRAME_INLINED},
-             {'j', NOVA_FRAME_JIT},
-             {'g', NOVA_FRAME_GUEST}};
+             {'j', NOVA_FRAME_JIT}};
 
 /* --- reading -------------------------------------------------------------------------------------
  */

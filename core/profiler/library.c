@@ -20,8 +20,12 @@ static bool ends(const char *text, size_t length, const char *with)
 
 uint32_t stacks_library_flags(const char *library, size_t length)
 {
-	if (starts(library, length, "[guest."))
+	/* perf's, and ours: its kernel's modules are "[guest] [module]" */
+	if (starts(library, length, "[guest.") || starts(library, length, "[guest kernel]") ||
+	    starts(library, length, "[guest] ["))
 		return NOVA_FRAME_GUEST | NOVA_FRAME_KERNEL;
+	if (starts(library, length, "[guest]") || starts(library, length, "[guest user]"))
+		return NOVA_FRAME_GUEST;
 	if (starts(library, length, "[kernel") || ends(library, length, ".ko") ||
 	    ends(library, length, ".ko.xz") || ends(library, length, ".ko.zst") ||
 	    ends(library, length, ".ko.gz"))

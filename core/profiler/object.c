@@ -4,12 +4,14 @@
 #include "core/profiler/record.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <gelf.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define VDSO_BYTES (1u << 20)
@@ -80,6 +82,47 @@ uint32_t object_kernel_build_id(uint8_t build_id[BUILD_ID_BYTES])
 		at += name + description;
 	}
 	return 0;
+}
+
+int object_open_below(const char *root, const char *path)
+{
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+	                       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	NOVA_AUTOCLOSE int directory = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (directory < 0)
+		return -1;
+	return (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
+}
+
+/* The number that the process has in its own container. */
+static int32_t inner_pid(int32_t pid)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	NOVA_AUTOFREE char *text = nova_file_read(path, 1 << 20, NULL, NULL);
+	char *line = text ? strstr(text, "\nNSpid:") : NULL, *last;
+
+	if (!line)
+		return pid;
+	line[1 + strcspn(line + 1, "\n")] = '\0';
+	last = strrchr(line, '\t');
+	return last ? (int32_t)atoi(last) : pid;
+}
+
+int object_jit_map(int32_t pid)
+{
+	char path[64], root[48];
+	int fd;
+
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+	if (fd >= 0)
+		return fd;
+	snprintf(path, sizeof(path), "/tmp/perf-%d.map", inner_pid(pid));
+	snprintf(root, sizeof(root), "/proc/%d/root", pid);
+	return object_open_below(root, path);
 }
 
 int object_vdso(void)

@@ -244,12 +244,20 @@ enum nova_record_kind {
 	NOVA_RECORD_LOCK = 4,    /* which of these wait for locks */
 	NOVA_RECORD_MEMORY = 8   /* where memory is touched first, and allocated */
 };
+/* What names the functions inside of a VM: copies of files of the guest. Each may be NULL. */
+struct nova_record_guest {
+	const char *kallsyms; /* its /proc/kallsyms, as its root reads it */
+	const char *maps;     /* /proc/PID/maps of one of its processes */
+	const char *root;     /* directory with the files that are named there */
+};
 struct nova_record_request {
 	unsigned kinds; /* of nova_record_kind; 0: CPU */
 	bool dwarf;     /* walk stacks by DWARF, not by frame pointers; of a process or command */
-	const char *dwarf_why;      /* for people: then of the CPU only; or NULL */
-	const char *path;           /* of the file, which must not be there */
-	int32_t pid;                /* > 0: this process with its threads and children */
+	const char *dwarf_why; /* for people: then of the CPU only; or NULL */
+	const char *path;      /* of the file, which must not be there */
+	int32_t pid;           /* > 0: this process with its threads and children */
+	bool vm;               /* it is a QEMU: what its threads are is told apart */
+	struct nova_record_guest guest;
 	const char *cgroup;         /* or a cgroup's directory */
 	const char *const *command; /* or a command, run until it ends; NULL-terminated */
 	/* none of them: all processes */
@@ -258,9 +266,11 @@ struct nova_record_request {
 	double overhead;          /* the frequency is lowered to keep below; in (0, 1) */
 	const volatile int *stop; /* or NULL */
 	const char *title;        /* what is recorded, for people; or NULL */
+	int64_t fetch_ns;         /* how long debuginfod may be asked for files; 0: not at all */
 };
 /* `about`, if not NULL, is what nova_recording_about gives. NOVA_E_PERMISSION says what to change.
  */
+#define NOVA_FETCH_NS (60 * NOVA_SECOND_NS) /* as long as people wait */
 int nova_record(const struct nova_record_request *request, json_t **about,
                 struct nova_error *error);
 
@@ -275,5 +285,7 @@ char *nova_record_without_frame_pointers(const char *program, int32_t pid);
 
 /* The QEMU process of the VM of that name; NOVA_E_NOT_FOUND names those that there are. */
 int nova_record_find_vm(const char *name, int32_t *pid, struct nova_error *error);
+/* The process is a QEMU that runs a VM. */
+bool nova_record_is_vm(int32_t pid);
 
 #endif

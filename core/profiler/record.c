@@ -14,14 +14,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Behind this the other CPUs have surely written what is older. */
 #define SETTLE_NS 2000000
-/* CPU time that looking for names may take; what was found until then stays. */
-#define NAMES_CPU_S 300
 /* Not more often all events are opened anew to raise a frequency. */
 #define RENEW_S 5
 
@@ -35,6 +34,7 @@ struct session {
 	int go;      /* written to: the command begins */
 	int child_status;
 	bool ended; /* nobody is left to be sampled */
+	int watch;  /* of the process: readable once it has ended; -1 */
 	uint64_t seconds;
 	int64_t began_utc_ns, began_ns;
 };
@@ -159,7 +159,10 @@ static int open_sampler(struct session *session, struct nova_error *error)
 		target.tids = &session->child;
 		target.tid_count = 1;
 	} else if (request->pid > 0) {
+		session->watch = (int)syscall(SYS_pidfd_open, request->pid, 0);
 		code = threads_of(request->pid, &tids, &target.tid_count, error);
+		if (!code && request->vm)
+			vm_kernel_threads(request->pid, &tids, &target.tid_count);
 		target.tids = tids;
 	} else if (request->cgroup) {
 		cgroup = target.cgroup = open(request->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -293,6 +296,8 @@ static json_t *about_of(const struct session *session)
 	                    request->title ? json_string(request->title) : json_null());
 	if (request->pid > 0)
 		json_object_set_new(about, "pid", json_integer(request->pid));
+	if (request->guest.kallsyms || request->guest.maps)
+		json_object_set_new(about, "guest", guest_about(&request->guest));
 	if (request->cgroup)
 		json_object_set_new(about, "cgroup", json_string(request->cgroup));
 	return about;
@@ -349,25 +354,29 @@ static json_t *status_of(const struct session *session)
 	uint64_t broken = 0, lowered = 0, samples;
 	json_t *by_lane = lanes_status(session, &samples);
 	struct rusage usage;
+	json_t *status;
 
 	getrusage(RUSAGE_SELF, &usage);
 	for (size_t i = 0; i < samplers->ring_count; i++)
 		broken += samplers->rings[i].broken;
 	for (size_t i = 0; i < samplers->count; i++)
 		lowered += samplers->all[i].lowered;
-	return json_pack("{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI so so}",
-	                 "duration_ns", (json_int_t)(nova_now_ns() - session->began_ns), "samples",
-	                 (json_int_t)samples, "lost", (json_int_t)tally->lost, "broken",
-	                 (json_int_t)broken, "throttled", (json_int_t)tally->throttled,
-	                 "user_stacks", (json_int_t)tally->user_stacks, "short_stacks",
-	                 (json_int_t)tally->short_stacks, "lowered", (json_int_t)lowered,
-	                 "overhead", "host", governor->host, "sampled", governor->sampled,
-	                 "worst_second", governor->worst, "target", governor->target, "sample_ns",
-	                 governor->of[0].sample_cost, "own_cpu_s",
-	                 (double)(govern_own_ns() - governor->own_began_ns) / 1e9, "mean_frequency",
-	                 mean_frequency(session, &samplers->all[0]), "memory_bytes",
-	                 (json_int_t)usage.ru_maxrss * 1024, "lanes_counted", by_lane, "samplers",
-	                 samplers_status(session));
+	status = json_pack("{sI sI sI sI sI sI sI sI s{sf sf sf sf sf sf} sf sI so so}",
+	                   "duration_ns", (json_int_t)(nova_now_ns() - session->began_ns),
+	                   "samples", (json_int_t)samples, "lost", (json_int_t)tally->lost,
+	                   "broken", (json_int_t)broken, "throttled", (json_int_t)tally->throttled,
+	                   "user_stacks", (json_int_t)tally->user_stacks, "short_stacks",
+	                   (json_int_t)tally->short_stacks, "lowered", (json_int_t)lowered,
+	                   "overhead", "host", governor->host, "sampled", governor->sampled,
+	                   "worst_second", governor->worst, "target", governor->target, "sample_ns",
+	                   governor->of[0].sample_cost, "own_cpu_s",
+	                   (double)(govern_own_ns() - governor->own_began_ns) / 1e9,
+	                   "mean_frequency", mean_frequency(session, &samplers->all[0]),
+	                   "memory_bytes", (json_int_t)usage.ru_maxrss * 1024, "lanes_counted",
+	                   by_lane, "samplers", samplers_status(session));
+	if (session->request->vm)
+		json_object_set_new(status, "vm", vm_status(tally));
+	return status;
 }
 
 /* --- memory that is resident --------------------------------------------------------------------
@@ -599,6 +608,9 @@ static bool is_over(struct session *session, int64_t end_ns)
 		session->child = 0;
 		session->ended = true;
 	}
+	/* it may stay as a zombie, and its number may go to another one */
+	if (session->watch >= 0 && poll(&(struct pollfd){session->watch, POLLIN, 0}, 1, 0) > 0)
+		session->ended = true;
 	if (request->pid > 0 && kill(request->pid, 0) && errno == ESRCH)
 		session->ended = true;
 	return session->ended || (request->stop && *request->stop) ||
@@ -651,68 +663,6 @@ static int sample(struct session *session, struct nova_error *error)
 	return code;
 }
 
-/* --- names --------------------------------------------------------------------------------------
- */
-
-/* In the child: reads the recording back and writes the names behind it. */
-static int add_names(struct session *session, struct nova_error *error)
-{
-	const char *path = session->request->path;
-	struct recording recording;
-	struct source source;
-	int code = source_open(&source, path, error);
-
-	if (code)
-		return code;
-	code = recording_load(&source, (size_t)1 << 30, &recording, error);
-	source_close(&source);
-	if (!code) {
-		/* what only this process can still open */
-		for (uint32_t i = 0; i < session->tally.spaces.object_count; i++) {
-			const struct object *object = &session->tally.spaces.objects[i];
-
-			if (object->fd >= 0 && object->written &&
-			    object->written <= recording.object_count)
-				recording.objects[object->written - 1].fd = dup(object->fd);
-		}
-		code = writer_reopen(&session->writer, path, recording.end, error);
-		if (!code)
-			code = recording_symbolise(&recording, &session->writer, error);
-		if (!code)
-			code = writer_close(&session->writer, error);
-	}
-	recording_free(&recording);
-	return code;
-}
-
-static void name_addresses(struct session *session)
-{
-	pid_t child = fork();
-	int status = 0;
-
-	if (child == 0) {
-		struct nova_error error = {0};
-
-		/* a broken file may send its reader in circles */
-		const struct rlimit patience = {NAMES_CPU_S, NAMES_CPU_S};
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		setrlimit(RLIMIT_CPU, &patience);
-		if (add_names(session, &error)) {
-			nova_log(NOVA_LOG_WARNING, "functions have no names: %s", error.text);
-			_exit(1);
-		}
-		_exit(0);
-	}
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	if (child < 0 || WIFSIGNALED(status))
-		nova_log(NOVA_LOG_WARNING,
-		         "some functions have no names: what looked for them died of signal %d (a "
-		         "file with broken debug information, or too little memory)",
-		         WTERMSIG(status));
-}
-
 /* --- the whole ----------------------------------------------------------------------------------
  */
 
@@ -722,6 +672,7 @@ static void begin_tally(struct session *session)
 	struct tally *tally = &session->tally;
 
 	tally_start(tally, &session->writer);
+	tally->vm.is = session->request->vm;
 	tally_lanes(tally, samplers->lanes, samplers->lane_count);
 	tally->locks = samplers->locks;
 	tally->contention_ends = samplers->contention_ends;
@@ -767,6 +718,9 @@ static int begin(struct session *session, struct nova_error *error)
 	if (code)
 		return code;
 	begin_tally(session);
+	code = guest_start(&session->tally.guest, &session->tally.spaces, &request->guest, error);
+	if (code)
+		return code;
 	begin_governor(session);
 	code = samplers_start(&session->samplers, error);
 	if (code)
@@ -812,13 +766,14 @@ static int end(struct session *session, struct nova_error *error)
 		                    : WIFSIGNALED(session->child_status)
 		                            ? json_integer(-WTERMSIG(session->child_status))
 		                            : json_integer(WEXITSTATUS(session->child_status)));
+	json_object_set_new(status, "ended", json_boolean(!stopped));
 	writer_json(&session->writer, CHUNK_END, status);
 	return writer_close(&session->writer, error);
 }
 
 int nova_record(const struct nova_record_request *request, json_t **about, struct nova_error *error)
 {
-	struct session session = {.request = request, .go = -1, .writer.fd = -1};
+	struct session session = {.request = request, .go = -1, .watch = -1, .writer.fd = -1};
 	int code = begin(&session, error);
 
 	if (!code) {
@@ -835,8 +790,10 @@ int nova_record(const struct nova_record_request *request, json_t **about, struc
 	}
 	samplers_close(&session.samplers);
 	if (!code)
-		name_addresses(&session);
+		recording_add_names(request->path, session.tally.spaces.objects,
+		                    session.tally.spaces.object_count, request->fetch_ns);
 	tally_free(&session.tally);
+	nova_cleanup_close(&session.watch);
 	if (session.writer.fd >= 0)
 		close(session.writer.fd);
 	nova_text_free(&session.writer.buffer);

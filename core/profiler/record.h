@@ -136,16 +136,19 @@ enum object_kind {
 	OBJECT_FILE,
 	OBJECT_KERNEL,
 	OBJECT_VDSO,
-	OBJECT_JIT, /* made at run time: anonymous memory of one process */
-	OBJECT_GUEST,
+	OBJECT_JIT,   /* made at run time: anonymous memory of one process */
+	OBJECT_GUEST, /* of pid, if that is not 0: code that this QEMU made of the guest's */
+	OBJECT_GUEST_KERNEL,
+	OBJECT_GUEST_USER,
+	OBJECT_GUEST_FILE, /* path: inside of the guest */
 	OBJECT_KINDS
 };
-/* A file, or what stands for one. Offsets are the file's; of JIT and the kernel addresses. */
+/* A file, or what stands for one. Offsets are the file's; of JIT, kernels and guests addresses. */
 struct object {
 	uint8_t kind;
 	uint8_t build_id_bytes;
 	uint8_t build_id[BUILD_ID_BYTES];
-	int32_t pid; /* of JIT, else 0 */
+	int32_t pid; /* of JIT and the guest's code, else 0 */
 	char *path;
 	/* while recording */
 	uint64_t inode;
@@ -162,6 +165,7 @@ struct space {
 	int32_t pid;
 	bool dead;
 	uint32_t changes; /* how often its maps have changed */
+	uint32_t guest;   /* the object of what it makes of a guest's code; 0: not looked yet */
 	struct map *maps; /* sorted, apart from each other */
 	uint32_t count, room;
 };
@@ -174,10 +178,12 @@ struct spaces {
 	struct index by_pid;
 	uint64_t map_count;
 };
-#define OBJECT_NUMBER_UNKNOWN 0u
-#define OBJECT_NUMBER_KERNEL  1u
-#define OBJECT_NUMBER_GUEST   2u
-#define OBJECT_NUMBER_WAITING 3u /* for a CPU: it could run */
+#define OBJECT_NUMBER_UNKNOWN      0u
+#define OBJECT_NUMBER_KERNEL       1u
+#define OBJECT_NUMBER_GUEST        2u
+#define OBJECT_NUMBER_WAITING      3u /* for a CPU: it could run */
+#define OBJECT_NUMBER_GUEST_KERNEL 4u
+#define OBJECT_NUMBER_GUEST_USER   5u
 
 void spaces_start(struct spaces *spaces);
 void spaces_free(struct spaces *spaces);
@@ -191,6 +197,10 @@ void spaces_sweep(struct spaces *spaces); /* forgets those that have ended */
 /* NULL if nothing is mapped there. */
 const struct map *space_find(const struct space *space, uint64_t address);
 void space_insert(struct spaces *spaces, struct space *space, const struct map *map);
+/* The object of code that the process, a QEMU, makes of its guest's. */
+uint32_t spaces_translated(struct spaces *spaces, struct space *space);
+/* A file of that path inside of the guest; its number. */
+uint32_t spaces_guest_file(struct spaces *spaces, const char *path, size_t length);
 
 /* A line of /proc/PID/maps; `path` is the line's own, not ended. */
 struct maps_line {
@@ -212,6 +222,11 @@ void object_probe(struct object *object, int32_t pid, const struct map *map);
 int object_open(const struct object *object, int32_t pid, const struct map *map);
 /* The build-id of an ELF file; its length, 0 if there is none. */
 uint32_t object_build_id(int fd, uint8_t build_id[BUILD_ID_BYTES]);
+/* Opens a file below a directory as if that were the root: links and ".." do not lead out of it. */
+int object_open_below(const char *root, const char *path);
+/* What the process writes of code that it makes: /tmp/perf-PID.map, in its container, too; or -1.
+ */
+int object_jit_map(int32_t pid);
 /* The vDSO of this process, which is that of all: a file in memory, or -1. */
 int object_vdso(void);
 /* Of /sys/kernel/notes. */
@@ -239,7 +254,8 @@ enum chunk_kind {
 	CHUNK_END,       /* the same when it is over */
 	CHUNK_SYMBOLS,   /* of one object: offset, functions */
 	CHUNK_KSYMBOLS,  /* start, length, name: what the kernel made at run time */
-	CHUNK_LANE       /* the number of a lane, then as CHUNK_COUNTS, which is of lane 0 */
+	CHUNK_LANE,      /* the number of a lane, then as CHUNK_COUNTS, which is of lane 0 */
+	CHUNK_NOTES = 32 /* texts: what has no names, and why */
 };
 
 struct writer {
@@ -272,6 +288,42 @@ const char *chunk_text(struct chunk *chunk, size_t *length);
 int chunk_next(struct source *source, struct chunk *chunk, uint64_t *torn,
                struct nova_error *error);
 
+/* --- guest.c: what is inside of a VM --------------------------------------------------------- */
+
+struct guest {
+	bool kernel;        /* addresses of its kernel are kept: they can be named */
+	struct space space; /* the maps of its process whose functions can be named */
+};
+/* NOVA_E_INVALID says which of the files is not what it should be. */
+int guest_start(struct guest *guest, struct spaces *spaces, const struct nova_record_guest *files,
+                struct nova_error *error);
+/* The object of an address in the guest, and the offset there; 0: of what is not told apart. */
+uint32_t guest_place(const struct guest *guest, uint64_t context, uint64_t address,
+                     uint64_t *offset);
+bool guest_has(enum object_kind kind); /* it is one of a guest */
+/* {"kallsyms": …, "root": …}, which symbols_guest.c reads. */
+json_t *guest_about(const struct nova_record_guest *files);
+void guest_free(struct guest *guest);
+
+/* --- vm.c: what QEMU's threads are ---------------------------------------------------------------
+ */
+
+enum vm_part {
+	VM_GUEST, /* inside of the guest */
+	VM_VCPU,  /* vCPUs' threads, outside of it */
+	VM_EMULATOR,
+	VM_IO,
+	VM_VHOST,
+	VM_OTHER,
+	VM_PARTS
+};
+/* Whose is a thread of a QEMU, by its name? */
+enum vm_part vm_part_of(const char *name, bool first);
+/* What this thread runs in user space may be a guest's code that QEMU made the host's (TCG). */
+bool vm_translates(const char *name);
+/* Kernel threads that work for the process are added. */
+void vm_kernel_threads(int32_t pid, int32_t **tids, size_t *count);
+
 /* --- locks.c: which functions of the kernel wait for locks
  * ----------------------------------------
  */
@@ -292,6 +344,7 @@ bool locks_tracepoints(uint16_t *begins, uint16_t *ends, char why[200]);
 
 struct tally_frame {
 	uint32_t object;
+	bool guest; /* inside of a VM */
 	uint64_t offset;
 };
 struct tally_stack {
@@ -349,6 +402,13 @@ struct tally {
 	struct allocation_window window;
 	uint64_t weights[SAMPLE_KINDS]; /* of samples that do not say it */
 	struct unwinder *unwinder;      /* NULL: stacks are those of frame pointers */
+	struct guest guest;
+	struct {
+		bool is;       /* all samples are of a QEMU: what is below is counted */
+		bool named;    /* threads of vCPUs were seen by their names */
+		bool kvm, tcg; /* and what runs their code */
+		uint64_t samples[VM_PARTS];
+	} vm;
 	/* what it has seen */
 	uint64_t samples, lost, throttled, user_stacks, short_stacks, resets, forks;
 	uint64_t lost_of[SAMPLE_KINDS];
@@ -366,11 +426,18 @@ void tally_flush(struct tally *tally);
 /* Off-CPU: who waits still has waited until now. */
 void tally_waiting(struct tally *tally, uint64_t now_ns);
 void tally_free(struct tally *tally);
+/* {"accelerator", "vcpus_named", "shares": {"guest": {"samples", "share", "interval"}, …}}; shares
+ * are null if there is none of the CPU (vm.c). */
+json_t *vm_status(const struct tally *tally);
 /* "CPU 3/KVM" is vCPU 3 of a QEMU; else -1. */
 int32_t tally_vcpu(const char *name);
 
-/* --- unwind.c -----------------------------------------------------------------------------------
+/* --- unwind.c and frames.c ----------------------------------------------------------------------
  */
+
+/* A file in memory that has nothing but what unwinding needs of this one; -1: it has nothing. How
+ * many bytes were copied. */
+int frames_copy(int fd, uint64_t *bytes);
 
 struct unwinder;
 struct unwinder *unwinder_new(void);
@@ -575,6 +642,12 @@ struct recording {
 	uint32_t *stack_nodes;
 	struct nova_origin *threads;
 	uint32_t stack_count, thread_count;
+	/* of those who name it */
+	uint32_t *at_work;         /* is set to the object's number plus 1; or NULL */
+	int64_t fetch_ns;          /* how long debuginfod may be asked */
+	bool cached;               /* what was found earlier is taken, and kept for later */
+	struct names_cache *cache; /* of the object in work, or NULL */
+	struct debuginfod *debuginfod;
 };
 int recording_load(struct source *source, size_t limit, struct recording *recording,
                    struct nova_error *error);
@@ -593,6 +666,19 @@ void recording_name(struct recording *recording, uint32_t address, const struct 
  * are written as they are found. */
 int recording_symbolise(struct recording *recording, struct writer *writer,
                         struct nova_error *error);
+/* This object gets no names, and a note. */
+int recording_pass_over(struct recording *recording, uint32_t object, const char *why,
+                        struct writer *writer, struct nova_error *error);
+/* names.c: names a file in processes of their own; failures are warned of. `objects`: of the
+ * recorder, which may hold descriptors that nobody else can open. */
+void recording_add_names(const char *path, const struct object *objects, uint32_t count,
+                         int64_t fetch_ns);
+/* debuginfod.c: NULL if no server is named. When it is freed what did not come is noted. */
+struct debuginfod *debuginfod_new(int64_t patience_ns);
+void debuginfod_free(struct debuginfod *asked, struct nova_stacks *notes);
+/* The file itself, or its debug information: a descriptor and its path, the caller's; or -1. */
+int debuginfod_fetch(struct debuginfod *asked, const struct object *object, bool debug_file,
+                     char **path);
 /* Addresses of one object, sorted by offset. */
 struct address_run {
 	struct recording *recording;
@@ -600,22 +686,45 @@ struct address_run {
 	const uint32_t *addresses;
 	size_t count;
 };
+/* cache.c: NULL if nothing can be kept of this one. When it is closed what is new is written. */
+struct names_cache *cache_open(const struct object *object);
+bool cache_name(const struct names_cache *cache, const struct address_run *run, uint32_t address);
+/* All offsets in [start, end) have the names of this address. */
+void cache_add(struct names_cache *cache, const struct recording *recording, uint32_t address,
+               uint64_t start, uint64_t end);
+void cache_close(struct names_cache *cache);
 /* Each names what it can. */
 void symbols_of_elf(const struct address_run *run, int fd);
 void symbols_of_kernel(const struct address_run *run, FILE *kallsyms);
 void symbols_of_jit(const struct address_run *run, FILE *map);
+/* symbols_guest.c: what is of a guest's; `map`: what its QEMU wrote about code that it made. */
+void symbols_of_guest_kernel(const struct address_run *run);
+void symbols_of_guest_file(const struct address_run *run);
+void symbols_of_translated(const struct address_run *run, FILE *map);
 /* "_ZN3foo3barEv" → "foo::bar()", and what Rust makes of its names. NULL if it is none of these;
  * the caller's. */
 char *symbols_demangle(const char *name);
+char *symbols_demangle_rust(const char *name); /* of "_R…" only */
+/* The same, or the name itself, for names that stay where they are; until the next call. */
+struct readable;
+struct readable *readable_new(void);
+const char *readable_of(struct readable *readable, const char *name);
+void readable_free(struct readable *readable);
 
 /* What DWARF knows of a file (dwarf.c). NULL if there is none. */
 struct dwarf;
-struct dwarf *dwarf_of(void *dwfl_module);
+struct dwarf *dwarf_of(void *dwfl_module, struct readable *readable);
 void dwarf_free(struct dwarf *dwarf);
+/* Addresses around one of which all is the same. */
+struct bounds {
+	uint64_t low, high;
+};
+/* They end where that range begins or ends. */
+void bounds_clip(struct bounds *bounds, uint64_t at, uint64_t start, uint64_t end);
 /* Names the function at an address of the module and what is inlined there; `outer`, which may be
  * NULL, is what the outermost is called. False if it knows nothing. */
 bool dwarf_name(struct dwarf *dwarf, const struct address_run *run, uint32_t address, uint64_t at,
-                const char *outer);
+                const char *outer, struct bounds *bounds);
 
 /* A table of functions, sorted once. */
 struct symbol {
@@ -625,5 +734,19 @@ struct symbol {
 };
 void symbols_sort(struct symbol *symbols, size_t count);
 const struct symbol *symbols_find(const struct symbol *symbols, size_t count, uint64_t address);
+/* One that is read from text; to be finished before anything is found. */
+struct symbols_table {
+	struct symbol *symbols;
+	size_t count;
+	struct nova_text names; /* symbols have offsets in it until it is finished */
+	bool hidden;            /* some had no address */
+};
+/* Until there are `most`. */
+void symbols_read_kallsyms(struct symbols_table *table, FILE *kallsyms, size_t most);
+void symbols_read_jit(struct symbols_table *table, FILE *map);
+void symbols_table_finish(struct symbols_table *table);
+/* Of one that has a kernel's functions, finished. */
+void symbols_end_modules(struct symbols_table *table);
+void symbols_table_free(struct symbols_table *table);
 
 #endif

@@ -323,6 +323,17 @@ static void take_ksymbols(struct recording *recording, struct chunk *chunk)
 	recording->ksymbol_count += !chunk->bad;
 }
 
+static void take_notes(struct recording *recording, struct chunk *chunk)
+{
+	while (chunk->at < chunk->end) {
+		const char *text = take_name(recording, chunk);
+
+		if (chunk->bad)
+			return;
+		nova_stacks_note(recording->texts, "%s", text);
+	}
+}
+
 static int take_chunk(const struct reader *reader, struct chunk *chunk, struct nova_error *error)
 {
 	struct recording *recording = reader->recording;
@@ -344,6 +355,7 @@ static int take_chunk(const struct reader *reader, struct chunk *chunk, struct n
 	case CHUNK_RESET: recording->stack_count = recording->thread_count = 0; break;
 	case CHUNK_SYMBOLS: take_symbols(recording, chunk); break;
 	case CHUNK_KSYMBOLS: take_ksymbols(recording, chunk); break;
+	case CHUNK_NOTES: take_notes(recording, chunk); break;
 	default: return bad_chunk(reader, "a part of unknown kind", error);
 	}
 	if (!code && chunk->bad)
@@ -419,10 +431,22 @@ static uint32_t flags_of(const struct object *object)
 {
 	switch (object->kind) {
 	case OBJECT_KERNEL: return NOVA_FRAME_KERNEL;
-	case OBJECT_GUEST: return NOVA_FRAME_GUEST;
+	case OBJECT_GUEST:
+	case OBJECT_GUEST_USER:
+	case OBJECT_GUEST_FILE: return NOVA_FRAME_GUEST;
+	case OBJECT_GUEST_KERNEL: return NOVA_FRAME_GUEST | NOVA_FRAME_KERNEL;
 	case OBJECT_JIT: return NOVA_FRAME_JIT;
 	default: return 0;
 	}
+}
+
+static uint32_t guest_frame(struct nova_stacks *stacks, const struct object *object)
+{
+	const char *name = object->kind == OBJECT_GUEST_FILE ? "[guest user]" : object->path;
+
+	return nova_stacks_frame(
+	        stacks,
+	        &(struct nova_frame){.name = name, .library = name, .flags = flags_of(object)});
 }
 
 /* The functions of an address above `node`. */
@@ -430,17 +454,22 @@ static uint32_t call(const struct recording *recording, struct nova_stacks *stac
                      const struct address *address)
 {
 	const struct object *object = &recording->objects[address->object];
+	bool guest = guest_has(object->kind);
 
+	/* below all that is of the guest: [guest kernel], …, which is all that may be known */
+	if (guest)
+		node = nova_stacks_call(stacks, node, guest_frame(stacks, object));
 	for (uint32_t i = 0; i < address->count; i++) {
-		uint32_t name = recording->names[address->first + i];
+		struct nova_frame frame =
+		        recording->texts->frames[recording->names[address->first + i]];
 
-		node = nova_stacks_call(stacks, node,
-		                        nova_stacks_frame(stacks, &recording->texts->frames[name]));
+		if (guest)
+			frame.flags |= NOVA_FRAME_GUEST;
+		node = nova_stacks_call(stacks, node, nova_stacks_frame(stacks, &frame));
 	}
-	if (!address->count) {
-		/* what stands for itself: a guest, a wait for a CPU */
-		bool itself = object->kind == OBJECT_GUEST ||
-		              (object->kind == OBJECT_UNKNOWN && object->path[0]);
+	if (!address->count && !guest) {
+		/* what stands for itself: a wait for a CPU */
+		bool itself = object->kind == OBJECT_UNKNOWN && object->path[0];
 		const struct nova_frame unknown = {
 		        .name = itself ? object->path : NULL,
 		        .library = object->kind == OBJECT_UNKNOWN ? "" : object->path,
@@ -454,6 +483,31 @@ static uint32_t call(const struct recording *recording, struct nova_stacks *stac
 static int64_t number_of(const json_t *object, const char *name)
 {
 	return json_integer_value(json_object_get(object, name));
+}
+
+/* What would tell more of a VM. */
+static void note_vm(const struct recording *recording, struct nova_stacks *stacks)
+{
+	const json_t *vm = json_object_get(recording->status, "vm");
+	const json_t *shares = json_object_get(vm, "shares");
+	const char *accelerator = nova_json_text(vm, "accelerator");
+	bool guest = number_of(json_object_get(shares, "guest"), "samples") > 0;
+	bool translated = false;
+
+	for (uint32_t i = 0; i < recording->object_count; i++)
+		translated = translated || (recording->objects[i].kind == OBJECT_GUEST &&
+		                            recording->objects[i].pid);
+	if (number_of(json_object_get(shares, "other_threads"), "samples") &&
+	    json_is_false(json_object_get(vm, "vcpus_named")))
+		nova_stacks_note(stacks, "its vCPUs are not told apart from its other threads: "
+		                         "QEMU names them with -name NAME,debug-threads=on");
+	if (guest && !strcmp(accelerator, "tcg") && !translated)
+		nova_stacks_note(stacks, "the guest's code is translated by QEMU (TCG), and has no "
+		                         "addresses of the guest here: QEMU 8.1 and later names it "
+		                         "with -perfmap");
+	else if (guest && !json_object_get(recording->about, "guest"))
+		nova_stacks_note(stacks, "functions of the guest have no names: record "
+		                         "--guest-kallsyms takes a copy of its /proc/kallsyms");
 }
 
 /* What this kernel or user did not have. */
@@ -507,6 +561,7 @@ static void add_notes(const struct recording *recording, struct nova_stacks *sta
 		                : "it may be built without frame pointers "
 		                  "(-fno-omit-frame-pointer has them; record --stacks dwarf needs "
 		                  "none)");
+	note_vm(recording, stacks);
 	for (uint32_t i = 0; i < recording->texts->note_count; i++)
 		nova_stacks_note(stacks, "%s", recording->texts->notes[i]);
 }
@@ -538,6 +593,8 @@ int recording_read(struct source *source, size_t limit, struct nova_stacks **sta
 	struct recording recording;
 	int code = recording_load(source, limit, &recording, error);
 
+	recording.fetch_ns = NOVA_FETCH_NS;
+	recording.cached = true;
 	if (!code)
 		code = recording_symbolise(&recording, NULL, error);
 	if (!code)

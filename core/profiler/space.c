@@ -259,6 +259,31 @@ void spaces_start(struct spaces *spaces)
 	add_object(spaces, OBJECT_KERNEL, "[kernel]");
 	add_object(spaces, OBJECT_GUEST, "[guest]");
 	add_object(spaces, OBJECT_UNKNOWN, "[waiting for a CPU]");
+	add_object(spaces, OBJECT_GUEST_KERNEL, "[guest kernel]");
+	add_object(spaces, OBJECT_GUEST_USER, "[guest user]");
+}
+
+/* Its addresses are kept only if QEMU says (-perfmap) what they are: they are many. */
+uint32_t spaces_translated(struct spaces *spaces, struct space *space)
+{
+	struct object object = {.kind = OBJECT_GUEST, .pid = space->pid};
+	NOVA_AUTOCLOSE int map = space->guest ? -1 : object_jit_map(space->pid);
+
+	if (space->guest)
+		return space->guest;
+	space->guest = OBJECT_NUMBER_GUEST;
+	if (map >= 0) {
+		object.path = nova_strdup("[guest]");
+		space->guest = object_of(spaces, &object);
+	}
+	return space->guest;
+}
+
+uint32_t spaces_guest_file(struct spaces *spaces, const char *path, size_t length)
+{
+	struct object object = {.kind = OBJECT_GUEST_FILE, .path = strndup(path, length)};
+
+	return object_of(spaces, &object);
 }
 
 static uint64_t pid_hash(int32_t pid)

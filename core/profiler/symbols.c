@@ -54,26 +54,54 @@ static void note(const struct address_run *run, const char *why)
 	                 run->object->path, why);
 }
 
-static void of_file(const struct address_run *run)
+/* The file that was mapped, if it is here; -1, and why it is not. */
+static int open_here(const struct object *object, const char **why)
 {
-	const struct object *object = run->object;
 	uint8_t build_id[BUILD_ID_BYTES];
-	NOVA_AUTOCLOSE int fd = object->fd >= 0
-	                                ? dup(object->fd)
-	                                : open(object->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = object->fd >= 0 ? dup(object->fd)
+	                         : open(object->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat is;
 
-	if (fd < 0 || fstat(fd, &is) || !S_ISREG(is.st_mode)) {
-		note(run, "the file is not here any more, or may not be read");
-		return;
-	}
-	if (object->build_id_bytes &&
-	    (object_build_id(fd, build_id) != object->build_id_bytes ||
-	     memcmp(build_id, object->build_id, object->build_id_bytes) != 0)) {
-		note(run, "there is another file of that name by now (its build-id differs)");
-		return;
-	}
-	symbols_of_elf(run, fd);
+	*why = NULL;
+	if (fd < 0 || fstat(fd, &is) || !S_ISREG(is.st_mode))
+		*why = "the file is not here any more, or may not be read";
+	else if (object->build_id_bytes &&
+	         (object_build_id(fd, build_id) != object->build_id_bytes ||
+	          memcmp(build_id, object->build_id, object->build_id_bytes) != 0))
+		*why = "there is another file of that name by now (its build-id differs)";
+	if (*why)
+		nova_cleanup_close(&fd);
+	return *why ? -1 : fd;
+}
+
+static void look_into_file(const struct address_run *run)
+{
+	NOVA_AUTOFREE char *path = NULL;
+	const char *why;
+	NOVA_AUTOCLOSE int fd = open_here(run->object, &why);
+
+	if (fd < 0)
+		fd = debuginfod_fetch(run->recording->debuginfod, run->object, false, &path);
+	if (fd >= 0)
+		symbols_of_elf(run, fd);
+	else
+		note(run, why);
+}
+
+static void of_file(const struct address_run *run)
+{
+	struct recording *recording = run->recording;
+	NOVA_AUTOFREE uint32_t *left = nova_alloc((run->count + 1) * sizeof(*left));
+	struct address_run rest = {recording, run->object, left, 0};
+
+	recording->cache = recording->cached ? cache_open(run->object) : NULL;
+	for (size_t i = 0; i < run->count; i++)
+		if (!recording->cache || !cache_name(recording->cache, run, run->addresses[i]))
+			left[rest.count++] = run->addresses[i];
+	if (rest.count)
+		look_into_file(&rest);
+	cache_close(recording->cache);
+	recording->cache = NULL;
 }
 
 static void of_vdso(const struct address_run *run)
@@ -105,15 +133,13 @@ static void of_kernel(const struct address_run *run)
 }
 
 /* What a JIT compiler wrote about itself; as perf does, of root or our own only. */
-static void of_jit(const struct address_run *run)
+static void of_jit(const struct address_run *run,
+                   void (*name_all)(const struct address_run *run, FILE *map))
 {
-	char path[64];
+	int fd = object_jit_map(run->object->pid);
 	struct stat is;
 	FILE *file;
-	int fd;
 
-	snprintf(path, sizeof(path), "/tmp/perf-%d.map", run->object->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	if (fd < 0)
 		return;
 	file = fdopen(fd, "r");
@@ -123,7 +149,7 @@ static void of_jit(const struct address_run *run)
 	}
 	if (!fstat(fd, &is) && S_ISREG(is.st_mode) &&
 	    (geteuid() == 0 || is.st_uid == 0 || is.st_uid == geteuid()))
-		symbols_of_jit(run, file);
+		name_all(run, file);
 	fclose(file);
 }
 
@@ -133,7 +159,10 @@ static void name_run(const struct address_run *run)
 	case OBJECT_FILE: of_file(run); break;
 	case OBJECT_VDSO: of_vdso(run); break;
 	case OBJECT_KERNEL: of_kernel(run); break;
-	case OBJECT_JIT: of_jit(run); break;
+	case OBJECT_JIT: of_jit(run, symbols_of_jit); break;
+	case OBJECT_GUEST: of_jit(run, symbols_of_translated); break;
+	case OBJECT_GUEST_KERNEL: symbols_of_guest_kernel(run); break;
+	case OBJECT_GUEST_FILE: symbols_of_guest_file(run); break;
 	default: break;
 	}
 }
@@ -169,6 +198,32 @@ static void write_run(const struct address_run *run, struct writer *writer)
 	writer_end(writer);
 }
 
+/* What could not be found, from the note of that number on. */
+static void write_notes(const struct recording *recording, uint32_t first, struct writer *writer)
+{
+	const struct nova_stacks *texts = recording->texts;
+
+	if (first == texts->note_count)
+		return;
+	writer_begin(writer, CHUNK_NOTES);
+	for (uint32_t i = first; i < texts->note_count; i++)
+		writer_text(writer, texts->notes[i], strlen(texts->notes[i]));
+	writer_end(writer);
+}
+
+int recording_pass_over(struct recording *recording, uint32_t number, const char *why,
+                        struct writer *writer, struct nova_error *error)
+{
+	const struct address_run run = {recording, &recording->objects[number], NULL, 0};
+	uint32_t notes = recording->texts->note_count;
+
+	note(&run, why);
+	recording->objects[number].named = true;
+	write_run(&run, writer);
+	write_notes(recording, notes, writer);
+	return writer_flush(writer, error);
+}
+
 /* --- all of them --------------------------------------------------------------------------------
  */
 
@@ -183,12 +238,37 @@ static int by_object(const void *a, const void *b, void *context)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+static int name_object(struct recording *recording, const struct address_run *run,
+                       struct writer *writer, struct nova_error *error)
+{
+	struct object *object = &recording->objects[run->object - recording->objects];
+	uint32_t notes = recording->texts->note_count;
+	int code = 0;
+
+	if (object->named)
+		return 0;
+	if (recording->at_work)
+		*recording->at_work = (uint32_t)(object - recording->objects) + 1;
+	name_run(run);
+	object->named = true;
+	if (writer) {
+		write_run(run, writer);
+		write_notes(recording, notes, writer);
+		code = writer_flush(writer, error);
+	}
+	if (recording->at_work)
+		*recording->at_work = 0;
+	return code;
+}
+
 int recording_symbolise(struct recording *recording, struct writer *writer,
                         struct nova_error *error)
 {
 	NOVA_AUTOFREE uint32_t *order = nova_alloc((recording->address_count + 1) * sizeof(*order));
+	uint32_t notes;
 	int code = 0;
 
+	recording->debuginfod = debuginfod_new(recording->fetch_ns);
 	for (uint32_t i = 0; i < recording->address_count; i++)
 		order[i] = i;
 	qsort_r(order, recording->address_count, sizeof(*order), by_object, recording->addresses);
@@ -200,14 +280,14 @@ int recording_symbolise(struct recording *recording, struct writer *writer,
 		               recording->addresses[order[next]].object == object;
 		     next++)
 			run.count++;
-		if (recording->objects[object].named)
-			continue;
-		name_run(&run);
-		recording->objects[object].named = true;
-		if (writer) {
-			write_run(&run, writer);
-			code = writer_flush(writer, error);
-		}
+		code = name_object(recording, &run, writer, error);
+	}
+	notes = recording->texts->note_count;
+	debuginfod_free(recording->debuginfod, recording->texts);
+	recording->debuginfod = NULL;
+	if (writer && !code) {
+		write_notes(recording, notes, writer);
+		code = writer_flush(writer, error);
 	}
 	return code;
 }

@@ -199,7 +199,7 @@ static uint64_t context_of(uint32_t misc)
 	}
 }
 
-static struct tally_frame frame_at(struct tally *tally, const struct space *space, bool translates,
+static struct tally_frame frame_at(struct tally *tally, struct space *space, bool translates,
                                    uint64_t context, uint64_t address)
 {
 	const struct map *map = space_find(space, address);
@@ -210,24 +210,25 @@ static struct tally_frame frame_at(struct tally *tally, const struct space *spac
 		number = OBJECT_NUMBER_KERNEL;
 		offset = address;
 	} else if (is_guest(context)) {
-		number = OBJECT_NUMBER_GUEST;
+		number = guest_place(&tally->guest, context, address, &offset);
 	} else if (map) {
 		enum object_kind kind = tally->spaces.objects[map->object].kind;
 
 		number = map->object;
 		if (kind == OBJECT_JIT && translates)
-			number = OBJECT_NUMBER_GUEST;
-		else if (kind == OBJECT_JIT)
-			offset = address;
+			number = spaces_translated(&tally->spaces, space);
+		if (kind == OBJECT_JIT)
+			offset = number == OBJECT_NUMBER_GUEST ? 0 : address;
 		else if (kind != OBJECT_UNKNOWN)
 			offset = address - map->start + map->offset;
 	}
-	return (struct tally_frame){written_object(tally, number, space->pid, map), offset};
+	return (struct tally_frame){written_object(tally, number, space->pid, map),
+	                            guest_has(tally->spaces.objects[number].kind), offset};
 }
 
 /* Behind what is there of the kernel; how many of the user's. */
-static uint32_t unwind_frames(struct tally *tally, const struct event *event,
-                              const struct space *space, bool translates, uint32_t *depth)
+static uint32_t unwind_frames(struct tally *tally, const struct event *event, struct space *space,
+                              bool translates, uint32_t *depth)
 {
 	uint64_t addresses[256];
 	size_t count = unwind(tally->unwinder, &tally->spaces, space, event, addresses,
@@ -243,13 +244,17 @@ static uint32_t unwind_frames(struct tally *tally, const struct event *event,
 /* The sample's frames, from the leaf, in `current`; how many. */
 static uint32_t read_frames(struct tally *tally, const struct event *event, uint32_t thread)
 {
-	const struct space *space = spaces_of(&tally->spaces, (int32_t)event->pid);
-	const char *name = tally->threads[thread].name;
-	bool translates = tally_vcpu(name) >= 0 && strstr(name, "/TCG");
+	struct space *space = spaces_of(&tally->spaces, (int32_t)event->pid);
+	bool translates = vm_translates(tally->threads[thread].name);
 	uint64_t context = context_of(event->misc);
 	uint32_t depth = 0, user = 0;
 	bool leaf = true;
 
+	/* the kernel walks no stack of a guest; what stands in the chain is below it, if at all */
+	if (is_guest(context)) {
+		tally->current[depth++] = frame_at(tally, space, translates, context, event->ip);
+		leaf = false;
+	}
 	for (size_t i = 0; i < event->depth && depth < TALLY_DEPTH; i++) {
 		uint64_t address = event_chain_at(event, i);
 		struct tally_frame frame;
@@ -404,8 +409,8 @@ static void could_run(struct tally *tally, struct tally_thread *thread)
 	const struct tally_stack stack = tally->stacks[thread->left.stack];
 	uint32_t depth = stack.depth < TALLY_DEPTH - 1 ? stack.depth : TALLY_DEPTH - 1;
 
-	tally->current[0] =
-	        (struct tally_frame){written_object(tally, OBJECT_NUMBER_WAITING, 0, NULL), 0};
+	tally->current[0] = (struct tally_frame){
+	        .object = written_object(tally, OBJECT_NUMBER_WAITING, 0, NULL)};
 	for (uint32_t i = 0; i < depth; i++)
 		tally->current[i + 1] = tally->frames[stack.first + i];
 	thread->left.stack = stack_of(tally, depth + 1);
@@ -537,14 +542,31 @@ static void on_allocation(struct tally *tally, const struct event *event, uint32
 	                           .much = (uint64_t)((double)bytes * window->factor + 0.5)});
 }
 
+/* Of a VM's QEMU: what did the sample, whose stack is the current one, hit? */
+static void count_part(struct tally *tally, const struct tally_thread *thread, uint32_t depth)
+{
+	enum vm_part part = vm_part_of(thread->name, thread->pid == thread->tid);
+
+	tally->vm.named = tally->vm.named || part == VM_VCPU;
+	if (depth && tally->current[0].guest)
+		part = VM_GUEST;
+	if (part == VM_VCPU || part == VM_GUEST)
+		*(vm_translates(thread->name) ? &tally->vm.tcg : &tally->vm.kvm) = true;
+	tally->vm.samples[part]++;
+}
+
 static void on_cpu(struct tally *tally, const struct event *event, uint32_t number)
 {
+	uint32_t depth = read_frames(tally, event, number);
+
 	count(tally, LANE_CPU,
-	      (struct tally_count){.stack = stack_of(tally, read_frames(tally, event, number)),
+	      (struct tally_count){.stack = stack_of(tally, depth),
 	                           .thread = number,
 	                           .cpu = event->cpu,
 	                           .often = 1,
 	                           .much = tally->sample_ns ? tally->sample_ns : event->period});
+	if (tally->vm.is)
+		count_part(tally, &tally->threads[number], depth);
 }
 
 static void on_sample(struct tally *tally, const struct event *event)
@@ -772,6 +794,7 @@ void tally_flush(struct tally *tally)
 void tally_free(struct tally *tally)
 {
 	unwinder_free(tally->unwinder);
+	guest_free(&tally->guest);
 	spaces_free(&tally->spaces);
 	free(tally->frames);
 	free(tally->stacks);

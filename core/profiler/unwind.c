@@ -2,7 +2,8 @@
 /*
  * Stacks of programs without frame pointers: the kernel copies registers and the top of the stack
  * into the sample, and libdwfl walks up by what compilers write for exceptions (.eh_frame). What is
- * read of a process's files is kept for its next samples, and made anew when its maps change.
+ * read of a process's files is kept for its next samples, and made anew when its maps change. Files
+ * themselves are not mapped: they are others', and may shrink.
  */
 #include "core/profiler/record.h"
 
@@ -11,7 +12,8 @@
 #include <unistd.h>
 
 #define MOST_PROCESSES 16u
-#define REGISTERS      17u /* x86-64's, with the instruction pointer */
+#define REGISTERS      17u         /* x86-64's, with the instruction pointer */
+#define MOST_COPIED    (24u << 20) /* then they are read anew as they are needed */
 
 struct process {
 	int32_t pid;
@@ -20,8 +22,16 @@ struct process {
 	Dwfl *dwfl;
 };
 
+struct copy {
+	uint32_t object; /* whose it is */
+	int fd;          /* -1: there is nothing in it */
+};
+
 struct unwinder {
 	struct process processes[MOST_PROCESSES];
+	struct copy *copies; /* of files, for all processes */
+	uint32_t copy_count;
+	uint64_t copied;
 	uint64_t clock;
 	/* the sample in hand */
 	const struct event *event;
@@ -108,15 +118,44 @@ static bool find_bias(int fd, const struct map *map, uint64_t *bias)
 	return found;
 }
 
-static void report(Dwfl *dwfl, const struct object *object, int32_t pid, const struct map *map)
+static void forget_copies(struct unwinder *unwinder)
 {
-	uint64_t bias;
-	int fd = -1;
+	for (uint32_t i = 0; i < unwinder->copy_count; i++)
+		nova_cleanup_close(&unwinder->copies[i].fd);
+	unwinder->copy_count = 0;
+	unwinder->copied = 0;
+}
 
-	if (object->kind == OBJECT_FILE)
-		fd = object_open(object, pid, map);
-	else if (object->kind == OBJECT_VDSO)
-		fd = object_vdso();
+/* The caller's; -1. */
+static int copy_of(struct unwinder *unwinder, const struct object *object, uint32_t number,
+                   int32_t pid, const struct map *map)
+{
+	struct copy *copy;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < unwinder->copy_count; i++)
+		if (unwinder->copies[i].object == number)
+			return unwinder->copies[i].fd < 0 ? -1 : dup(unwinder->copies[i].fd);
+	if (unwinder->copied > MOST_COPIED)
+		forget_copies(unwinder);
+	NOVA_AUTOCLOSE int fd = object->kind == OBJECT_FILE ? object_open(object, pid, map) : -1;
+
+	unwinder->copies =
+	        nova_grow(unwinder->copies, unwinder->copy_count, sizeof(*unwinder->copies));
+	copy = &unwinder->copies[unwinder->copy_count++];
+	*copy = (struct copy){number, object->kind == OBJECT_VDSO ? object_vdso() : -1};
+	if (fd >= 0)
+		copy->fd = frames_copy(fd, &bytes);
+	unwinder->copied += bytes;
+	return copy->fd < 0 ? -1 : dup(copy->fd);
+}
+
+static void report(struct unwinder *unwinder, Dwfl *dwfl, const struct object *object,
+                   uint32_t number, int32_t pid, const struct map *map)
+{
+	int fd = copy_of(unwinder, object, number, pid, map);
+	uint64_t bias;
+
 	if (fd < 0)
 		return;
 	/* once it is reported the descriptor is libdwfl's */
@@ -145,8 +184,8 @@ static void look_at_files(struct unwinder *unwinder, struct process *process,
 	dwfl_report_begin(process->dwfl);
 	for (uint32_t i = 0; i < space->count; i++)
 		if (!is_reported(space, i))
-			report(process->dwfl, &spaces->objects[space->maps[i].object], space->pid,
-			       &space->maps[i]);
+			report(unwinder, process->dwfl, &spaces->objects[space->maps[i].object],
+			       space->maps[i].object, space->pid, &space->maps[i]);
 	dwfl_report_end(process->dwfl, NULL, NULL);
 	if (!dwfl_attach_state(process->dwfl, NULL, space->pid, &threads, unwinder)) {
 		dwfl_end(process->dwfl);
@@ -222,5 +261,9 @@ void unwinder_free(struct unwinder *unwinder)
 	for (size_t i = 0; unwinder && i < MOST_PROCESSES; i++)
 		if (unwinder->processes[i].dwfl)
 			dwfl_end(unwinder->processes[i].dwfl);
+	if (unwinder) {
+		forget_copies(unwinder);
+		free(unwinder->copies);
+	}
 	free(unwinder);
 }

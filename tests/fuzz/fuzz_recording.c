@@ -88,7 +88,7 @@ static void as_file(const uint8_t *data, size_t size)
 	while (size >= 2) {
 		size_t length = data[1] < size - 2 ? data[1] : size - 2;
 
-		writer_begin(&writer, data[0] % 14);
+		writer_begin(&writer, data[0] == 32 ? CHUNK_NOTES : data[0] % 14);
 		nova_text_add_bytes(&writer.buffer, data + 2, length);
 		writer_end(&writer);
 		data += 2 + length;
@@ -103,15 +103,44 @@ static void as_file(const uint8_t *data, size_t size)
 	nova_text_free(&writer.buffer);
 }
 
+/* The bytes as what somebody says a guest's maps are; then a sample anywhere in them. */
+static void as_guest(const uint8_t *data, size_t size)
+{
+	struct nova_error error = {0};
+	struct spaces spaces;
+	struct guest guest;
+	uint64_t offset;
+	char path[64];
+	int fd = memfd_create("maps", MFD_CLOEXEC);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	spaces_start(&spaces);
+	if (guest_start(&guest, &spaces, &(struct nova_record_guest){.maps = path}, &error)) {
+		if (!error.text[0])
+			abort();
+	} else if (guest_place(&guest, PERF_CONTEXT_GUEST_USER, guest.space.maps[0].start,
+	                       &offset) >= spaces.object_count) {
+		abort();
+	}
+	guest_free(&guest);
+	spaces_free(&spaces);
+	close(fd);
+}
+
 /* The bytes as texts of others. */
 static void as_text(const uint8_t *data, size_t size)
 {
-	struct object objects[2] = {{.kind = OBJECT_KERNEL, .path = (char[]){"[kernel]"}},
-	                            {.kind = OBJECT_JIT, .path = (char[]){"[jit]"}}};
-	struct address addresses[2] = {{.offset = 0x1234}, {.offset = 0x1234, .object = 1}};
+	struct object objects[3] = {{.kind = OBJECT_KERNEL, .path = (char[]){"[kernel]"}},
+	                            {.kind = OBJECT_JIT, .path = (char[]){"[jit]"}},
+	                            {.kind = OBJECT_GUEST, .path = (char[]){"[guest]"}}};
+	struct address addresses[3] = {{.offset = 0x1234},
+	                               {.offset = 0x1234, .object = 1},
+	                               {.offset = 0x1234, .object = 2}};
 	struct recording recording = {.objects = objects, .addresses = addresses};
 	const struct nova_value_type type = {"samples", "count"};
-	const uint32_t numbers[2] = {0, 1};
+	const uint32_t numbers[3] = {0, 1, 2};
 	struct maps_line line;
 	FILE *file;
 
@@ -122,8 +151,12 @@ static void as_text(const uint8_t *data, size_t size)
 		rewind(file);
 		symbols_of_jit(&(struct address_run){&recording, &objects[1], numbers + 1, 1},
 		               file);
+		rewind(file);
+		symbols_of_translated(
+		        &(struct address_run){&recording, &objects[2], numbers + 2, 1}, file);
 		fclose(file);
 	}
+	as_guest(data, size);
 	NOVA_AUTOFREE char *name = nova_format("_Z%.*s", (int)(size < 256 ? size : 256), data);
 	free(symbols_demangle(name));
 	nova_stacks_free(recording.texts);

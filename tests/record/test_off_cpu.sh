@@ -38,7 +38,8 @@ says '[waiting for a CPU]'
 if [ "$(id -u)" = 0 ] && [ "$paranoid" -ge 2 ] && command -v setpriv >/dev/null; then
   note 'an ordinary user is told what it needs'
   install -m 755 "$novacore" "$waiting" .
-  mkdir -m 777 "$NOVACORE_HOME" of-user
+  mkdir -p "$NOVACORE_HOME" of-user
+  chmod 777 "$NOVACORE_HOME" of-user
   expect 3 setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
     ./novacore record --off-cpu --output of-user/a -- ./record_waiting 1
   says 'sysctl kernel.perf_event_paranoid=1'

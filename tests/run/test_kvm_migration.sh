@@ -78,7 +78,7 @@ XML
   done
 done
 end_foreign() { xargs -r kill -9 <foreign 2>/dev/null || true; }
-trap 'status=$?; end_foreign; (exit $status); leave' EXIT
+trap 'status=$?; end_foreign; set +e; (exit $status); leave' EXIT
 foreign_alive() {
   for pid in $(cat foreign); do [ -e "/proc/$pid" ] || fail "a VM that is not ours is gone"; done
 }

@@ -648,31 +648,6 @@ static void memory_is_bounded(void **state)
 /* --- names --------------------------------------------------------------------------------------
  */
 
-static void check_demangled(const char *name, const char *wanted)
-{
-	NOVA_AUTOFREE char *readable = symbols_demangle(name);
-
-	if (wanted)
-		assert_string_equal(readable, wanted);
-	else
-		assert_null(readable);
-}
-
-static void demangles_what_compilers_made(void **state)
-{
-	(void)state;
-	check_demangled("_ZN3foo3barEv", "foo::bar()");
-	check_demangled(
-	        "_ZN4core3ptr42drop_in_place$LT$alloc..string..String$GT$17h0123456789abcdefE",
-	        "core::ptr::drop_in_place<alloc::string::String>");
-	check_demangled("_ZN50_$LT$T$u20$as$u20$core..convert..Into$LT$U$GT$$GT$4into"
-	                "17hd1a7f3c1e0b5a1c2E",
-	                "<T as core::convert::Into<U>>::into");
-	check_demangled("main", NULL);
-	check_demangled("_Z", NULL);
-	check_demangled("", NULL);
-}
-
 static void names_the_kernel_and_what_compilers_at_run_time_say(void **state)
 {
 	static const char kallsyms[] = "ffffffff81000000 T _stext\n"
@@ -800,7 +775,6 @@ int main(void)
 	        BENCH(a_flipped_bit_never_gives_another_count),
 	        BENCH(refuses_numbers_that_nothing_has),
 	        BENCH(memory_is_bounded),
-	        cmocka_unit_test(demangles_what_compilers_made),
 	        cmocka_unit_test(names_the_kernel_and_what_compilers_at_run_time_say),
 	        cmocka_unit_test(finds_symbols_by_their_ends),
 	        cmocka_unit_test(the_governor_keeps_below_its_target),
