@@ -194,35 +194,43 @@ static void add_up(uint32_t *counts, uint32_t count)
 		counts[i] += counts[i - 1];
 }
 
-/* All nodes but the root, by the names of their frames: only the frames are compared. */
-static uint32_t *nodes_by_name(const struct nova_stacks *stacks)
+/* Of each frame its place in the order of names. */
+static uint32_t *rank_frames(const struct nova_stacks *stacks)
 {
 	uint32_t *frames = nova_alloc((stacks->frame_count + 1) * sizeof(*frames));
-	uint32_t *rank = nova_alloc((stacks->frame_count + 1) * sizeof(*rank));
-	uint32_t *fill = nova_alloc((stacks->frame_count + 1) * sizeof(*fill));
-	uint32_t *nodes = nova_alloc(stacks->node_count * sizeof(*nodes));
+	uint32_t *ranks = nova_alloc((stacks->frame_count + 1) * sizeof(*ranks));
 
 	for (uint32_t i = 0; i < stacks->frame_count; i++)
 		frames[i] = i;
 	qsort_r(frames, stacks->frame_count, sizeof(*frames), by_name, stacks->frames);
 	for (uint32_t i = 0; i < stacks->frame_count; i++)
-		rank[frames[i]] = i;
-	for (uint32_t i = 1; i < stacks->node_count; i++)
-		fill[rank[stacks->nodes[i].frame] + 1]++;
-	add_up(fill, stacks->frame_count + 1);
-	for (uint32_t i = 1; i < stacks->node_count; i++)
-		nodes[fill[rank[stacks->nodes[i].frame]]++] = i;
+		ranks[frames[i]] = i;
 	free(frames);
-	free(rank);
-	free(fill);
-	return nodes;
+	return ranks;
 }
 
+struct ranking {
+	const struct nova_stack_node *nodes;
+	const uint32_t *ranks;
+};
+
+static int by_rank(const void *left, const void *right, void *context)
+{
+	const struct ranking *ranking = context;
+	uint32_t one = ranking->ranks[ranking->nodes[*(const uint32_t *)left].frame];
+	uint32_t two = ranking->ranks[ranking->nodes[*(const uint32_t *)right].frame];
+
+	return (one > two) - (one < two);
+}
+
+/* Parents are near their children, so going through the nodes in their order, and sorting the few
+ * children of each, keeps to what is in the cache; names are compared once a frame. */
 void flame_order(const struct nova_stacks *stacks, struct flame_order *order)
 {
 	uint32_t count = stacks->node_count;
-	uint32_t *nodes = nodes_by_name(stacks);
+	uint32_t *ranks = rank_frames(stacks);
 	uint32_t *fill = nova_alloc((count + 1) * sizeof(*fill));
+	struct ranking ranking = {stacks->nodes, ranks};
 
 	order->begin = nova_alloc((count + 1) * sizeof(*order->begin));
 	order->children = nova_alloc(count * sizeof(*order->children));
@@ -230,9 +238,14 @@ void flame_order(const struct nova_stacks *stacks, struct flame_order *order)
 		order->begin[stacks->nodes[i].parent + 1]++;
 	add_up(order->begin, count + 1);
 	memcpy(fill, order->begin, count * sizeof(*fill));
-	for (uint32_t i = 0; i + 1 < count; i++)
-		order->children[fill[stacks->nodes[nodes[i]].parent]++] = nodes[i];
-	free(nodes);
+	for (uint32_t i = 1; i < count; i++)
+		order->children[fill[stacks->nodes[i].parent]++] = i;
+	for (uint32_t i = 0; i < count; i++)
+		if (order->begin[i + 1] - order->begin[i] > 1)
+			qsort_r(order->children + order->begin[i],
+			        order->begin[i + 1] - order->begin[i], sizeof(*order->children),
+			        by_rank, &ranking);
+	free(ranks);
 	free(fill);
 }
 
