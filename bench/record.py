@@ -17,9 +17,10 @@ WORK = {"compute": 1300000, "calls": 4000000}  # about a second
 
 
 def victim(options, kind):
+    """Its wall time and its CPU time."""
     done = subprocess.run([os.path.join(options.build, "bench/victim"), kind, str(WORK[kind])],
                           stdout=subprocess.PIPE, text=True, check=True)
-    return int(done.stdout)
+    return [int(word) for word in done.stdout.split()]
 
 
 def spent(pid):
@@ -36,7 +37,7 @@ def start(command):
 
 
 def sampled(options, kind, who, frequency, place):
-    """The victim's time while `who` samples all; then what `who` took."""
+    """The victim's times while `who` samples all; then what `who` took."""
     if who == "novacore":
         command = [os.path.join(options.build, "novacore"), "record", "--all", "--duration", "1h", "--freq",
                    str(frequency), "--output", os.path.join(place, "recording")]
@@ -59,7 +60,8 @@ def measure(options):
     rng = random.Random(1)
     blocks = 6 if options.quick else 30
     sides = [(who, frequency) for who in ("novacore", "perf") for frequency in (99, 999)]
-    slower = {(kind, side): [] for kind in WORK for side in sides}
+    clocks = ("wall time", "CPU time")
+    slower = {(kind, side, clock): [] for kind in WORK for side in sides for clock in clocks}
     cpu, memory = {side: [] for side in sides}, {side: [] for side in sides}
     for _ in range(blocks):
         for kind in WORK:
@@ -73,14 +75,15 @@ def measure(options):
                 cpu[side].append(used)
                 memory[side].append(resident)
             for side, took in times.items():
-                slower[kind, side].append(math.log(took / alone))
+                for i, clock in enumerate(clocks):
+                    slower[kind, side, clock].append(math.log(took[i] / alone[i]))
     results = []
-    for (kind, (who, frequency)), logs in slower.items():
+    for (kind, (who, frequency), clock), logs in slower.items():
         value, interval = figures.ratio(logs)
-        bar = BAR_SLOWER if (who, frequency) == ("novacore", 99) else None
+        bar = BAR_SLOWER if (who, frequency, clock) == ("novacore", 99, "wall time") else None
         met = None if not interval or not bar else True if interval[1] <= bar else False if interval[0] > bar else None
-        results.append(figures.result("%s while %s samples at %d Hz, over alone" % (kind, who, frequency), value,
-                                      interval, len(logs), "1", "wall time, in blocks of random order", bar, met,
+        results.append(figures.result("%s while %s samples at %d Hz, over alone, %s" % (kind, who, frequency, clock),
+                                      value, interval, len(logs), "1", "in blocks of random order", bar, met,
                                       None if met is not False else "interrupts of the clock cost much on this machine"))
     for frequency in (99, 999):
         logs = [math.log(a / b) for a, b in zip(cpu["novacore", frequency], cpu["perf", frequency])]
