@@ -97,14 +97,12 @@ static void put(struct table *table, uint64_t hash, uint32_t number)
 	table->slots[at] = (struct slot){number + 1, (uint32_t)(hash >> 32)};
 }
 
-/* Makes room for one more; `rehash` gives the hash of a number that is there. */
-static void make_room(struct table *table, uint64_t (*rehash)(const struct nova_stacks *, uint32_t),
-                      const struct nova_stacks *stacks)
+typedef uint64_t hash_function(const struct nova_stacks *stacks, uint32_t number);
+
+static void enlarge(struct table *table, hash_function *rehash, const struct nova_stacks *stacks)
 {
 	struct table old = *table;
 
-	if (table->room && (table->used + 1) * 4 <= table->room * 3)
-		return;
 	table->room = old.room ? old.room * 2 : 64;
 	table->slots = nova_alloc(table->room * sizeof(*table->slots));
 	for (size_t i = 0; i < old.room; i++)
@@ -112,6 +110,14 @@ static void make_room(struct table *table, uint64_t (*rehash)(const struct nova_
 			put(table, rehash(stacks, old.slots[i].number - 1),
 			    old.slots[i].number - 1);
 	free(old.slots);
+}
+
+/* Makes room for one more; `rehash` gives the hash of a number that is there. */
+static inline void make_room(struct table *table, hash_function *rehash,
+                             const struct nova_stacks *stacks)
+{
+	if ((table->used + 1) * 4 > table->room * 3)
+		enlarge(table, rehash, stacks);
 }
 
 /* An array that doubles. */
