@@ -24,10 +24,12 @@ static volatile uint64_t sum;
 	}
 #define FUNCTIONS(each)                                                                            \
 	each(work_a, 1) each(work_b, 2) each(work_c, 3) each(work_d, 4) each(work_e, 5)            \
-	each(work_f, 6) each(work_g, 7) each(work_h, 8) each(work_i, 9) each(work_j, 10)           \
-	each(work_k, 11) each(work_l, 12) each(work_m, 13) each(work_n, 14) each(work_o, 15)       \
-	each(work_p, 16) each(work_q, 17) each(work_r, 18) each(work_s, 19) each(work_t, 20)       \
-	each(work_u, 21) each(work_v, 22) each(work_w, 23) each(work_x, 24) each(work_y, 25)
+	        each(work_f, 6) each(work_g, 7) each(work_h, 8) each(work_i, 9) each(work_j, 10)   \
+	                each(work_k, 11) each(work_l, 12) each(work_m, 13) each(work_n, 14)        \
+	                        each(work_o, 15) each(work_p, 16) each(work_q, 17)                 \
+	                                each(work_r, 18) each(work_s, 19) each(work_t, 20)         \
+	                                        each(work_u, 21) each(work_v, 22) each(work_w, 23) \
+	                                                each(work_x, 24) each(work_y, 25)
 
 FUNCTIONS(FUNCTION)
 

@@ -176,7 +176,8 @@ int nova_stacks_join(struct nova_stacks *into, const struct nova_stacks *from,
 static int by_name(const void *left, const void *right, void *context)
 {
 	const struct nova_stacks *stacks = context;
-	const struct nova_frame *one = &stacks->frames[stacks->nodes[*(const uint32_t *)left].frame];
+	const struct nova_frame *one =
+	        &stacks->frames[stacks->nodes[*(const uint32_t *)left].frame];
 	const struct nova_frame *two =
 	        &stacks->frames[stacks->nodes[*(const uint32_t *)right].frame];
 	int order = strcmp(one->name, two->name);

@@ -140,8 +140,7 @@ static void put_tree(struct put *put, const struct nova_flame *flame, uint32_t f
 		uint32_t at = flame->boxes[i].depth;
 		double share = width_of(flame, i);
 
-		put_box(put, flame, i, share, cursor[at],
-		        (flame->reverse ? at : depth - at) * ROW);
+		put_box(put, flame, i, share, cursor[at], (flame->reverse ? at : depth - at) * ROW);
 		cursor[at + 1] = cursor[at];
 		cursor[at] += share * ACROSS;
 	}

@@ -330,8 +330,8 @@ static uint32_t add_node(struct nova_stacks *stacks, uint32_t parent, uint32_t f
 	stacks->nodes = room_for(stacks->nodes, stacks->node_count, &index->node_room,
 	                         sizeof(*stacks->nodes));
 	if (index->node_room != room)
-		index->firsts = nova_realloc(index->firsts,
-		                             index->node_room * sizeof(*index->firsts));
+		index->firsts =
+		        nova_realloc(index->firsts, index->node_room * sizeof(*index->firsts));
 	stacks->nodes[stacks->node_count] = (struct nova_stack_node){parent, frame};
 	index->firsts[stacks->node_count] = (struct first){0, 0};
 	return stacks->node_count++;
