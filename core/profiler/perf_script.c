@@ -21,6 +21,8 @@
 #define CACHE_BYTES      (2u << 20)  /* of all lines that are kept */
 #define CACHE_LINE_BYTES (16u << 10) /* of one */
 
+#define MOST_FRAMES (4u << 20) /* of a stack; the kernel's limit is far below */
+
 struct cached {
 	uint32_t frame, length; /* length 0: nothing */
 	uint32_t mark, at;      /* of the hash; where the line is */
@@ -343,20 +345,23 @@ static int complain(const struct reader *reader, const char *line, size_t length
 static int read_lines(struct reader *reader, size_t limit, struct nova_error *error)
 {
 	struct header header;
-	size_t length, samples = 0;
+	size_t length;
 	char *line;
 	int status;
 
 	while ((status = source_line(reader->source, &line, &length, error)) == 1) {
+		if ((reader->source->line & 1023) == 0 && reader->stacks &&
+		    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
+		                                error)) != 0)
+			return status;
 		if (length == 0) {
 			end_sample(reader);
-			if (reader->stacks && (++samples & 1023) == 0 &&
-			    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
-			                                error)) != 0)
-				return status;
 			continue;
 		}
 		if (reader->inside && (line[0] == '\t' || line[0] == ' ')) {
+			if (reader->depth == MOST_FRAMES)
+				return complain(reader, line, length,
+				                "a stack has at most 4194304 frames", error);
 			if (reader->wanted && !take_frame(reader, line, length))
 				return complain(reader, line, length,
 				                "a line of a stack begins with an address", error);
