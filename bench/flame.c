@@ -2,7 +2,7 @@
 /*
  * How fast flame graphs are drawn: flame FILE svg|html [BEFORE]. The CPU time in ns of reading
  * FILE, of making its boxes (or of the difference since BEFORE, which is read first), and of
- * drawing them to nowhere; then how many boxes there are.
+ * drawing them to nowhere; then how many boxes there are, and how many nodes FILE has.
  */
 #include "core/profiler/profiler.h"
 
@@ -49,7 +49,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "flame: %s\n", error.text);
 		return 1;
 	}
-	printf("%lld %lld %lld %u\n", read - begin, made - read, cpu_ns() - made, flame.count);
+	printf("%lld %lld %lld %u %u\n", read - begin, made - read, cpu_ns() - made, flame.count,
+	       stacks->node_count);
 	nova_flame_free(&flame);
 	nova_stacks_free(stacks);
 	nova_stacks_free(before);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Whether novacore and perf see the same: the top 20 functions of a program that says itself what each had, sampled by
-novacore and, at the same time, twice by perf. What differs between the two of perf is its sampling error."""
+novacore, by perf, and by perf again, each in a run of its own: two that sample at once do it at the same moments. How
+the two of perf differ is its sampling error."""
 import collections
 import math
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -39,23 +41,22 @@ def of_novacore(path, names):
     return counts
 
 
-def sampled(options, seconds, seed):
-    """CPU time of each function, and samples by novacore, perf, and perf again."""
+def sampled(options, who, seconds, seed):
+    """CPU time of each function in one run of the program, and samples of each."""
     with tempfile.TemporaryDirectory(prefix="novacore-bench-") as place:
         program = subprocess.Popen([os.path.join(options.build, "bench/top"), str(seconds), str(seed)],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        pid = str(program.pid)
-        data = [os.path.join(place, "perf.%d" % i) for i in range(2)]
-        profilers = [start(["perf", "record", "-F", "99", "-g", "-p", pid, "-o", path]) for path in data]
-        profilers.append(start([os.path.join(options.build, "novacore"), "record", "--pid", pid, "--duration", "1h",
-                                "--output", os.path.join(place, "recording")]))
+        pid, path = str(program.pid), os.path.join(place, "recording")
+        profiler = start([os.path.join(options.build, "novacore"), "record", "--pid", pid, "--duration", "1h",
+                          "--output", path] if who == "novacore" else
+                         ["perf", "record", "-F", "99", "-g", "-p", pid, "-o", path])
         time.sleep(1)  # who is late misses the beginning, which is like the rest
         said, _ = program.communicate("\n")
-        if program.returncode or any(profiler.wait() for profiler in profilers):
-            raise SystemExit("bench top: the program or a profiler failed")
-        truth = {name: int(ns) for name, ns in (line.split() for line in said.splitlines())}
-        seen = [of_novacore(os.path.join(place, "recording/cpu.folded"), truth)]
-        return truth, seen + [of_perf(path, truth) for path in data]
+        if program.returncode or profiler.wait():
+            raise SystemExit("bench top: the program or %s failed" % who)
+        had = {name: int(ns) for name, ns in (line.split() for line in said.splitlines())}
+        read = of_novacore if who == "novacore" else of_perf
+        return had, read(path + "/cpu.folded" if who == "novacore" else path, had)
 
 
 def log_choose(n, k):
@@ -98,28 +99,30 @@ def rate(what, tests, bar):
 def measure(options):
     if not shutil.which("perf") or os.geteuid():
         raise SystemExit("bench top: it compares with perf (linux-perf), as root")
-    truth, sums = collections.Counter(), [collections.Counter() for _ in range(3)]
-    pairs = []
-    for seed in range(3 if options.quick else 40):
-        had, seen = sampled(options, 3 if options.quick else 8, seed + 1)
-        truth.update(had)
-        pairs.append(seen)
-        for total, one in zip(sums, seen):
-            total.update(one)
-    names = [name for name, _ in truth.most_common() if name != "all"][:TOP]
+    rng, sides = random.Random(1), ("novacore", "perf", "perf again")
+    truth, sums = [[collections.Counter() for _ in sides] for _ in range(2)]
+    blocks = []
+    for block in range(3 if options.quick else 24):
+        seen = [None] * len(sides)
+        for i in rng.sample(range(len(sides)), len(sides)):
+            had, seen[i] = sampled(options, sides[i], 2 if options.quick else 6, 1 + 3 * block + i)
+            truth[i].update(had)
+            sums[i].update(seen[i])
+        blocks.append(seen)
+    names = [name for name, _ in sum(truth, collections.Counter()).most_common() if name != "all"][:TOP]
     all_of = [sum(counts.values()) for counts in sums]
 
-    def against(pair, one, two):
-        return [equal_shares(pair[one][name], sum(pair[one].values()), pair[two][name], sum(pair[two].values()))
+    def against(seen, one, two):
+        return [equal_shares(seen[one][name], sum(seen[one].values()), seen[two][name], sum(seen[two].values()))
                 for name in names]
     q = adjusted(against(sums, 0, 1))
     results = [rate("functions of a pair that differ at 5 %, novacore and perf",
-                    [p for pair in pairs for p in against(pair, 0, 1)], ERROR),
-               rate("the same, perf and perf", [p for pair in pairs for p in against(pair, 1, 2)], None)]
+                    [p for seen in blocks for p in against(seen, 0, 1)], ERROR),
+               rate("the same, perf and perf", [p for seen in blocks for p in against(seen, 1, 2)], None)]
     told = [("of all pairs together, novacore and perf", q)]
     for i, who in ((0, "novacore"), (1, "perf")):
         told.append(("the same, %s and what the program says" % who, adjusted(
-            [of_truth(sums[i][name], all_of[i], truth[name] / truth["all"]) for name in names])))
+            [of_truth(sums[i][name], all_of[i], truth[i][name] / truth[i]["all"]) for name in names])))
     for i, (what, values) in enumerate(told):
         count = sum(value < ERROR for value in values)
         results.append(figures.result(what, count, None, len(names), "functions", "that differ; q < 0.05",
@@ -129,7 +132,7 @@ def measure(options):
     for name, value in zip(names, q):
         a, b = sums[0][name] / all_of[0], sums[1][name] / all_of[1]
         half = 1.96 * math.sqrt(a * (1 - a) / all_of[0] + b * (1 - b) / all_of[1])
-        table.append([name] + ["%.2f" % (100 * x) for x in (truth[name] / truth["all"], a, b)]
+        table.append([name] + ["%.2f" % (100 * x) for x in (truth[0][name] / truth[0]["all"], a, b)]
                      + ["%+.2f ± %.2f" % (100 * (a - b), 100 * half), "%.2g" % value])
     return {"results": results, "tables": {"top %d" % TOP: table},
             "notes": ["samples: novacore %d, perf %d and %d" % tuple(all_of)]}
