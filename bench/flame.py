@@ -41,18 +41,6 @@ def write(path, size, seed):
     return os.path.getsize(path)
 
 
-def taken(command):
-    """What it prints, and its largest resident set in bytes."""
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(command, stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit("bench flame: %s failed" % command[0])
-        out.seek(0)
-        return [int(word) for word in out.read().split()], usage.ru_maxrss * 1024
-
-
 def why(drawing, whole):
     if whole / drawing > 0.4:
         return "of so few samples each box is wide enough to be drawn, and reading takes about as long as that"
@@ -73,7 +61,8 @@ def measure(options):
             for kind, command in commands:
                 rates, drawing = [], []
                 for _ in range(6 if options.quick else 21 if megabytes < 100 else 9):
-                    (read_ns, made_ns, drawn_ns, count, nodes), resident = taken(command)
+                    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+                    read_ns, made_ns, drawn_ns, count, nodes, resident = (int(word) for word in done.stdout.split())
                     rates.append(size / MIB / ((read_ns + made_ns + drawn_ns) / 1e9))
                     drawing.append(size / MIB / ((made_ns + drawn_ns) / 1e9))
                 bar = BAR if kind == "SVG" else None

@@ -24,7 +24,8 @@ def victim(options, kind):
 
 
 def spent(pid):
-    """Waits; CPU seconds and largest resident set of a process and those that it waited for."""
+    """Waits; CPU seconds and largest resident set of a process and those that it waited for (it begins with this one's,
+    which is below what either profiler has)."""
     _, status, usage = os.wait4(pid, 0)
     if os.waitstatus_to_exitcode(status) not in (0, -signal.SIGINT):
         raise SystemExit("bench: a profiler failed: %d" % os.waitstatus_to_exitcode(status))

@@ -245,34 +245,37 @@ static uint32_t find_frame(struct nova_stacks *stacks, struct nova_frame frame)
 	return stacks->frame_count++;
 }
 
+/* Of a name, and the rest of a frame with texts of these stacks. Most names have one frame. */
+static uint32_t frame_of(struct nova_stacks *stacks, const char *name, size_t length,
+                         struct nova_frame frame)
+{
+	uint32_t text =
+	        length ? find_text(stacks, name, length) : find_text(stacks, "[unknown]", 9);
+	struct text_entry *entry = &stacks->index->entries[text];
+
+	frame.name = entry->text;
+	if (!entry->frame || !same_frame(&stacks->frames[entry->frame - 1], &frame))
+		entry->frame = find_frame(stacks, frame) + 1;
+	return entry->frame - 1;
+}
+
 uint32_t stacks_frame(struct nova_stacks *stacks, const char *name, size_t name_length,
                       const char *library, size_t library_length, uint32_t flags)
 {
-	uint32_t text = name_length ? find_text(stacks, name, name_length)
-	                            : find_text(stacks, "[unknown]", 9);
-	struct nova_frame frame = {.name = stacks->index->entries[text].text,
-	                           .library = nova_stacks_text(stacks, library, library_length),
-	                           .file = NOTHING,
-	                           .flags = flags};
-	uint32_t last = stacks->index->entries[text].frame, found;
+	const char *text = nova_stacks_text(stacks, library, library_length);
 
-	if (last && same_frame(&stacks->frames[last - 1], &frame))
-		return last - 1;
-	found = find_frame(stacks, frame);
-	stacks->index->entries[text].frame = found + 1;
-	return found;
+	return frame_of(stacks, name, name_length,
+	                (struct nova_frame){.library = text, .file = NOTHING, .flags = flags});
 }
 
 uint32_t nova_stacks_frame(struct nova_stacks *stacks, const struct nova_frame *wanted)
 {
-	bool named = wanted->name && wanted->name[0];
+	const char *library = keep_text(stacks, wanted->library);
+	const char *file = keep_text(stacks, wanted->file);
 
-	return find_frame(
-	        stacks,
-	        (struct nova_frame){.name = keep_text(stacks, named ? wanted->name : "[unknown]"),
-	                            .library = keep_text(stacks, wanted->library),
-	                            .file = keep_text(stacks, wanted->file),
-	                            .flags = wanted->flags});
+	return frame_of(
+	        stacks, wanted->name, wanted->name ? strlen(wanted->name) : 0,
+	        (struct nova_frame){.library = library, .file = file, .flags = wanted->flags});
 }
 
 static uint64_t origin_hash(const struct nova_stacks *stacks, uint32_t number)
