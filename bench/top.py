@@ -92,7 +92,7 @@ def rate(what, tests, bar):
     """How many of the tests reject; as many as chance makes is met, no matter how exactly that is known."""
     value, interval = figures.share(sum(p < ERROR for p in tests), len(tests))
     met = None if bar is None else interval[0] <= bar
-    return figures.result(what, value, interval, len(tests), "1", "a test for each function of each pair", bar, met,
+    return figures.result(what, value, interval, len(tests), "1", "a test for each function of each block", bar, met,
                           None if met is not False else "more than chance explains")
 
 
@@ -116,10 +116,10 @@ def measure(options):
         return [equal_shares(seen[one][name], sum(seen[one].values()), seen[two][name], sum(seen[two].values()))
                 for name in names]
     q = adjusted(against(sums, 0, 1))
-    results = [rate("functions of a pair that differ at 5 %, novacore and perf",
+    results = [rate("functions of a block that differ at 5 %, novacore and perf",
                     [p for seen in blocks for p in against(seen, 0, 1)], ERROR),
                rate("the same, perf and perf", [p for seen in blocks for p in against(seen, 1, 2)], None)]
-    told = [("of all pairs together, novacore and perf", q)]
+    told = [("of all blocks together, novacore and perf", q)]
     for i, who in ((0, "novacore"), (1, "perf")):
         told.append(("the same, %s and what the program says" % who, adjusted(
             [of_truth(sums[i][name], all_of[i], truth[i][name] / truth[i]["all"]) for name in names])))
