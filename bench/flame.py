@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""How fast flame graphs are drawn from folded stacks of 1 to 100 MB, reading them included, on one core. Nearly all
-stacks are distinct: what repeats would be read and not drawn."""
+"""How fast flame graphs are drawn from folded stacks of 1 MB to 1 GB, reading them included, on one core. Nearly all
+stacks are distinct: what repeats would be read and not drawn. And what they take, which follows distinct stacks."""
 import os
 import random
 import subprocess
@@ -10,9 +10,10 @@ import figures
 
 BAR = 150.0
 MIB = 1 << 20
+PIECE = 100_000_000  # bytes that are made at once
 
 
-def write(path, size, seed):
+def made(size, seed, root):
     """A program of a few thousand functions, with names as long as those of the kernel and of QEMU, 26 bytes: from each,
     six others are called, some of them often."""
     rng = random.Random(1)
@@ -20,7 +21,7 @@ def write(path, size, seed):
     names = ["_".join(rng.choices(words, k=rng.randint(3, 6))) + "_%d" % i for i in range(3000)]
     rng, counts, written = random.Random(seed), {}, 0
     while written < size:
-        at, stack = 0, ["main"]
+        at, stack = 0, [root]
         for depth in range(5 + min(55, int(rng.expovariate(1 / 12)))):
             at = (at * 31 + min(int(rng.expovariate(0.9)), 6) + depth + 1) % 100_000_007
             stack.append(names[at % 3000])
@@ -28,8 +29,15 @@ def write(path, size, seed):
         if stack not in counts:
             written += len(stack) + 3
         counts[stack] = counts.get(stack, 0) + 1
+    return counts
+
+
+def write(path, size, seed):
+    """In pieces that fit into memory, each below another root; they and the whole are sorted."""
     with open(path, "w", encoding="ascii") as out:
-        out.writelines("%s %d\n" % one for one in sorted(counts.items()))
+        for i in range(-(-size // PIECE)):
+            counts = made(min(size, PIECE), seed + 10 * i, "main" if size <= PIECE else "main_%03d" % i)
+            out.writelines("%s %d\n" % one for one in sorted(counts.items()))
     return os.path.getsize(path)
 
 
@@ -41,18 +49,20 @@ def why(drawing, whole):
 
 def measure(options):
     program = os.path.join(options.build, "bench/flame")
-    results, boxes = [], [["drawing", "MB", "boxes"]]
+    results, boxes = [], [["drawing", "MB", "boxes", "nodes", "largest resident set, MiB", "bytes a node"]]
     with tempfile.TemporaryDirectory(prefix="novacore-bench-") as place:
-        for megabytes in [1, 10] if options.quick else [1, 10, 100]:
+        for megabytes in [1, 10] if options.quick else [1, 10, 100, 1000]:
             path, before = os.path.join(place, "file"), os.path.join(place, "before")
             size = write(path, megabytes * 1000000, 1)
-            write(before, megabytes * 1000000, 2)
-            for kind, command in (("SVG", [program, path, "svg"]), ("HTML", [program, path, "html"]),
-                                  ("difference, SVG", [program, path, "svg", before])):
+            commands = [("SVG", [program, path, "svg"]), ("HTML", [program, path, "html"])]
+            if megabytes < 1000:  # two of them, and their sum, would take more than the limit
+                write(before, megabytes * 1000000, 2)
+                commands.append(("difference, SVG", [program, path, "svg", before]))
+            for kind, command in commands:
                 rates, drawing = [], []
                 for _ in range(6 if options.quick else 21 if megabytes < 100 else 9):
                     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                    read_ns, made_ns, drawn_ns, count = (int(word) for word in done.stdout.split())
+                    read_ns, made_ns, drawn_ns, count, nodes, resident = (int(word) for word in done.stdout.split())
                     rates.append(size / MIB / ((read_ns + made_ns + drawn_ns) / 1e9))
                     drawing.append(size / MIB / ((made_ns + drawn_ns) / 1e9))
                 bar = BAR if kind == "SVG" else None
@@ -67,5 +77,6 @@ def measure(options):
                 value, interval = figures.quantile(drawing, 0.5)
                 results.append(figures.result("%s, %d MB, without reading" % (kind, megabytes), value, interval,
                                               len(drawing), "MiB/s", "of the text that was read before"))
-                boxes.append([kind, str(megabytes), "{:,}".format(count)])
+                boxes.append([kind, str(megabytes), "{:,}".format(count), "{:,}".format(nodes),
+                              "%.1f" % (resident / MIB), "%.0f" % (resident / nodes)])
     return {"results": results, "tables": {"boxes": boxes}}

@@ -19,7 +19,7 @@ static const struct {
 
 enum flame_kind flame_kind(const char *name, uint32_t flags)
 {
-	if (flags & FLAME_LABEL || !strcmp(name, "[unknown]"))
+	if (flags & FLAME_LABEL || (name[0] == '[' && !strcmp(name, "[unknown]")))
 		return FLAME_OTHER;
 	if (flags & NOVA_FRAME_GUEST)
 		return FLAME_GUEST;

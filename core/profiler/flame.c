@@ -186,9 +186,11 @@ int nova_stacks_join(struct nova_stacks *into, const struct nova_stacks *from,
 
 static int by_name(const void *left, const void *right, void *context)
 {
-	const struct nova_frame *frames = context;
-	const struct nova_frame *one = &frames[*(const uint32_t *)left],
-	                        *two = &frames[*(const uint32_t *)right];
+	const struct nova_stacks *stacks = context;
+	const struct nova_frame *one =
+	        &stacks->frames[stacks->nodes[*(const uint32_t *)left].frame];
+	const struct nova_frame *two =
+	        &stacks->frames[stacks->nodes[*(const uint32_t *)right].frame];
 	int order = strcmp(one->name, two->name);
 
 	if (order == 0)
@@ -198,53 +200,24 @@ static int by_name(const void *left, const void *right, void *context)
 	return order ? order : (one->flags > two->flags) - (one->flags < two->flags);
 }
 
-/* From how many of each there are to where the first of each stands. */
-static void add_up(uint32_t *counts, uint32_t count)
-{
-	for (uint32_t i = 1; i < count; i++)
-		counts[i] += counts[i - 1];
-}
-
-/* All nodes but the root, by the names of their frames: only the frames are compared. */
-static uint32_t *nodes_by_name(const struct nova_stacks *stacks)
-{
-	uint32_t *frames = nova_alloc((stacks->frame_count + 1) * sizeof(*frames));
-	uint32_t *rank = nova_alloc((stacks->frame_count + 1) * sizeof(*rank));
-	uint32_t *fill = nova_alloc((stacks->frame_count + 1) * sizeof(*fill));
-	uint32_t *nodes = nova_alloc(stacks->node_count * sizeof(*nodes));
-
-	for (uint32_t i = 0; i < stacks->frame_count; i++)
-		frames[i] = i;
-	qsort_r(frames, stacks->frame_count, sizeof(*frames), by_name, stacks->frames);
-	for (uint32_t i = 0; i < stacks->frame_count; i++)
-		rank[frames[i]] = i;
-	for (uint32_t i = 1; i < stacks->node_count; i++)
-		fill[rank[stacks->nodes[i].frame] + 1]++;
-	add_up(fill, stacks->frame_count + 1);
-	for (uint32_t i = 1; i < stacks->node_count; i++)
-		nodes[fill[rank[stacks->nodes[i].frame]]++] = i;
-	free(frames);
-	free(rank);
-	free(fill);
-	return nodes;
-}
-
+/* Most nodes have one child, and parents are near their children. */
 void flame_order(const struct nova_stacks *stacks, struct flame_order *order)
 {
-	uint32_t count = stacks->node_count;
-	uint32_t *nodes = nodes_by_name(stacks);
-	uint32_t *fill = nova_alloc((count + 1) * sizeof(*fill));
+	uint32_t count = stacks->node_count, *begin = nova_alloc((count + 2) * sizeof(*begin));
+	uint32_t *children = nova_alloc(count * sizeof(*children));
 
-	order->begin = nova_alloc((count + 1) * sizeof(*order->begin));
-	order->children = nova_alloc(count * sizeof(*order->children));
 	for (uint32_t i = 1; i < count; i++)
-		order->begin[stacks->nodes[i].parent + 1]++;
-	add_up(order->begin, count + 1);
-	memcpy(fill, order->begin, count * sizeof(*fill));
-	for (uint32_t i = 0; i + 1 < count; i++)
-		order->children[fill[stacks->nodes[nodes[i]].parent]++] = nodes[i];
-	free(nodes);
-	free(fill);
+		begin[stacks->nodes[i].parent + 2]++;
+	for (uint32_t i = 1; i <= count; i++)
+		begin[i] += begin[i - 1];
+	/* Each begin[parent + 1] goes from where the parent's begin to where they end. */
+	for (uint32_t i = 1; i < count; i++)
+		children[begin[stacks->nodes[i].parent + 1]++] = i;
+	for (uint32_t i = 0; i < count; i++)
+		if (begin[i + 1] - begin[i] > 1)
+			qsort_r(children + begin[i], begin[i + 1] - begin[i], sizeof(*children),
+			        by_name, (void *)stacks);
+	*order = (struct flame_order){children, begin};
 }
 
 void flame_order_free(struct flame_order *order)
@@ -277,13 +250,12 @@ struct step {
 };
 
 static uint32_t add_box(struct nova_flame *flame, const struct flame_walk *walk, uint32_t node,
-                        uint32_t parent, uint32_t **nodes)
+                        uint32_t parent, uint32_t *nodes)
 {
 	const struct nova_stacks *stacks = walk->stacks;
 	const struct nova_frame *frame = node ? &stacks->frames[stacks->nodes[node].frame] : NULL;
 	uint32_t number = flame->count;
 
-	flame->boxes = nova_grow(flame->boxes, number, sizeof(*flame->boxes));
 	flame->boxes[number] =
 	        (struct nova_flame_box){.parent = frame ? parent : number,
 	                                .depth = frame ? flame->boxes[parent].depth + 1 : 0,
@@ -292,10 +264,8 @@ static uint32_t add_box(struct nova_flame *flame, const struct flame_walk *walk,
 	                                .flags = frame ? frame->flags : FLAME_LABEL,
 	                                .total = walk->total[node],
 	                                .self = walk->self[node]};
-	if (nodes) {
-		*nodes = nova_grow(*nodes, number, sizeof(**nodes));
-		(*nodes)[number] = node;
-	}
+	if (nodes)
+		nodes[number] = node;
 	return flame->count++;
 }
 
@@ -303,9 +273,15 @@ uint32_t flame_walk(struct nova_flame *flame, const struct flame_walk *walk, uin
 {
 	const struct flame_order *order = walk->order;
 	struct step *steps = nova_grow(NULL, 0, sizeof(*steps));
-	uint32_t depth = 0, highest = 0;
+	uint32_t depth = 0, highest = 0, *whose = NULL;
+	size_t most = (size_t)flame->count + 1;
 
-	steps[depth++] = (struct step){0, add_box(flame, walk, 0, 0, nodes), order->begin[0]};
+	for (uint32_t i = 1; i < walk->stacks->node_count; i++)
+		most += walk->wanted(walk->context, i);
+	flame->boxes = nova_realloc(flame->boxes, most * sizeof(*flame->boxes));
+	if (nodes)
+		whose = *nodes = nova_realloc(*nodes, most * sizeof(**nodes));
+	steps[depth++] = (struct step){0, add_box(flame, walk, 0, 0, whose), order->begin[0]};
 	while (depth > 0) {
 		struct step *top = &steps[depth - 1];
 		uint32_t child;
@@ -320,7 +296,7 @@ uint32_t flame_walk(struct nova_flame *flame, const struct flame_walk *walk, uin
 			continue;
 		steps = nova_grow(steps, depth, sizeof(*steps));
 		steps[depth] = (struct step){
-		        child, add_box(flame, walk, child, steps[depth - 1].box, nodes),
+		        child, add_box(flame, walk, child, steps[depth - 1].box, whose),
 		        order->begin[child]};
 		if (depth > highest)
 			highest = depth;

@@ -23,7 +23,7 @@
 struct flame_order {
 	uint32_t *children, *begin;
 };
-/* O(nodes + frames · log frames). */
+/* O(nodes · log nodes). */
 void flame_order(const struct nova_stacks *stacks, struct flame_order *order);
 void flame_order_free(struct flame_order *order);
 

@@ -24,6 +24,14 @@ void put_long(struct put *put, const char *bytes, size_t length)
 		put_bytes(put, bytes, length);
 }
 
+/* Where `bytes` more may be written; `used` is to be raised by what was. */
+static inline char *room_for(struct put *put, size_t bytes)
+{
+	if (bytes > sizeof(put->data) - put->used)
+		flush(put);
+	return put->data + put->used;
+}
+
 int put_end(struct put *put, struct nova_error *error)
 {
 	flush(put);
@@ -84,22 +92,25 @@ static void put_xml(struct put *put, const char *text)
 	}
 }
 
-static size_t plain_length(const char *text, size_t most)
+/* Copies the plain bytes that it begins with, `most` ≤ PUT_CLIP, to where the next would stand: to
+ * be counted by the caller, if that is all there is to show. */
+static size_t copy_plain(struct put *put, const char *text, size_t most)
 {
+	char *to = room_for(put, PUT_CLIP);
 	size_t length = 0;
 
-	while (length < most && PLAIN[(unsigned char)text[length]])
-		length++;
+	for (; length < most && PLAIN[(unsigned char)text[length]]; length++)
+		to[length] = text[length];
 	return length;
 }
 
 void put_text(struct put *put, const char *text)
 {
-	size_t plain = plain_length(text, PUT_CLIP);
+	size_t plain = copy_plain(put, text, PUT_CLIP);
 	bool cut;
 
 	if (!text[plain]) {
-		put_bytes(put, text, plain);
+		put->used += plain;
 		return;
 	}
 	NOVA_AUTOFREE char *copy = shown(text, PUT_CLIP, &cut);
@@ -110,13 +121,13 @@ void put_text(struct put *put, const char *text)
 
 void put_clipped(struct put *put, const char *text, size_t columns)
 {
-	size_t plain = plain_length(text, columns), at = 0, count = 0;
+	size_t plain = copy_plain(put, text, columns), at = 0, count = 0;
 	bool cut;
 
 	if (!text[plain] || (plain == columns && PLAIN[(unsigned char)text[plain]])) {
 		if (text[plain])
 			plain -= plain > 2 ? 2 : plain;
-		put_bytes(put, text, plain);
+		put->used += plain;
 		if (text[plain])
 			put_literal(put, "..");
 		return;
@@ -136,11 +147,12 @@ void put_clipped(struct put *put, const char *text, size_t columns)
 
 void put_json(struct put *put, const char *text)
 {
-	size_t plain = plain_length(text, PUT_CLIP);
+	size_t plain;
 	bool cut;
 
 	put_literal(put, "\"");
-	put_bytes(put, text, plain);
+	plain = copy_plain(put, text, PUT_CLIP);
+	put->used += plain;
 	if (text[plain]) {
 		NOVA_AUTOFREE char *copy = shown(text + plain, PUT_CLIP, &cut);
 
@@ -166,13 +178,16 @@ void put_json(struct put *put, const char *text)
 
 void put_number(struct put *put, uint64_t number)
 {
-	char text[20];
-	size_t at = sizeof(text);
+	unsigned digits = 1;
+	char *to;
 
+	for (uint64_t limit = 10; number >= limit && digits < 20; limit *= 10)
+		digits++;
+	to = room_for(put, digits) + digits;
+	put->used += digits;
 	do
-		text[--at] = (char)('0' + number % 10);
+		*--to = (char)('0' + number % 10);
 	while ((number /= 10) > 0);
-	put_bytes(put, text + at, sizeof(text) - at);
 }
 
 void put_grouped(struct put *put, uint64_t number)

@@ -39,6 +39,7 @@ static void put_style(struct put *put)
 /* --- boxes ---------------------------------------------------------------------------------------
  */
 
+/* Of the whole picture. */
 static double width_of(const struct nova_flame *flame, uint32_t box)
 {
 	if (flame->changes)
@@ -58,7 +59,7 @@ static unsigned colour_of(const struct nova_flame *flame, uint32_t i)
 	                           flame->changes[0].total);
 }
 
-static void put_title(struct put *put, const struct nova_flame *flame, uint32_t i)
+static void put_title(struct put *put, const struct nova_flame *flame, uint32_t i, double share)
 {
 	const struct nova_flame_box *box = &flame->boxes[i];
 
@@ -70,7 +71,7 @@ static void put_title(struct put *put, const struct nova_flame *flame, uint32_t 
 	} else {
 		put_value(put, &flame->stacks->types[flame->type], box->total);
 		put_literal(put, ", ");
-		put_percent(put, width_of(flame, i));
+		put_percent(put, share);
 		if (box->self && box->self != box->total) {
 			put_literal(put, "; itself ");
 			put_grouped(put, box->self);
@@ -79,15 +80,15 @@ static void put_title(struct put *put, const struct nova_flame *flame, uint32_t 
 	put_literal(put, "</title>");
 }
 
-static void put_box(struct put *put, const struct nova_flame *flame, uint32_t i, double x,
-                    uint32_t y)
+static void put_box(struct put *put, const struct nova_flame *flame, uint32_t i, double share,
+                    double x, uint32_t y)
 {
-	double width = width_of(flame, i) * ACROSS;
+	double width = share * ACROSS;
 	bool untold = flame->changes && flame->changes[i].mark == NOVA_MARK_FEW &&
 	              (flame->changes[i].total == 0 || flame->boxes[i].total == 0);
 
 	put_literal(put, untold ? "<g class=\"untold\">" : "<g>");
-	put_title(put, flame, i);
+	put_title(put, flame, i, share);
 	put_literal(put, "<rect x=\"");
 	put_fixed(put, x);
 	put_literal(put, "\" y=\"");
@@ -137,10 +138,11 @@ static void put_tree(struct put *put, const struct nova_flame *flame, uint32_t f
 	cursor[0] = MARGIN;
 	for (uint32_t i = from; i < to; i++) {
 		uint32_t at = flame->boxes[i].depth;
+		double share = width_of(flame, i);
 
-		put_box(put, flame, i, cursor[at], (flame->reverse ? at : depth - at) * ROW);
+		put_box(put, flame, i, share, cursor[at], (flame->reverse ? at : depth - at) * ROW);
 		cursor[at + 1] = cursor[at];
-		cursor[at] += width_of(flame, i) * ACROSS;
+		cursor[at] += share * ACROSS;
 	}
 	put_literal(put, "</g>\n");
 	free(cursor);

@@ -17,18 +17,23 @@
  * at a place saves taking them apart.
  */
 
-#define CACHE_LINES 16384u /* a power of two */
-#define CACHE_BYTES 108u   /* of a line; longer ones are rare */
+#define CACHE_LINES      16384u      /* a power of two */
+#define CACHE_BYTES      (2u << 20)  /* of all lines that are kept */
+#define CACHE_LINE_BYTES (16u << 10) /* of one */
+
+#define MOST_FRAMES (4u << 20) /* of a stack; the kernel's limit is far below */
 
 struct cached {
 	uint32_t frame, length; /* length 0: nothing */
-	char line[CACHE_BYTES];
+	uint32_t mark, at;      /* of the hash; where the line is */
 };
 
 struct reader {
 	struct source *source;
 	struct nova_stacks *stacks;
 	struct cached *cache;
+	char *lines; /* of the cache; its pages are touched as they fill */
+	uint32_t lines_used;
 	char event[64]; /* of the first sample; others are left out */
 	uint64_t others;
 	/* the stack that is being read, from the leaf */
@@ -77,22 +82,37 @@ static uint32_t take_apart(struct nova_stacks *stacks, const char *text, size_t 
 	return stacks_frame(stacks, text, without_offset(text, name), "", 0, 0);
 }
 
+/* Once there is no room for more lines, it begins anew: those of a program are soon there again. */
+static void keep_line(struct reader *reader, struct cached *cached, struct cached wanted,
+                      const char *line)
+{
+	if (wanted.length > CACHE_BYTES - reader->lines_used) {
+		memset(reader->cache, 0, CACHE_LINES * sizeof(*reader->cache));
+		reader->lines_used = 0;
+	}
+	wanted.at = reader->lines_used;
+	memcpy(reader->lines + wanted.at, line, wanted.length);
+	reader->lines_used += wanted.length;
+	*cached = wanted;
+}
+
 /* False: it does not begin with an address. */
 static bool take_frame(struct reader *reader, const char *line, size_t length)
 {
 	struct cached *cached = NULL;
 	size_t at = 0, digits;
+	uint64_t hash = 0;
 	uint32_t frame;
 
 	while (at < length && (line[at] == ' ' || line[at] == '\t'))
 		at++;
 	line += at;
 	length -= at;
-	if (length > 0 && length <= CACHE_BYTES) {
-		uint64_t hash = stacks_hash(line, length);
-
-		cached = &reader->cache[(hash ^ hash >> 32) & (CACHE_LINES - 1)];
-		if (cached->length == length && memcmp(cached->line, line, length) == 0) {
+	if (length > 0 && length <= CACHE_LINE_BYTES) {
+		hash = stacks_hash(line, length);
+		cached = &reader->cache[hash & (CACHE_LINES - 1)];
+		if (cached->length == length && cached->mark == (uint32_t)(hash >> 32) &&
+		    memcmp(reader->lines + cached->at, line, length) == 0) {
 			frame = cached->frame;
 			goto known;
 		}
@@ -104,11 +124,10 @@ static bool take_frame(struct reader *reader, const char *line, size_t length)
 	for (at = digits; at < length && line[at] == ' '; at++)
 		;
 	frame = take_apart(reader->stacks, line + at, length - at);
-	if (cached) {
-		cached->frame = frame;
-		cached->length = (uint32_t)length;
-		memcpy(cached->line, line, length);
-	}
+	if (cached)
+		keep_line(reader, cached,
+		          (struct cached){frame, (uint32_t)length, (uint32_t)(hash >> 32), 0},
+		          line);
 known:
 	if (reader->depth == reader->room) {
 		reader->room = reader->room ? reader->room * 2 : 256;
@@ -326,20 +345,23 @@ static int complain(const struct reader *reader, const char *line, size_t length
 static int read_lines(struct reader *reader, size_t limit, struct nova_error *error)
 {
 	struct header header;
-	size_t length, samples = 0;
+	size_t length;
 	char *line;
 	int status;
 
 	while ((status = source_line(reader->source, &line, &length, error)) == 1) {
+		if ((reader->source->line & 1023) == 0 && reader->stacks &&
+		    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
+		                                error)) != 0)
+			return status;
 		if (length == 0) {
 			end_sample(reader);
-			if (reader->stacks && (++samples & 1023) == 0 &&
-			    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
-			                                error)) != 0)
-				return status;
 			continue;
 		}
 		if (reader->inside && (line[0] == '\t' || line[0] == ' ')) {
+			if (reader->depth == MOST_FRAMES)
+				return complain(reader, line, length,
+				                "a stack has at most 4194304 frames", error);
 			if (reader->wanted && !take_frame(reader, line, length))
 				return complain(reader, line, length,
 				                "a line of a stack begins with an address", error);
@@ -367,6 +389,7 @@ int perf_script_read(struct source *source, size_t limit, struct nova_stacks **s
 	int status;
 
 	reader.cache = nova_alloc(CACHE_LINES * sizeof(*reader.cache));
+	reader.lines = nova_alloc(CACHE_BYTES);
 	status = read_lines(&reader, limit, error);
 	if (!status && !reader.stacks)
 		reader.stacks = nova_stacks_new(&(struct nova_value_type){"samples", "count"}, 1);
@@ -380,6 +403,7 @@ int perf_script_read(struct source *source, size_t limit, struct nova_stacks **s
 		status = stacks_check_room(reader.stacks, limit, source->name, error);
 	*stacks = reader.stacks;
 	free(reader.cache);
+	free(reader.lines);
 	free(reader.frames);
 	free(reader.path);
 	free(reader.nodes);

@@ -152,9 +152,9 @@ int nova_hotspots(const struct nova_stacks *stacks, const struct nova_hotspots_r
 struct nova_flame_box {
 	uint32_t parent, depth; /* box 0 is all of it, depth 0 */
 	uint32_t next;          /* the box after the last one above this: a sibling, or nobody's */
+	uint32_t flags;         /* NOVA_FRAME_* */
 	const char *name;       /* box 0: "all" */
 	const char *library;
-	uint32_t flags; /* NOVA_FRAME_* */
 	uint64_t total, self;
 };
 
@@ -203,7 +203,7 @@ struct nova_flame_request {
 	double min_width; /* leave out what has less of the total, in [0, 1] */
 	bool absolute;    /* of a difference: compare counts, not shares of the total */
 };
-/* The stacks must outlive it. O(nodes + frames · log frames); deep recursion takes no stack. */
+/* The stacks must outlive it. O(nodes · log nodes); deep recursion takes no stack. */
 void nova_flame_make(const struct nova_stacks *stacks, const struct nova_flame_request *request,
                      struct nova_flame *flame);
 /*

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define PIECE_BYTES (1u << 20)
+#define PIECE_BYTES (128u << 10) /* what the cache holds, and few pages to be touched first */
 
 int source_open(struct source *source, const char *path, struct nova_error *error)
 {

@@ -29,12 +29,21 @@ struct block {
 struct text_entry {
 	const char *text;
 	size_t length;
+	uint32_t frame; /* plus 1: the one of that name that was looked for last; 0: none was */
+};
+
+/* Most nodes have one child, and a count for one origin. What comes first stands with its node,
+ * where it is found without a hash, and mostly in the cache; the tables hold all others. */
+struct first {
+	uint32_t child; /* 0: none; the root is nobody's */
+	uint32_t count; /* plus 1 */
 };
 
 struct nova_stacks_index {
 	struct table texts, frames, origins, nodes, counts;
 	struct text_entry *entries;
 	uint32_t entry_count;
+	struct first *firsts; /* of each node */
 	struct block *blocks;
 	size_t block_bytes;
 	uint32_t frame_room, origin_room, node_room, count_room, entry_room, note_room;
@@ -66,8 +75,9 @@ uint64_t stacks_hash(const void *bytes, size_t length)
 	if (length >= 8) {
 		memcpy(&a, at, 8);
 		memcpy(&b, at + length - 8, 8);
-	} else if (length > 0) {
-		memcpy(&a, at, length);
+	} else {
+		for (size_t i = 0; i < length; i++) /* no call for so few */
+			a |= (uint64_t)at[i] << 8 * i;
 	}
 	return mix(mix(a ^ k1, b ^ hash), k0 ^ length);
 }
@@ -87,14 +97,12 @@ static void put(struct table *table, uint64_t hash, uint32_t number)
 	table->slots[at] = (struct slot){number + 1, (uint32_t)(hash >> 32)};
 }
 
-/* Makes room for one more; `rehash` gives the hash of a number that is there. */
-static void make_room(struct table *table, uint64_t (*rehash)(const struct nova_stacks *, uint32_t),
-                      const struct nova_stacks *stacks)
+typedef uint64_t hash_function(const struct nova_stacks *stacks, uint32_t number);
+
+static void enlarge(struct table *table, hash_function *rehash, const struct nova_stacks *stacks)
 {
 	struct table old = *table;
 
-	if (table->room && (table->used + 1) * 4 <= table->room * 3)
-		return;
 	table->room = old.room ? old.room * 2 : 64;
 	table->slots = nova_alloc(table->room * sizeof(*table->slots));
 	for (size_t i = 0; i < old.room; i++)
@@ -102,6 +110,14 @@ static void make_room(struct table *table, uint64_t (*rehash)(const struct nova_
 			put(table, rehash(stacks, old.slots[i].number - 1),
 			    old.slots[i].number - 1);
 	free(old.slots);
+}
+
+/* Makes room for one more; `rehash` gives the hash of a number that is there. */
+static inline void make_room(struct table *table, hash_function *rehash,
+                             const struct nova_stacks *stacks)
+{
+	if ((table->used + 1) * 4 > table->room * 3)
+		enlarge(table, rehash, stacks);
 }
 
 /* An array that doubles. */
@@ -146,31 +162,39 @@ static char *keep(struct nova_stacks_index *index, const char *text, size_t leng
 	return copy;
 }
 
-const char *nova_stacks_text(struct nova_stacks *stacks, const char *text, size_t length)
+/* The number of its entry. */
+static uint32_t find_text(struct nova_stacks *stacks, const char *text, size_t length)
 {
 	struct nova_stacks_index *index = stacks->index;
-	uint64_t hash;
+	uint64_t hash = stacks_hash(text, length);
+
+	make_room(&index->texts, text_hash, stacks);
+	for (size_t at = (size_t)hash & (index->texts.room - 1); index->texts.slots[at].number;
+	     at = (at + 1) & (index->texts.room - 1)) {
+		const struct slot *slot = &index->texts.slots[at];
+		const struct text_entry *entry = &index->entries[slot->number - 1];
+
+		if (slot->mark == (uint32_t)(hash >> 32) && entry->length == length &&
+		    memcmp(entry->text, text, length) == 0)
+			return slot->number - 1;
+	}
+	index->entries = room_for(index->entries, index->entry_count, &index->entry_room,
+	                          sizeof(*index->entries));
+	index->entries[index->entry_count] =
+	        (struct text_entry){keep(index, text, length), length, 0};
+	put(&index->texts, hash, index->entry_count);
+	index->texts.used++;
+	return index->entry_count++;
+}
+
+const char *nova_stacks_text(struct nova_stacks *stacks, const char *text, size_t length)
+{
+	uint32_t number;
 
 	if (length == 0)
 		return NOTHING;
-	hash = stacks_hash(text, length);
-	if (index->texts.room)
-		for (size_t at = (size_t)hash & (index->texts.room - 1);
-		     index->texts.slots[at].number; at = (at + 1) & (index->texts.room - 1)) {
-			const struct slot *slot = &index->texts.slots[at];
-			const struct text_entry *entry = &index->entries[slot->number - 1];
-
-			if (slot->mark == (uint32_t)(hash >> 32) && entry->length == length &&
-			    memcmp(entry->text, text, length) == 0)
-				return entry->text;
-		}
-	make_room(&index->texts, text_hash, stacks);
-	index->entries = room_for(index->entries, index->entry_count, &index->entry_room,
-	                          sizeof(*index->entries));
-	index->entries[index->entry_count] = (struct text_entry){keep(index, text, length), length};
-	put(&index->texts, hash, index->entry_count);
-	index->texts.used++;
-	return index->entries[index->entry_count++].text;
+	number = find_text(stacks, text, length); /* which may move the entries */
+	return stacks->index->entries[number].text;
 }
 
 static const char *keep_text(struct nova_stacks *stacks, const char *text)
@@ -192,6 +216,12 @@ static uint64_t frame_hash(const struct nova_stacks *stacks, uint32_t number)
 	           UINT64_C(0xd6e8feb86659fd93) + frame->flags);
 }
 
+static bool same_frame(const struct nova_frame *one, const struct nova_frame *two)
+{
+	return one->name == two->name && one->library == two->library && one->file == two->file &&
+	       one->flags == two->flags;
+}
+
 static uint32_t find_frame(struct nova_stacks *stacks, struct nova_frame frame)
 {
 	struct nova_stacks_index *index = stacks->index;
@@ -206,11 +236,8 @@ static uint32_t find_frame(struct nova_stacks *stacks, struct nova_frame frame)
 	hash = frame_hash(stacks, stacks->frame_count);
 	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
 	     at = (at + 1) & (table->room - 1)) {
-		const struct nova_frame *there = &stacks->frames[table->slots[at].number - 1];
-
-		if (table->slots[at].mark == (uint32_t)(hash >> 32) && there->name == frame.name &&
-		    there->library == frame.library && there->file == frame.file &&
-		    there->flags == frame.flags)
+		if (table->slots[at].mark == (uint32_t)(hash >> 32) &&
+		    same_frame(&stacks->frames[table->slots[at].number - 1], &frame))
 			return table->slots[at].number - 1;
 	}
 	put(table, hash, stacks->frame_count);
@@ -218,28 +245,37 @@ static uint32_t find_frame(struct nova_stacks *stacks, struct nova_frame frame)
 	return stacks->frame_count++;
 }
 
+/* Of a name, and the rest of a frame with texts of these stacks. Most names have one frame. */
+static uint32_t frame_of(struct nova_stacks *stacks, const char *name, size_t length,
+                         struct nova_frame frame)
+{
+	uint32_t text =
+	        length ? find_text(stacks, name, length) : find_text(stacks, "[unknown]", 9);
+	struct text_entry *entry = &stacks->index->entries[text];
+
+	frame.name = entry->text;
+	if (!entry->frame || !same_frame(&stacks->frames[entry->frame - 1], &frame))
+		entry->frame = find_frame(stacks, frame) + 1;
+	return entry->frame - 1;
+}
+
 uint32_t stacks_frame(struct nova_stacks *stacks, const char *name, size_t name_length,
                       const char *library, size_t library_length, uint32_t flags)
 {
-	return find_frame(stacks,
-	                  (struct nova_frame){
-	                          .name = name_length ? nova_stacks_text(stacks, name, name_length)
-	                                              : nova_stacks_text(stacks, "[unknown]", 9),
-	                          .library = nova_stacks_text(stacks, library, library_length),
-	                          .file = NOTHING,
-	                          .flags = flags});
+	const char *text = nova_stacks_text(stacks, library, library_length);
+
+	return frame_of(stacks, name, name_length,
+	                (struct nova_frame){.library = text, .file = NOTHING, .flags = flags});
 }
 
 uint32_t nova_stacks_frame(struct nova_stacks *stacks, const struct nova_frame *wanted)
 {
-	bool named = wanted->name && wanted->name[0];
+	const char *library = keep_text(stacks, wanted->library);
+	const char *file = keep_text(stacks, wanted->file);
 
-	return find_frame(
-	        stacks,
-	        (struct nova_frame){.name = keep_text(stacks, named ? wanted->name : "[unknown]"),
-	                            .library = keep_text(stacks, wanted->library),
-	                            .file = keep_text(stacks, wanted->file),
-	                            .flags = wanted->flags});
+	return frame_of(
+	        stacks, wanted->name, wanted->name ? strlen(wanted->name) : 0,
+	        (struct nova_frame){.library = library, .file = file, .flags = wanted->flags});
 }
 
 static uint64_t origin_hash(const struct nova_stacks *stacks, uint32_t number)
@@ -289,26 +325,50 @@ static uint64_t node_hash(const struct nova_stacks *stacks, uint32_t number)
 	return hash_pair(stacks->nodes[number].parent, stacks->nodes[number].frame);
 }
 
+static uint32_t add_node(struct nova_stacks *stacks, uint32_t parent, uint32_t frame)
+{
+	struct nova_stacks_index *index = stacks->index;
+	uint32_t room = index->node_room;
+
+	stacks->nodes = room_for(stacks->nodes, stacks->node_count, &index->node_room,
+	                         sizeof(*stacks->nodes));
+	if (index->node_room != room)
+		index->firsts =
+		        nova_realloc(index->firsts, index->node_room * sizeof(*index->firsts));
+	stacks->nodes[stacks->node_count] = (struct nova_stack_node){parent, frame};
+	index->firsts[stacks->node_count] = (struct first){0, 0};
+	return stacks->node_count++;
+}
+
 uint32_t nova_stacks_call(struct nova_stacks *stacks, uint32_t parent, uint32_t frame)
 {
 	struct nova_stacks_index *index = stacks->index;
 	struct table *table = &index->nodes;
-	uint64_t hash = hash_pair(parent, frame);
+	uint32_t first = index->firsts[parent].child, node;
+	uint64_t hash;
 
+	if (!first) {
+		node = add_node(stacks, parent, frame); /* which may move the firsts */
+		index->firsts[parent].child = node;
+		return node;
+	}
+	if (stacks->nodes[first].frame == frame)
+		return first;
+	hash = hash_pair(parent, frame);
 	make_room(table, node_hash, stacks);
 	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
 	     at = (at + 1) & (table->room - 1)) {
-		const struct nova_stack_node *there = &stacks->nodes[table->slots[at].number - 1];
+		const struct slot *slot = &table->slots[at];
 
-		if (there->parent == parent && there->frame == frame)
-			return table->slots[at].number - 1;
+		if (slot->mark == (uint32_t)(hash >> 32) &&
+		    stacks->nodes[slot->number - 1].parent == parent &&
+		    stacks->nodes[slot->number - 1].frame == frame)
+			return slot->number - 1;
 	}
-	stacks->nodes = room_for(stacks->nodes, stacks->node_count, &index->node_room,
-	                         sizeof(*stacks->nodes));
-	stacks->nodes[stacks->node_count] = (struct nova_stack_node){parent, frame};
-	put(table, hash, stacks->node_count);
+	node = add_node(stacks, parent, frame);
+	put(table, hash, node);
 	table->used++;
-	return stacks->node_count++;
+	return node;
 }
 
 static uint64_t count_hash(const struct nova_stacks *stacks, uint32_t number)
@@ -316,21 +376,11 @@ static uint64_t count_hash(const struct nova_stacks *stacks, uint32_t number)
 	return hash_pair(stacks->counts[number].node, stacks->counts[number].origin);
 }
 
-static uint32_t count_of(struct nova_stacks *stacks, uint32_t node, uint32_t origin)
+static uint32_t add_count(struct nova_stacks *stacks, uint32_t node, uint32_t origin)
 {
 	struct nova_stacks_index *index = stacks->index;
-	struct table *table = &index->counts;
-	uint64_t hash = hash_pair(node, origin);
 	uint32_t room = index->count_room;
 
-	make_room(table, count_hash, stacks);
-	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
-	     at = (at + 1) & (table->room - 1)) {
-		const struct nova_stack_count *there = &stacks->counts[table->slots[at].number - 1];
-
-		if (there->node == node && there->origin == origin)
-			return table->slots[at].number - 1;
-	}
 	stacks->counts = room_for(stacks->counts, stacks->count_count, &index->count_room,
 	                          sizeof(*stacks->counts));
 	if (index->count_room != room)
@@ -340,9 +390,38 @@ static uint32_t count_of(struct nova_stacks *stacks, uint32_t node, uint32_t ori
 	stacks->counts[stacks->count_count] = (struct nova_stack_count){node, origin};
 	memset(stacks->values + (size_t)stacks->count_count * stacks->type_count, 0,
 	       stacks->type_count * sizeof(*stacks->values));
-	put(table, hash, stacks->count_count);
-	table->used++;
 	return stacks->count_count++;
+}
+
+static uint32_t count_of(struct nova_stacks *stacks, uint32_t node, uint32_t origin)
+{
+	struct nova_stacks_index *index = stacks->index;
+	struct table *table = &index->counts;
+	uint32_t first = index->firsts[node].count, count;
+	uint64_t hash;
+
+	if (!first) {
+		count = add_count(stacks, node, origin);
+		index->firsts[node].count = count + 1;
+		return count;
+	}
+	if (stacks->counts[first - 1].origin == origin)
+		return first - 1;
+	hash = hash_pair(node, origin);
+	make_room(table, count_hash, stacks);
+	for (size_t at = (size_t)hash & (table->room - 1); table->slots[at].number;
+	     at = (at + 1) & (table->room - 1)) {
+		const struct slot *slot = &table->slots[at];
+
+		if (slot->mark == (uint32_t)(hash >> 32) &&
+		    stacks->counts[slot->number - 1].node == node &&
+		    stacks->counts[slot->number - 1].origin == origin)
+			return slot->number - 1;
+	}
+	count = add_count(stacks, node, origin);
+	put(table, hash, count);
+	table->used++;
+	return count;
 }
 
 void nova_stacks_add(struct nova_stacks *stacks, uint32_t node, uint32_t origin,
@@ -391,10 +470,7 @@ struct nova_stacks *nova_stacks_new(const struct nova_value_type *types, uint32_
 		stacks->type_count++;
 	}
 	nova_stacks_origin(stacks, &nowhere);
-	/* the root, which nobody looks for */
-	stacks->nodes = room_for(NULL, 0, &stacks->index->node_room, sizeof(*stacks->nodes));
-	stacks->nodes[0] = (struct nova_stack_node){0, UINT32_MAX};
-	stacks->node_count = 1;
+	add_node(stacks, 0, UINT32_MAX); /* the root, which nobody looks for */
 	return stacks;
 }
 
@@ -429,7 +505,7 @@ size_t nova_stacks_bytes(const struct nova_stacks *stacks)
 	       table_bytes(&index->nodes) + table_bytes(&index->counts) + index->block_bytes +
 	       index->frame_room * sizeof(*stacks->frames) +
 	       index->origin_room * sizeof(*stacks->origins) +
-	       index->node_room * sizeof(*stacks->nodes) +
+	       index->node_room * (sizeof(*stacks->nodes) + sizeof(*index->firsts)) +
 	       index->count_room *
 	               (sizeof(*stacks->counts) + stacks->type_count * sizeof(*stacks->values)) +
 	       index->entry_room * sizeof(*index->entries) +
@@ -452,6 +528,7 @@ void nova_stacks_free(struct nova_stacks *stacks)
 	free(stacks->index->nodes.slots);
 	free(stacks->index->counts.slots);
 	free(stacks->index->entries);
+	free(stacks->index->firsts);
 	for (struct block *block = stacks->index->blocks, *next; block; block = next) {
 		next = block->next;
 		free(block);

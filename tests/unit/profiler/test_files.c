@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -227,6 +228,71 @@ static void memory_has_a_limit(void **state)
 	nova_text_free(&text);
 }
 
+/* A few lines, each long: it is not the one without a count, behind them, that is complained of. */
+static void memory_has_a_limit_for_long_lines_too(void **state)
+{
+	struct nova_error error;
+	size_t length = 0, line = (size_t)2 << 20;
+	char *text = malloc(4 * line + 64);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) { /* of frames that are new in each */
+		for (size_t j = 0; j < line / 4; j++, length += 4)
+			memcpy(text + length, j & (size_t)1 << i ? "aaa;" : "bbb;", 4);
+		length += (size_t)sprintf(text + length, "x %d\n", i + 1);
+	}
+	length += (size_t)sprintf(text + length, "no count\n");
+	assert_null(read_bytes(text, length, (size_t)32 << 20, &error));
+	assert_non_null(strstr(error.text, "more than 32"));
+	free(text);
+}
+
+static void a_stack_without_end_is_refused(void **state)
+{
+	static const char begin[] = "x 1 1.0: 1 cpu-clock: \n", frame[] = "\t1 f\n";
+	size_t count = ((size_t)4 << 20) + 1, length = sizeof(begin) - 1;
+	char *text = malloc(length + count * (sizeof(frame) - 1));
+	struct nova_error error;
+
+	(void)state;
+	memcpy(text, begin, length);
+	for (size_t i = 0; i < count; i++, length += sizeof(frame) - 1)
+		memcpy(text + length, frame, sizeof(frame) - 1);
+	assert_null(read_bytes(text, length, 0, &error));
+	assert_non_null(strstr(error.text, ":4194306: "));
+	assert_non_null(strstr(error.text, "at most 4194304 frames"));
+	free(text);
+}
+
+/* What was seen last is kept for a while; more lines than fit, and long ones, change nothing. */
+static void lines_that_were_seen_before_are_read_as_new_ones(void **state)
+{
+	size_t samples = 40000, room = samples * 400, length = 0;
+	char *text = malloc(room), name[201];
+	struct nova_stacks *stacks;
+	struct nova_error error;
+
+	(void)state;
+	memset(name, 'n', 200);
+	name[200] = '\0';
+	for (size_t i = 0; i < samples; i++) {
+		size_t number = i % (samples / 2); /* each twice, far apart */
+
+		length += (size_t)snprintf(text + length, room - length,
+		                           "x 1 1.0: 1 cpu-clock: \n\t1 %s%zu (/lib)\n\t1 main "
+		                           "(/bin)\n\n",
+		                           name, number);
+	}
+	stacks = read_bytes(text, length, 0, &error);
+	assert_non_null(stacks);
+	assert_int_equal(stacks->frame_count, samples / 2 + 1);
+	assert_int_equal(stacks->count_count, samples / 2);
+	for (uint32_t i = 0; i < stacks->count_count; i++)
+		assert_int_equal(stacks->values[(size_t)i * stacks->type_count], 2);
+	nova_stacks_free(stacks);
+	free(text);
+}
+
 static void a_line_without_end_is_refused(void **state)
 {
 	const size_t length = 17u << 20;
@@ -250,6 +316,9 @@ int main(void)
 	        cmocka_unit_test(pprof_comes_back_as_it_was),
 	        cmocka_unit_test(what_is_none_is_refused_with_line_and_reason),
 	        cmocka_unit_test(memory_has_a_limit),
+	        cmocka_unit_test(memory_has_a_limit_for_long_lines_too),
+	        cmocka_unit_test(a_stack_without_end_is_refused),
+	        cmocka_unit_test(lines_that_were_seen_before_are_read_as_new_ones),
 	        cmocka_unit_test(a_line_without_end_is_refused),
 	};
 
