@@ -6,13 +6,11 @@
 #include "core/profiler/profiler.h"
 #include "core/report/report.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -39,41 +37,6 @@ static const struct option options[] = {{"older", required_argument, NULL, OPTIO
                                         {"format", required_argument, NULL, OPTION_FORMAT},
                                         NOVA_COMMON_OPTIONS,
                                         {NULL, 0, NULL, 0}};
-
-/* --- where they are -----------------------------------------------------------------------------
- */
-
-char *recordings_place(const char *id)
-{
-	NOVA_AUTOFREE char *below = nova_format("recordings%s%s", id ? "/" : "", id ? id : "");
-
-	return nova_place(NOVA_PLACE_STATE, below);
-}
-
-void recordings_new_id(char id[32])
-{
-	time_t now = (time_t)(nova_utc_ns() / NOVA_SECOND_NS);
-	struct tm parts;
-	char random[37];
-	size_t length;
-
-	gmtime_r(&now, &parts);
-	nova_uuid7(random);
-	length = strftime(id, 32, "%Y%m%d-%H%M%S-", &parts);
-	snprintf(id + length, 32 - length, "%.4s", random + 32);
-}
-
-bool recordings_is_id(const char *id)
-{
-	size_t length = strlen(id);
-
-	if (length != 20 || id[8] != '-' || id[15] != '-')
-		return false;
-	for (size_t i = 0; i < length; i++)
-		if (i != 8 && i != 15 && !isxdigit((unsigned char)id[i]))
-			return false;
-	return true;
-}
 
 /* --- for people ---------------------------------------------------------------------------------
  */
@@ -149,8 +112,8 @@ int64_t recordings_bytes(const char *directory)
 
 static json_t *describe(const char *id)
 {
-	NOVA_AUTOFREE char *directory = recordings_place(id);
-	NOVA_AUTOFREE char *file = nova_format("%s/" RECORDING_FILE, directory);
+	NOVA_AUTOFREE char *directory = nova_recordings_place(id);
+	NOVA_AUTOFREE char *file = nova_format("%s/" NOVA_RECORDING_FILE, directory);
 	struct nova_error error = {0};
 	json_t *about = NULL;
 	int code = nova_recording_about(file, &about, &error);
@@ -167,12 +130,12 @@ static int older_first(const struct dirent **a, const struct dirent **b)
 
 static int is_recording(const struct dirent *entry)
 {
-	return recordings_is_id(entry->d_name);
+	return nova_recordings_is_id(entry->d_name);
 }
 
 static json_t *list_all(void)
 {
-	NOVA_AUTOFREE char *place = recordings_place(NULL);
+	NOVA_AUTOFREE char *place = nova_recordings_place(NULL);
 	struct dirent **entries = NULL;
 	json_t *list = json_array();
 	int count = scandir(place, &entries, is_recording, older_first);
@@ -236,12 +199,12 @@ static int list(const char *format, struct nova_error *error)
 static char *file_of(const char *word)
 {
 	NOVA_AUTOFREE char *directory =
-	        recordings_is_id(word) ? recordings_place(word) : nova_strdup(word);
+	        nova_recordings_is_id(word) ? nova_recordings_place(word) : nova_strdup(word);
 	struct stat is;
 
 	if (!stat(directory, &is) && S_ISREG(is.st_mode))
 		return nova_strdup(directory);
-	return nova_format("%s/" RECORDING_FILE, directory);
+	return nova_format("%s/" NOVA_RECORDING_FILE, directory);
 }
 
 static int show(const char *word, const char *format, struct nova_error *error)
@@ -268,7 +231,7 @@ static int show(const char *word, const char *format, struct nova_error *error)
 /* A recording that is being written has been written to within the last seconds. */
 static bool is_alive(const char *directory)
 {
-	NOVA_AUTOFREE char *file = nova_format("%s/" RECORDING_FILE, directory);
+	NOVA_AUTOFREE char *file = nova_format("%s/" NOVA_RECORDING_FILE, directory);
 	struct nova_error error = {0};
 	json_t *about = NULL;
 	struct stat is;
@@ -283,9 +246,9 @@ static bool is_alive(const char *directory)
 
 static int delete_one(const char *id, struct nova_error *error)
 {
-	NOVA_AUTOFREE char *directory = recordings_place(id);
+	NOVA_AUTOFREE char *directory = nova_recordings_place(id);
 
-	if (!recordings_is_id(id))
+	if (!nova_recordings_is_id(id))
 		return nova_error_set(error, NOVA_E_INVALID,
 		                      "\"%.60s\" is no recording of novacore recordings list; what "
 		                      "has another place is yours to delete",

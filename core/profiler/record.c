@@ -23,6 +23,8 @@
 /* CPU time that looking for names may take; what was found until then stays. */
 #define NAMES_CPU_S 300
 
+const char *const nova_record_kinds[] = {"cpu", "off-cpu", NULL};
+
 struct session {
 	const struct nova_record_request *request;
 	struct sampler sampler;
@@ -233,7 +235,7 @@ static json_t *about_of(const struct session *session)
 	                    json_string(request->dwarf ? "dwarf" : "frame-pointers"));
 	json_object_set_new(about, "stacks_why",
 	                    request->dwarf_why ? json_string(request->dwarf_why) : json_null());
-	json_object_set_new(about, "kind", json_string(sampler->off_cpu ? "off-cpu" : "cpu"));
+	json_object_set_new(about, "kind", json_string(nova_record_kinds[request->kind]));
 	json_object_set_new(about, "what",
 	                    json_string(request->command   ? "command"
 	                                : request->pid > 0 ? "process"
@@ -245,6 +247,8 @@ static json_t *about_of(const struct session *session)
 		json_object_set_new(about, "pid", json_integer(request->pid));
 	if (request->cgroup)
 		json_object_set_new(about, "cgroup", json_string(request->cgroup));
+	if (request->run)
+		json_object_set(about, "run", (json_t *)(uintptr_t)request->run);
 	return about;
 }
 
@@ -494,6 +498,8 @@ int nova_record(const struct nova_record_request *request, json_t **about, struc
 	int code = begin(&session, error);
 
 	if (!code) {
+		if (request->began)
+			request->began(request->context);
 		code = sample(&session, error);
 		end_command(&session);
 		if (!code)
