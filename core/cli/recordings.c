@@ -5,6 +5,7 @@
 
 #include "core/profiler/profiler.h"
 #include "core/report/report.h"
+#include "core/store/store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -51,6 +52,24 @@ static long long number_of(const json_t *object, const char *name)
 	return (long long)json_integer_value(json_object_get(object, name));
 }
 
+/* Of which step of which run, for novacore results show. */
+static void print_run(const json_t *run, FILE *out)
+{
+	NOVA_AUTOTEXT struct nova_text line = {0};
+	json_t *target;
+	size_t i;
+
+	if (!json_is_object(run))
+		return;
+	nova_text_addf(&line, "%s, step %lld: %s", nova_json_text(run, "id"),
+	               number_of(run, "step") + 1, nova_json_text(run, "benchmark"));
+	json_array_foreach(json_object_get(run, "targets"), i, target)
+	        nova_text_addf(&line, "%s%s", i ? ", " : " on ",
+	                       json_is_string(target) ? json_string_value(target) : "?");
+	nova_text_clean(line.data);
+	fprintf(out, "%-10s %s\n", "run", line.data);
+}
+
 void recordings_print(const json_t *about, FILE *out)
 {
 	const json_t *overhead = json_object_get(about, "overhead");
@@ -64,6 +83,7 @@ void recordings_print(const json_t *about, FILE *out)
 	        nova_json_text(about, "host"), real_of(about, "duration_ns") / 1e9,
 	        nova_json_text(about, "began"),
 	        json_is_false(json_object_get(about, "complete")) ? "; it was killed" : "");
+	print_run(json_object_get(about, "run"), out);
 	if (!strcmp(nova_json_text(about, "kind"), "off-cpu"))
 		fprintf(out, "%-10s %lld waits that have begun, %lld lost%s\n", "samples",
 		        number_of(about, "samples"), number_of(about, "lost"),
@@ -148,6 +168,58 @@ static json_t *list_all(void)
 	return list;
 }
 
+/* --- the runs that they show --------------------------------------------------------------------
+ */
+
+#define RUN_ID_LENGTH 36
+#define RUN_DIGITS    13 /* which tell it from all others */
+
+/* "run" of each: {"id", "deleted"}, or null. A store that cannot be read has deleted nothing. */
+static void look_for_runs(json_t *all)
+{
+	struct nova_settings settings = {0};
+	struct nova_store *store = NULL;
+	struct nova_error error = {0};
+	bool open = false;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(all, i, one)
+	{
+		const json_t *about = json_object_get(one, "about");
+		const char *id = nova_json_text(json_object_get(about, "run"), "id");
+		struct nova_run_record run = {0};
+		int code = 0;
+
+		if (strlen(id) != RUN_ID_LENGTH) /* a beginning of one might be another's */
+			id = "";
+		if (*id && !open) {
+			open = true;
+			if (nova_settings_load(NULL, NULL, NULL, 0, &settings, &error) ||
+			    nova_settings_store(&settings, &store, &error))
+				nova_log(NOVA_LOG_WARNING,
+				         "which runs are deleted is not known: %s", error.text);
+		}
+		if (*id && store)
+			code = nova_store_run_get(store, id, &run, &error);
+		nova_run_record_clear(&run);
+		json_object_set_new(
+		        one, "run",
+		        *id ? json_pack("{ss sb}", "id", id, "deleted", code == NOVA_E_NOT_FOUND)
+		            : json_null());
+	}
+	nova_store_close(store);
+	nova_settings_free(&settings);
+}
+
+static void name_run(const json_t *run, char out[32])
+{
+	snprintf(out, 32, "%.*s%s", RUN_DIGITS,
+	         json_is_object(run) ? nova_json_text(run, "id") : "-",
+	         json_is_true(json_object_get(run, "deleted")) ? " deleted" : "");
+	nova_text_clean(out);
+}
+
 /* --- the actions --------------------------------------------------------------------------------
  */
 
@@ -164,6 +236,7 @@ static int list(const char *format, struct nova_error *error)
 	json_t *one;
 	size_t i;
 
+	look_for_runs(all);
 	if (!strcmp(format, "json")) {
 		NOVA_AUTOJSON json_t *document = json_pack("{sO}", "recordings", all);
 
@@ -173,21 +246,23 @@ static int list(const char *format, struct nova_error *error)
 		puts("There is no recording yet; novacore record --all makes one.");
 		return 0;
 	}
-	printf("%-20s  %9s  %8s  %8s  %9s  %s\n", "recording", "duration", "samples", "overhead",
-	       "size", "of");
+	printf("%-20s  %9s  %8s  %8s  %9s  %-21s  %s\n", "recording", "duration", "samples",
+	       "overhead", "size", "run", "of");
 	json_array_foreach(all, i, one)
 	{
 		const json_t *about = json_object_get(one, "about");
-		char size[32], title[256];
+		char size[32], run[32], title[256];
 
 		nova_value_format(real_of(one, "bytes"), NOVA_UNIT_BYTE, size);
+		name_run(json_object_get(one, "run"), run);
 		snprintf(title, sizeof(title), "%s",
 		         json_is_null(about) ? nova_json_text(one, "why")
 		                             : nova_json_text(about, "title"));
 		nova_text_clean(title);
-		printf("%-20s  %7.1f s  %8lld  %6.2f %%  %9s  %s%s\n", nova_json_text(one, "id"),
-		       real_of(about, "duration_ns") / 1e9, number_of(about, "samples"),
-		       real_of(json_object_get(about, "overhead"), "host") * 100, size, title,
+		printf("%-20s  %7.1f s  %8lld  %6.2f %%  %9s  %-21s  %s%s\n",
+		       nova_json_text(one, "id"), real_of(about, "duration_ns") / 1e9,
+		       number_of(about, "samples"),
+		       real_of(json_object_get(about, "overhead"), "host") * 100, size, run, title,
 		       json_is_false(json_object_get(about, "complete")) ? " (killed, or still "
 		                                                           "being written)"
 		                                                         : "");

@@ -336,9 +336,9 @@ static json_t *against(const struct judged *judged, const struct pair *pair,
 	series_of(pair, series);
 	nova_finding_id("regression", series, runs, id);
 	if (recorded)
-		json_object_set_new(row, "why",
-		                    json_sprintf("%s%s%s", pair->why, *pair->why ? "; " : "",
-		                                 recorded));
+		json_object_set_new(
+		        row, "why",
+		        json_sprintf("%s%s%s", pair->why, *pair->why ? "; " : "", recorded));
 	return json_pack(
 	        "{ss sO sI sO sO sO sO sO sO sO sO sO sO so so}", "name", judged->baseline->name,
 	        "run", json_object_get(json_object_get(judged->newest, "run"), "id"), "runs",

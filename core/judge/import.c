@@ -169,8 +169,7 @@ static json_t *plan_of(const struct importing *import)
 {
 	json_t *plan = json_pack(
 	        "{s{} s{} s[] s[] sO sO sO sb}", "metrics", "param_units", "goals", "recordings",
-	        "notes",
-	        json_object_get(import->result, "notes"), "proposals",
+	        "notes", json_object_get(import->result, "notes"), "proposals",
 	        json_object_get(import->result, "proposals"), "novacore",
 	        json_object_get(json_object_get(import->result, "run"), "novacore"), "imported", 1);
 	size_t i;

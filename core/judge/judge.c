@@ -394,13 +394,13 @@ int nova_compare(const struct nova_contestant *a, const struct nova_contestant *
 		nova_pairs_judge(&pairs, judging);
 		for (size_t i = 0; i < pairs.count; i++)
 			json_array_append_new(rows, nova_pair_json(&pairs.items[i], judging));
-		*comparison = json_pack(
-		        "{ss so so sb s{sO} s{so} sf so so so}", "schema", "novacore.comparison/1",
-		        "a", contestant_json(a), "b", contestant_json(b), "forced",
-		        force && json_array_size(where), "where", "differs", where, "what",
-		        "differs", pairs_what(a, b), "alpha", judging->alpha, "metrics",
-		        json_incref(rows), "unmatched", json_incref(unmatched), "notes",
-		        notes_of(&pairs));
+		*comparison =
+		        json_pack("{ss so so sb s{sO} s{so} sf so so so}", "schema",
+		                  "novacore.comparison/1", "a", contestant_json(a), "b",
+		                  contestant_json(b), "forced", force && json_array_size(where),
+		                  "where", "differs", where, "what", "differs", pairs_what(a, b),
+		                  "alpha", judging->alpha, "metrics", json_incref(rows),
+		                  "unmatched", json_incref(unmatched), "notes", notes_of(&pairs));
 	}
 	json_decref(rows);
 	json_decref(unmatched);

@@ -32,17 +32,16 @@ static json_t *recording_of(const json_t *entry)
 	const json_t *overhead = json_object_get(entry, "overhead");
 	bool took = json_is_integer(json_object_get(entry, "duration_ns"));
 
-	return json_pack("{sO sO sO sO sO sO so so so so so so}", "id",
-	                 json_object_get(entry, "id"), "directory",
-	                 json_object_get(entry, "directory"), "host",
-	                 json_object_get(entry, "host"), "kinds", json_object_get(entry, "kinds"),
-	                 "what", json_object_get(entry, "what"), "state",
-	                 json_object_get(entry, "state"), "why", text_or_null(entry, "why"),
-	                 "samples", number_or_null(entry, "samples"), "lost",
-	                 number_or_null(entry, "lost"), "duration_s",
-	                 took ? json_real(real_of(entry, "duration_ns") / 1e9) : json_null(),
-	                 "overhead_host", number_or_null(overhead, "host"), "overhead_sampled",
-	                 number_or_null(overhead, "sampled"));
+	return json_pack(
+	        "{sO sO sO sO sO sO so so so so so so}", "id", json_object_get(entry, "id"),
+	        "directory", json_object_get(entry, "directory"), "host",
+	        json_object_get(entry, "host"), "kinds", json_object_get(entry, "kinds"), "what",
+	        json_object_get(entry, "what"), "state", json_object_get(entry, "state"), "why",
+	        text_or_null(entry, "why"), "samples", number_or_null(entry, "samples"), "lost",
+	        number_or_null(entry, "lost"), "duration_s",
+	        took ? json_real(real_of(entry, "duration_ns") / 1e9) : json_null(),
+	        "overhead_host", number_or_null(overhead, "host"), "overhead_sampled",
+	        number_or_null(overhead, "sampled"));
 }
 
 /* Each kind once, in the order of its first recording. */

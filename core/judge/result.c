@@ -745,8 +745,9 @@ static int take_step(void *context, const struct nova_step_record *step)
 	        text_or_null(step->why), "started", time_or_null(step->started_utc_ns), "ended",
 	        time_or_null(step->ended_utc_ns), "stopped", text_or_null(step->stopped),
 	        "estimate_s", real_if(step->estimate_ns > 0, (double)step->estimate_ns / 1e9),
-	        "recorded", nova_recorded_of(build->run.plan, step->index), "counts", counts_of(build->counts), "metrics", metrics_of(build, step),
-	        "comparisons", comparisons, "ab", ab, "replicates", build->replicates, "samples",
+	        "recorded", nova_recorded_of(build->run.plan, step->index), "counts",
+	        counts_of(build->counts), "metrics", metrics_of(build, step), "comparisons",
+	        comparisons, "ab", ab, "replicates", build->replicates, "samples",
 	        samples_of(build->rows));
 	json_array_append_new(build->steps, object);
 	note_emulation(build, step, comparisons);

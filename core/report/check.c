@@ -168,9 +168,9 @@ static const struct member recording[] = {IS("id", 's'),
                                           IS("overhead_host", 'N'),
                                           IS("overhead_sampled", 'N'),
                                           END};
-static const struct member recorded[] = {
-        IS("kinds", 't'), IS("overhead_host", 'N'), IS("overhead_sampled", 'N'),
-        OF("recordings", 'a', recording), END};
+static const struct member recorded[] = {IS("kinds", 't'), IS("overhead_host", 'N'),
+                                         IS("overhead_sampled", 'N'),
+                                         OF("recordings", 'a', recording), END};
 static const struct member samples[] = {IS("columns", 'C'), IS("rows", 'R'), END};
 static const struct member step[] = {IS("index", 'i'),
                                      IS("hash", 's'),

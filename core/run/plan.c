@@ -594,12 +594,13 @@ static int add_kind(json_t *kinds, const struct nova_config *config, const char 
 		nova_text_addf(&all, "%s%s", i ? ", " : "", nova_record_kinds[i]);
 	}
 	if (!known)
-		return nova_error_set(error, NOVA_E_INVALID,
-		                      "run.record (%s): there is no kind of recording \"%s\"%s%s%s; "
-		                      "there are %s",
-		                      nova_config_origin(config, "run.record"), name,
-		                      near ? "; did you mean \"" : "", near ? near : "",
-		                      near ? "\"?" : "", nova_text_get(&all));
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "run.record (%s): there is no kind of recording \"%s\"%s%s%s; "
+		        "there are %s",
+		        nova_config_origin(config, "run.record"), name,
+		        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
+		        nova_text_get(&all));
 	json_array_foreach(kinds, i, one)
 	{
 		if (!strcmp(json_string_value(one), name))

@@ -21,17 +21,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BEGIN_NS (30 * NOVA_SECOND_NS)  /* until sampling has begun */
-#define END_NS   (600 * NOVA_SECOND_NS) /* for names, which have a limit of their own */
-#define HURRY_NS (15 * NOVA_SECOND_NS)  /* the same after Ctrl-C */
-#define EXIT_MS  2000
-#define LOOK_MS  250
+#define BEGIN_NS   (30 * NOVA_SECOND_NS)  /* until sampling has begun */
+#define END_NS     (600 * NOVA_SECOND_NS) /* for names, which have a limit of their own */
+#define HURRY_NS   (15 * NOVA_SECOND_NS)  /* the same after Ctrl-C */
+#define EXIT_MS    2000
+#define LOOK_MS    250
+#define RUN_DIGITS 13 /* of its id, which tell it from all others */
 
 struct recorder {
-	int fd;         /* packets */
-	int process;    /* a descriptor of it: its number may be another's by now */
-	json_t *entry;  /* in the plan's "recordings", borrowed; NULL: it has not begun */
-	bool too_long;  /* it was killed for that */
+	int fd;        /* packets */
+	int process;   /* a descriptor of it: its number may be another's by now */
+	json_t *entry; /* in the plan's "recordings", borrowed; NULL: it has not begun */
+	bool too_long; /* it was killed for that */
 	char kind[16];
 };
 
@@ -118,7 +119,7 @@ static int result_of(const struct recorder *recorder, const json_t *packet,
 	if (!code)
 		return 0;
 	return nova_error_set(error, code, "%s",
-	                      packet                ? nova_wire_text(packet, "text")
+	                      packet               ? nova_wire_text(packet, "text")
 	                      : recorder->too_long ? "it did not come to its end in time, and was "
 	                                             "killed"
 	                                           : "the recorder ended without a word");
@@ -298,16 +299,14 @@ static int64_t whom(const struct lead *lead, const json_t *record)
 static int begin_one(struct lead *lead, const json_t *record, const char *kind,
                      struct recorder *recorder, struct nova_error *error)
 {
-	json_t *run = json_pack("{ss sO sO so}", "id", lead->run.id, "step",
-	                        json_object_get(lead->step, "index"), "benchmark",
-	                        json_object_get(lead->step, "benchmark"), "targets",
-	                        targets_of(lead));
-	json_t *packet =
-	        json_pack("{sI so so}", "pid", (json_int_t)whom(lead, record), "title",
-	                  json_sprintf("step %u of run %s: %s on %s", lead->progress.step + 1,
-	                               lead->short_id, lead->progress.benchmark,
-	                               lead->progress.target),
-	                  "run", run);
+	json_t *run = json_pack(
+	        "{ss sO sO so}", "id", lead->run.id, "step", json_object_get(lead->step, "index"),
+	        "benchmark", json_object_get(lead->step, "benchmark"), "targets", targets_of(lead));
+	json_t *packet = json_pack("{sI so so}", "pid", (json_int_t)whom(lead, record), "title",
+	                           json_sprintf("step %u of run %.*s: %s on %s",
+	                                        lead->progress.step + 1, RUN_DIGITS, lead->run.id,
+	                                        lead->progress.benchmark, lead->progress.target),
+	                           "run", run);
 
 	return start(recorder, record, kind, packet, error);
 }
@@ -321,11 +320,11 @@ static int await_beginning(struct lead *lead, struct recorder *recorder, const j
 	if (!said || strcmp(nova_wire_is(said), "recording") != 0)
 		return result_of(recorder, said, error);
 	gethostname(host, sizeof(host) - 1);
-	recorder->entry = json_pack(
-	        "{sO sO sO ss s[s] sO ss}", "step", json_object_get(lead->step, "index"), "id",
-	        json_object_get(said, "id"), "directory", json_object_get(said, "directory"),
-	        "host", host, "kinds", recorder->kind, "what", json_object_get(record, "what"),
-	        "state", "running");
+	recorder->entry =
+	        json_pack("{sO sO sO ss s[s] sO ss}", "step", json_object_get(lead->step, "index"),
+	                  "id", json_object_get(said, "id"), "directory",
+	                  json_object_get(said, "directory"), "host", host, "kinds", recorder->kind,
+	                  "what", json_object_get(record, "what"), "state", "running");
 	json_array_append_new(json_object_get(lead->run.plan, "recordings"), recorder->entry);
 	return 0;
 }

@@ -59,8 +59,7 @@ static void tell_ended(int fd, int code, const char *why, const json_t *about)
 
 static const char *kind_name(const json_t *wanted)
 {
-	const char *name =
-	        json_string_value(json_array_get(json_object_get(wanted, "kinds"), 0));
+	const char *name = json_string_value(json_array_get(json_object_get(wanted, "kinds"), 0));
 
 	return name ? name : "";
 }
@@ -77,15 +76,15 @@ static enum nova_record_kind kind_of(const json_t *wanted)
 
 static struct nova_record_request request_of(const json_t *wanted, const char *path)
 {
-	return (struct nova_record_request){
-	        .kind = kind_of(wanted),
-	        .path = path,
-	        .pid = (int32_t)nova_wire_i64(wanted, "pid"),
-	        .frequency = (uint32_t)nova_wire_i64(wanted, "frequency"),
-	        .overhead = nova_wire_f64(wanted, "overhead"),
-	        .stop = &stop,
-	        .title = nova_wire_text(wanted, "title"),
-	        .run = json_object_get(wanted, "run")};
+	return (struct nova_record_request){.kind = kind_of(wanted),
+	                                    .path = path,
+	                                    .pid = (int32_t)nova_wire_i64(wanted, "pid"),
+	                                    .frequency =
+	                                            (uint32_t)nova_wire_i64(wanted, "frequency"),
+	                                    .overhead = nova_wire_f64(wanted, "overhead"),
+	                                    .stop = &stop,
+	                                    .title = nova_wire_text(wanted, "title"),
+	                                    .run = json_object_get(wanted, "run")};
 }
 
 /* The picture that reports link; the rest can be made of the recording at any time. */
@@ -93,8 +92,8 @@ static int write_flame(const struct recording *recording, struct nova_error *err
 {
 	const struct nova_flame_request request = {.by = NOVA_BY_PROCESS, .min_width = 0.0001};
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
-	NOVA_AUTOFREE char *path = nova_format("%s/%s.html", recording->directory,
-	                                       kind_name(recording->wanted));
+	NOVA_AUTOFREE char *path =
+	        nova_format("%s/%s.html", recording->directory, kind_name(recording->wanted));
 	char *page = NULL;
 	size_t bytes = 0;
 	struct nova_flame flame;
@@ -122,10 +121,8 @@ static int record(struct recording *recording)
 	int code = nova_recordings_new(recording->id, &recording->directory, &error);
 
 	if (!code) {
-		recording->file =
-		        nova_format("%s/" NOVA_RECORDING_FILE, recording->directory);
-		struct nova_record_request request =
-		        request_of(recording->wanted, recording->file);
+		recording->file = nova_format("%s/" NOVA_RECORDING_FILE, recording->directory);
+		struct nova_record_request request = request_of(recording->wanted, recording->file);
 
 		request.began = tell_begun;
 		request.context = recording;

@@ -137,8 +137,8 @@ static int start(struct worker *worker, const char *command, char *const *wrappe
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attributes);
 	if (code)
-		return nova_error_set(error, NOVA_E_UNAVAILABLE, "cannot start a %s: %s",
-		                      command, strerror(code));
+		return nova_error_set(error, NOVA_E_UNAVAILABLE, "cannot start a %s: %s", command,
+		                      strerror(code));
 	return 0;
 }
 
