@@ -193,6 +193,9 @@ static int take_option(struct command *command, int option)
 	case OPTION_NO_NATIVE: add(&command->settings, "run.native=false"); return -1;
 	case OPTION_FULL: add(&command->settings, "run.full=true"); return -1;
 	case OPTION_RECORD:
+		if (!*optarg)
+			return usage("--record wants what to record, such as cpu");
+		/* fallthrough */
 	case OPTION_MAX_VMS:
 		add(&command->owned,
 		    nova_format("%s=%s", option == OPTION_RECORD ? "run.record" : "limits.max_vms",

@@ -735,7 +735,7 @@ static int take_step(void *context, const struct nova_step_record *step)
 	comparisons = comparisons_of(build, step);
 	ab = ab_of(build);
 	object = json_pack(
-	        "{sI ss ss so so sO* sI ss so so so so so* so so so so so so so}", "index",
+	        "{sI ss ss so so sO* sI ss so so so so so so* so so so so so so}", "index",
 	        (json_int_t)step->index, "hash", step->hash, "benchmark", step->benchmark,
 	        "targets", array_or_empty(step->targets), "params",
 	        json_is_object(step->params) ? json_deep_copy(step->params) : json_object(),

@@ -70,7 +70,7 @@ static json_t *cleaned(json_t *value)
 	{
 		NOVA_AUTOJSON json_t *name = clean_text(key);
 
-		if (strcmp(key, "samples") != 0)
+		if (strcmp(key, "samples") != 0 || !json_is_object(inner))
 			json_object_set_new(copy, json_string_value(name), cleaned(inner));
 	}
 	return copy;

@@ -76,7 +76,7 @@ NOVACORE_HOME=$scratch/elsewhere expect 0 "$novacore" results export last --outp
 cmp exported.json again.json || fail "an imported result is another one"
 
 note "a run that was not recorded says nothing of it; a comparison says that it was not"
-expect 0 "${run[@]}" --set run.samples=4 --set run.warmup=0 --format json --output b.json
+expect 0 "${run[@]}" --set run.samples=4 --set run.warmup=0 --set sides.pause=200 --format json --output b.json
 check b.json '"recorded" not in r["steps"][0]'
 expect 0 "$novacore" compare a.json b.json
 says 'sides: a was recorded (cpu; it took '
