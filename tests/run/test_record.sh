@@ -153,7 +153,7 @@ check out "$recording['state'] == 'failed' and 'without a word' in $recording['w
 
 note "A against B is recorded across its workers"
 expect 0 "$novacore" ab --profile dev --plugin sim --benchmark sides --set hypervisor.sim.clock=virtual \
-  --a sides.factor=0.96 --b sides.factor=0.8 --set run.record=cpu --pairs 40 --format json
+  --a sides.factor=0.96 --b sides.factor=0.8 --set run.record=cpu --max-pairs 40 --format json
 check out 'len(r["steps"][0]["recorded"]["recordings"]) == 1'
 check out "$recording['state'] == 'complete'"
 
