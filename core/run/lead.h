@@ -231,7 +231,7 @@ int nova_lead_repeat(struct lead *lead, const json_t *opened, bool warm_up, bool
 
 /* When a run is resumed: recordings that nobody writes any more say so. */
 void nova_lead_record_resume(struct lead *lead);
-/* Notes for the reader of the result: what is not in the recordings. */
+/* A note for the reader of the result if recordings are not of all processes. */
 void nova_lead_record_note(struct lead *lead);
 /* From now on the step is recorded, as the plan says; nothing if it is already. Returns when
  * sampling has begun. What fails becomes a note. */

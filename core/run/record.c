@@ -242,29 +242,50 @@ static char *other_host(const char *uri)
 void nova_lead_record_note(struct lead *lead)
 {
 	const json_t *record = json_object_get(lead->run.plan, "record");
-	bool all = !strcmp(nova_json_text(record, "what"), "all");
-	json_t *target;
+
+	if (!record || strcmp(nova_json_text(record, "what"), "all") == 0)
+		return;
+	nova_lead_add_note(lead, "only processes that this run starts itself are recorded, not VMs "
+	                         "that a daemon of this host starts: all of this host may be "
+	                         "recorded as root, with sysctl kernel.perf_event_paranoid=0, or "
+	                         "with setcap cap_perfmon+ep on novacore");
+}
+
+static bool is_noted(const struct lead *lead, const char *text)
+{
+	json_t *note;
 	size_t i;
 
-	if (!record)
-		return;
-	if (!all)
-		nova_lead_add_note(lead,
-		                   "only processes that this run starts itself are recorded, not "
-		                   "VMs that a daemon of this host starts: all of this host may be "
-		                   "recorded as root, with sysctl kernel.perf_event_paranoid=0, or "
-		                   "with setcap cap_perfmon+ep on novacore");
-	json_array_foreach(json_object_get(lead->run.plan, "targets"), i, target)
+	json_array_foreach(json_object_get(lead->run.plan, "notes"), i, note)
 	{
-		NOVA_AUTOFREE char *host =
-		        other_host(nova_json_text(json_object_get(target, "params"), "uri"));
-		NOVA_AUTOFREE char *text =
-		        host ? nova_format("target %s is on another host (%s): recordings of "
-		                           "steps on it show this host, not that one",
-		                           nova_json_text(target, "name"), host)
-		             : NULL;
+		if (!strcmp(json_string_value(note), text))
+			return true;
+	}
+	return false;
+}
 
-		if (text)
+/* What works on another host is in no recording of this one. Where a target is may stand in its
+ * URI; of one without, its driver has said it by now. */
+static void note_elsewhere(struct lead *lead)
+{
+	json_t *index;
+	size_t i;
+
+	json_array_foreach(json_object_get(lead->step, "targets"), i, index)
+	{
+		size_t at = (size_t)json_integer_value(index);
+		const json_t *target =
+		        json_array_get(json_object_get(lead->run.plan, "targets"), at);
+		const json_t *learned = json_array_get(lead->run.targets, at);
+		const char *uri = nova_json_text(json_object_get(target, "params"), "uri");
+		NOVA_AUTOFREE char *host = other_host(
+		        *uri ? uri : nova_json_text(json_object_get(learned, "facts"), "endpoint"));
+		NOVA_AUTOFREE char *text =
+		        nova_format("target %s is on another host (%s): recordings of steps on it "
+		                    "show this host, not that one",
+		                    nova_json_text(target, "name"), host ? host : "");
+
+		if (host && !is_noted(lead, text))
 			nova_lead_add_note(lead, text);
 	}
 }
@@ -337,6 +358,7 @@ void nova_lead_record_begin(struct lead *lead)
 
 	if (!record || lead->recorders)
 		return;
+	note_elsewhere(lead);
 	if (!json_object_get(lead->run.plan, "recordings"))
 		json_object_set_new(lead->run.plan, "recordings", json_array());
 	lead->recorder_count = json_array_size(kinds);

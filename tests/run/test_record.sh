@@ -151,6 +151,14 @@ wait $parent || fail "the run failed: $(cat err)"
 check out 'r["steps"][0]["state"] == "done"'
 check out "$recording['state'] == 'failed' and 'without a word' in $recording['why']"
 
+note "what works elsewhere is not in it, and the result says so"
+elsewhere=("$novacore" --profile dev --set hypervisor.sim.clock=virtual --benchmark sides --record cpu
+  --set run.samples=1 --format json)
+expect 0 "${elsewhere[@]}" --target sim=sim://user@other-host:99/x
+check out 'any("is on another host (other-host): recordings of steps on it show this host" in n for n in r["notes"])'
+expect 0 "${elsewhere[@]}" --target sim=sim://localhost/
+check out 'not any("another host" in n for n in r["notes"])'
+
 note "A against B is recorded across its workers"
 expect 0 "$novacore" ab --profile dev --plugin sim --benchmark sides --set hypervisor.sim.clock=virtual \
   --a sides.factor=0.96 --b sides.factor=0.8 --set run.record=cpu --max-pairs 40 --format json
