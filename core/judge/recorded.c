@@ -30,10 +30,11 @@ static json_t *text_or_null(const json_t *object, const char *name)
 static json_t *recording_of(const json_t *entry)
 {
 	const json_t *overhead = json_object_get(entry, "overhead");
+	json_t *flames = json_object_get(entry, "flames");
 	bool took = json_is_integer(json_object_get(entry, "duration_ns"));
 
 	return json_pack(
-	        "{sO sO sO sO sO sO so so so so so so}", "id", json_object_get(entry, "id"),
+	        "{sO sO sO sO sO sO so so so so so so so}", "id", json_object_get(entry, "id"),
 	        "directory", json_object_get(entry, "directory"), "host",
 	        json_object_get(entry, "host"), "kinds", json_object_get(entry, "kinds"), "what",
 	        json_object_get(entry, "what"), "state", json_object_get(entry, "state"), "why",
@@ -41,7 +42,8 @@ static json_t *recording_of(const json_t *entry)
 	        number_or_null(entry, "lost"), "duration_s",
 	        took ? json_real(real_of(entry, "duration_ns") / 1e9) : json_null(),
 	        "overhead_host", number_or_null(overhead, "host"), "overhead_sampled",
-	        number_or_null(overhead, "sampled"));
+	        number_or_null(overhead, "sampled"), "flames",
+	        flames ? json_incref(flames) : json_array());
 }
 
 /* Each kind once, in the order of its first recording. */
@@ -117,8 +119,8 @@ json_t *nova_recorded_of(const json_t *plan, uint32_t step)
 
 void nova_recorded_back(const json_t *recorded, uint32_t step, json_t *recordings)
 {
-	static const char *const kept[] = {"id",   "directory", "host",    "kinds",
-	                                   "what", "state",     "samples", "lost"};
+	static const char *const kept[] = {"id",    "directory", "host", "kinds", "what",
+	                                   "state", "samples",   "lost", "flames"};
 	json_t *one;
 	size_t i;
 

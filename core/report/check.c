@@ -167,6 +167,7 @@ static const struct member recording[] = {IS("id", 's'),
                                           IS("duration_s", 'N'),
                                           IS("overhead_host", 'N'),
                                           IS("overhead_sampled", 'N'),
+                                          IS("flames", 't'),
                                           END};
 static const struct member recorded[] = {IS("kinds", 't'), IS("overhead_host", 'N'),
                                          IS("overhead_sampled", 'N'),

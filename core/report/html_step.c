@@ -424,19 +424,19 @@ static void add_address(struct nova_text *out, const char *path)
 
 static void add_flames(struct nova_text *out, const json_t *recording)
 {
-	json_t *kind;
+	json_t *name;
 	size_t i;
 
-	json_array_foreach(json_object_get(recording, "kinds"), i, kind)
+	json_array_foreach(json_object_get(recording, "flames"), i, name)
 	{
-		NOVA_AUTOFREE char *path = nova_report_flame(recording, json_string_value(kind));
+		NOVA_AUTOFREE char *path = nova_report_flame(recording, json_string_value(name));
 
 		if (!path)
 			continue;
 		nova_text_add(out, " <a href=\"");
 		add_address(out, path);
 		nova_text_add(out, "\">");
-		nova_html_textf(out, "flame graph (%s)", json_string_value(kind));
+		nova_html_textf(out, "flame graph (%s)", json_string_value(name));
 		nova_text_add(out, "</a>");
 	}
 }

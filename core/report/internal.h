@@ -60,9 +60,8 @@ char *nova_report_skipped(const json_t *skipped);
  * /…", of one of a step's recordings; says if it is deleted by now, or on another host. Owned.
  */
 char *nova_report_recording(const json_t *recording);
-/* The flame graph of one of its kinds, if it is a file of this host now: its path. Owned, or NULL.
- */
-char *nova_report_flame(const json_t *recording, const char *kind);
+/* One of its flame graphs, if it is a file of this host now: its path. Owned, or NULL. */
+char *nova_report_flame(const json_t *recording, const char *name);
 /* The command that runs it again, as far as the document tells and a shell may be given it (a
  * document may come from anywhere). NULL: not known. Owned by the caller. */
 char *nova_report_command(const json_t *result);

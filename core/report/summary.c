@@ -188,15 +188,15 @@ char *nova_report_recording(const json_t *recording)
 	return line.data;
 }
 
-char *nova_report_flame(const json_t *recording, const char *kind)
+char *nova_report_flame(const json_t *recording, const char *name)
 {
 	char *path;
 
 	/* a document may come from anywhere */
 	if (!is_of_this_host(recording) || *nova_report_text(recording, "directory") != '/' ||
-	    !nova_name_valid(kind))
+	    !nova_name_valid(name))
 		return NULL;
-	path = nova_format("%s/%s.html", nova_report_text(recording, "directory"), kind);
+	path = nova_format("%s/%s.html", nova_report_text(recording, "directory"), name);
 	if (!access(path, F_OK))
 		return path;
 	free(path);

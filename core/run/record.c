@@ -6,7 +6,8 @@
  *
  *   [{"step", "id", "directory", "host", "kinds", "what": all|process,
  *     "state": running|complete|interrupted|failed, "why"|absent, and as far as it is known
- *     "samples", "lost", "duration_ns", "overhead": {"host", "sampled", …}}]
+ *     "samples", "lost", "duration_ns", "overhead": {"host", "sampled", …}, and "flames", names of
+ *     pictures beside it: NAME.html}]
  *
  * A recording that fails costs the recording, never the step.
  */
@@ -403,8 +404,10 @@ static void settle(struct lead *lead, struct recorder *recorder)
 	                    json_string(code  ? "failed"
 	                                : cut ? "interrupted"
 	                                      : "complete"));
-	if (said)
+	if (said) {
 		fill(recorder->entry, json_object_get(said, "about"));
+		json_object_set(recorder->entry, "flames", json_object_get(said, "flames"));
+	}
 	if (!code)
 		return;
 	nova_utf8_repair(error.text);

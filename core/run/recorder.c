@@ -26,6 +26,7 @@ struct recording {
 	int fd; /* to the parent */
 	const json_t *wanted;
 	char id[32], *directory, *file;
+	json_t *flames; /* names of the pictures that were drawn */
 };
 
 static void tell_begun(void *context)
@@ -49,11 +50,12 @@ static json_t *short_of(const json_t *about)
 	return some;
 }
 
-static void tell_ended(int fd, int code, const char *why, const json_t *about)
+static void tell_ended(int fd, int code, const char *why, const json_t *about, json_t *flames)
 {
 	nova_wire_send(fd,
-	               json_pack("{ss si ss so}", "is", "recorded", "code", code, "text", why,
-	                         "about", short_of(about)),
+	               json_pack("{ss si ss so so}", "is", "recorded", "code", code, "text", why,
+	                         "about", short_of(about), "flames",
+	                         flames ? json_incref(flames) : json_array()),
 	               NULL);
 }
 
@@ -88,7 +90,7 @@ static struct nova_record_request request_of(const json_t *wanted, const char *p
 }
 
 /* The picture that reports link; the rest can be made of the recording at any time. */
-static int write_flame(const struct recording *recording, struct nova_error *error)
+static int write_flame(struct recording *recording, struct nova_error *error)
 {
 	const struct nova_flame_request request = {.by = NOVA_BY_PROCESS, .min_width = 0.0001};
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
@@ -110,6 +112,8 @@ static int write_flame(const struct recording *recording, struct nova_error *err
 		code = nova_error_errno(error, "cannot draw %s", path);
 	if (!code)
 		code = nova_file_write(path, page, bytes, 0600, error);
+	if (!code)
+		recording->flames = json_pack("[s]", kind_name(recording->wanted));
 	free(page);
 	return code;
 }
@@ -132,7 +136,8 @@ static int record(struct recording *recording)
 	}
 	if (!code && json_integer_value(json_object_get(about, "samples")))
 		code = write_flame(recording, &error);
-	tell_ended(recording->fd, code, error.text, about);
+	tell_ended(recording->fd, code, error.text, about, recording->flames);
+	json_decref(recording->flames);
 	free(recording->directory);
 	free(recording->file);
 	return code ? nova_code_exit(code) : 0;
@@ -155,7 +160,7 @@ static int probe(int fd, const json_t *wanted)
 	if (!code)
 		code = nova_record(&request, &about, &error);
 	nova_directory_remove(directory, NULL);
-	tell_ended(fd, code, error.text, about);
+	tell_ended(fd, code, error.text, about, NULL);
 	return code ? nova_code_exit(code) : 0;
 }
 

@@ -59,7 +59,7 @@ static const struct kind kinds[] = {
           {"probe", FLAG | OPTIONAL}}},
         /* recorder to parent: sampling has begun; it has ended */
         {"recording", {{"id", TEXT}, {"directory", TEXT}}},
-        {"recorded", {{"code", INTEGER}, {"text", TEXT}, {"about", OBJECT}}},
+        {"recorded", {{"code", INTEGER}, {"text", TEXT}, {"about", OBJECT}, {"flames", ARRAY}}},
         /* worker to parent */
         {"loading", {{"kind", INTEGER}, {"plugin", TEXT}, {"stage", TEXT}}},
         {"refused", {{"kind", INTEGER}, {"plugin", TEXT}, {"reason", INTEGER}, {"text", TEXT}}},

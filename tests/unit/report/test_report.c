@@ -505,7 +505,7 @@ static void a_flame_graph_of_this_host_is_linked_while_it_is_there(void **state)
 	json_object_set_new(recording, "directory", json_string(directory));
 	NOVA_AUTOFREE char *page = render(result, "html", NULL);
 	assert_contains(page, link);
-	json_object_set_new(recording, "kinds", json_pack("[s]", "../../cpu"));
+	json_object_set_new(recording, "flames", json_pack("[s]", "../../cpu"));
 	NOVA_AUTOFREE char *strange = render(result, "html", NULL);
 	assert_lacks(strange, "file:");
 	nova_directory_remove(directory, NULL);
