@@ -393,12 +393,12 @@ void nova_lead_record_end(struct lead *lead)
 			signal_to(&lead->recorders[i], SIGTERM);
 }
 
-static void settle(struct lead *lead, struct recorder *recorder)
+/* `cut`: the step was not measured to its end. */
+static void settle(struct lead *lead, struct recorder *recorder, bool cut)
 {
 	NOVA_AUTOJSON json_t *said = hear(lead, recorder, nova_now_ns() + END_NS);
 	struct nova_error error = {0};
 	int code = result_of(recorder, said, &error);
-	bool cut = lead->interrupted || lead->replaced;
 
 	json_object_set_new(recorder->entry, "state",
 	                    json_string(code  ? "failed"
@@ -408,6 +408,11 @@ static void settle(struct lead *lead, struct recorder *recorder)
 		fill(recorder->entry, json_object_get(said, "about"));
 		json_object_set(recorder->entry, "flames", json_object_get(said, "flames"));
 	}
+	if (!code && *nova_wire_text(said, "text"))
+		nova_lead_note(lead, NOVA_LOG_WARNING,
+		               "step %u (%s): its recording (%s) is not drawn: %s",
+		               lead->progress.step + 1, lead->progress.benchmark, recorder->kind,
+		               nova_wire_text(said, "text"));
 	if (!code)
 		return;
 	nova_utf8_repair(error.text);
@@ -421,13 +426,15 @@ static void settle(struct lead *lead, struct recorder *recorder)
 
 void nova_lead_record_finish(struct lead *lead)
 {
+	bool cut = lead->interrupted || lead->replaced;
+
 	if (!lead->recorders)
 		return;
 	lead->worked_until_ns = nova_utc_ns();
 	nova_lead_record_end(lead);
 	for (size_t i = 0; i < lead->recorder_count; i++) {
 		if (lead->recorders[i].entry)
-			settle(lead, &lead->recorders[i]);
+			settle(lead, &lead->recorders[i], cut);
 		drop(&lead->recorders[i]);
 	}
 	nova_reap(&lead->worker);

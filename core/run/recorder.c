@@ -92,7 +92,7 @@ static struct nova_record_request request_of(const json_t *wanted, const char *p
 /* The picture that reports link; the rest can be made of the recording at any time. */
 static int write_flame(struct recording *recording, struct nova_error *error)
 {
-	const struct nova_flame_request request = {.by = NOVA_BY_PROCESS, .min_width = 0.0001};
+	struct nova_flame_request request = {.by = NOVA_BY_PROCESS, .min_width = 0.0001};
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
 	NOVA_AUTOFREE char *path =
 	        nova_format("%s/%s.html", recording->directory, kind_name(recording->wanted));
@@ -104,6 +104,7 @@ static int write_flame(struct recording *recording, struct nova_error *error)
 
 	if (!memory)
 		return code ? code : nova_error_errno(error, "cannot draw %s", path);
+	request.type = stacks->shown;
 	nova_flame_make(stacks, &request, &flame);
 	code = nova_flame_write_html(&flame, nova_wire_text(recording->wanted, "title"), memory,
 	                             error);
@@ -134,8 +135,9 @@ static int record(struct recording *recording)
 		if (code)
 			rmdir(recording->directory); /* only if nothing is in it */
 	}
+	/* a recording without a picture is whole: the text is told, and no failure */
 	if (!code && json_integer_value(json_object_get(about, "samples")))
-		code = write_flame(recording, &error);
+		write_flame(recording, &error);
 	tell_ended(recording->fd, code, error.text, about, recording->flames);
 	json_decref(recording->flames);
 	free(recording->directory);
