@@ -211,33 +211,23 @@ void nova_lead_record_resume(struct lead *lead)
 	}
 }
 
-/* The host of "driver://user@host:port/path" if it is another one than this; NULL: it is not.
- * Owned. */
+/* The host of a URI if it is another one than this; NULL: it is not. Owned. */
 static char *other_host(const char *uri)
 {
 	static const char *const here[] = {"localhost", "127.0.0.1", "::1"};
-	const char *authority = strstr(uri, "://"), *at;
-	size_t length = authority ? strcspn(authority += 3, "/?#") : 0;
-	char name[256] = "", *host;
+	NOVA_AUTOFREE char *place = nova_uri_host(uri);
+	char name[256] = "", *host = place;
 
-	at = length ? memrchr(authority, '@', length) : NULL;
-	if (at) {
-		length -= (size_t)(at + 1 - authority);
-		authority = at + 1;
-	}
-	if (!length)
+	if (!place)
 		return NULL;
-	host = *authority == '['
-	               ? nova_format("%.*s", (int)strcspn(authority + 1, "]"), authority + 1)
-	               : nova_format("%.*s", (int)strcspn(authority, ":/?#"), authority);
+	if (*host == '[')
+		host++;
+	host[strcspn(host, host == place ? ":" : "]")] = '\0';
 	gethostname(name, sizeof(name) - 1);
 	for (size_t i = 0; i < NOVA_COUNT(here); i++)
 		if (!strcmp(host, here[i]) || !strcmp(host, name))
-			host[0] = '\0';
-	if (*host)
-		return host;
-	free(host);
-	return NULL;
+			return NULL;
+	return nova_strdup(host);
 }
 
 void nova_lead_record_note(struct lead *lead)
