@@ -104,6 +104,9 @@ const char *nova_nearest(const char *word, const char *const *candidates);
 /* `word` matches ^[a-z0-9][a-z0-9-]*$ and is at most 64 bytes: the form of plugin and target names.
  */
 bool nova_name_valid(const char *word);
+/* "host:port" of "driver://user@host:port/path"; NULL: there is none, it is this one. Owned by the
+ * caller. */
+char *nova_uri_host(const char *uri);
 /* Every byte that is not part of well-formed UTF-8 becomes '?', so that JSON takes the text. */
 void nova_utf8_repair(char *text);
 /*

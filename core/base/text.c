@@ -185,6 +185,19 @@ const char *nova_nearest(const char *word, const char *const *candidates)
 	return nearest;
 }
 
+char *nova_uri_host(const char *uri)
+{
+	const char *authority = uri ? strstr(uri, "://") : NULL, *at;
+	size_t length = authority ? strcspn(authority + 3, "/?#") : 0;
+
+	if (!length)
+		return NULL;
+	at = memrchr(authority + 3, '@', length);
+	at = at ? at + 1 : authority + 3;
+	length -= (size_t)(at - (authority + 3));
+	return length ? nova_format("%.*s", (int)length, at) : NULL;
+}
+
 bool nova_name_valid(const char *word)
 {
 	if (!word || word[0] == '-' || word[0] == '\0' || strlen(word) > NAME_BYTES_MAX)

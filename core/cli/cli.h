@@ -82,6 +82,7 @@ json_t *nova_document_read(const char *path, struct nova_error *error);
 int nova_command_run(int argc, char **argv);
 int nova_command_ab(int argc, char **argv);
 int nova_command_worker(int argc, char **argv);
+int nova_command_recorder(int argc, char **argv);
 int nova_command_status(int argc, char **argv);
 int nova_command_clean(int argc, char **argv);
 int nova_command_plugin(int argc, char **argv);

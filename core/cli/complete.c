@@ -9,6 +9,7 @@
 #include "core/cli/check.h"
 #include "core/cli/cli.h"
 
+#include "core/profiler/profiler.h"
 #include "core/report/report.h"
 
 #include <ctype.h>
@@ -235,6 +236,14 @@ static void offer_keys(const struct completion *completion)
 	offer_keys_with(completion, "");
 }
 
+static void offer_recorded(const struct completion *completion)
+{
+	struct completion last = in_list(completion);
+
+	for (size_t i = 0; nova_record_kinds[i]; i++)
+		offer(&last, nova_record_kinds[i], "", NULL);
+}
+
 static void offer_values(const struct completion *completion, const char *key)
 {
 	NOVA_AUTOJSON json_t *specs =
@@ -246,6 +255,8 @@ static void offer_values(const struct completion *completion, const char *key)
 		offer_profiles(completion);
 	else if (!strcmp(key, "run.suite"))
 		offer_benchmarks(completion);
+	else if (!strcmp(key, "run.record"))
+		offer_recorded(completion);
 	else if (!strcmp(type, "boolean"))
 		offer_choices(completion, "true|false");
 	else if (strstr(type, "choice"))
@@ -564,10 +575,10 @@ static const struct {
               {"kind", offer_kinds},           {"format", offer_formats},
               {"resume", offer_runs},          {"workload", offer_workloads},
               {"fail-on", offer_fail_on},      {"worker-wrapper", offer_wrappers},
-              {"only", offer_checks},          {"metric", offer_metrics},
-              {"name", offer_baselines},       {"where", offer_wheres},
-              {"side", offer_sides},           {"remove", offer_acknowledged},
-              {"conformance", offer_targets}};
+              {"record", offer_recorded},      {"only", offer_checks},
+              {"metric", offer_metrics},       {"name", offer_baselines},
+              {"where", offer_wheres},         {"side", offer_sides},
+              {"remove", offer_acknowledged},  {"conformance", offer_targets}};
 
 #define MANY SIZE_MAX
 

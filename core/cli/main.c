@@ -42,6 +42,7 @@ static const struct {
         {"target", nova_command_target, "add, list and try hypervisors that runs can use"},
         {"guest", nova_command_guest, "build, list and clean the appliance (our guest image)"},
         {"worker", nova_command_worker, NULL},
+        {"recorder", nova_command_recorder, NULL},
         {"check-one", nova_command_check_one, NULL},
         {"complete", nova_command_complete, NULL},
 };

@@ -304,19 +304,17 @@ static int parse(struct command *command, int argc, char **argv)
 static int make_directory(struct command *command, struct nova_error *error)
 {
 	char id[32];
+	int code = 0;
 
-	recordings_new_id(id);
-	command->directory = command->output ? nova_strdup(command->output) : recordings_place(id);
-	if (!command->output) {
-		NOVA_AUTOFREE char *all = recordings_place(NULL);
-		int code = nova_directory_make(all, 0700, error);
-
-		if (code)
-			return code;
-	}
-	if (mkdir(command->directory, 0700) && errno != EEXIST)
-		return nova_error_errno(error, "cannot make %s", command->directory);
-	command->file = nova_format("%s/" RECORDING_FILE, command->directory);
+	if (!command->output)
+		code = nova_recordings_new(id, &command->directory, error);
+	else
+		command->directory = nova_strdup(command->output);
+	if (!code && command->output && mkdir(command->directory, 0700) && errno != EEXIST)
+		code = nova_error_errno(error, "cannot make %s", command->directory);
+	if (code)
+		return code;
+	command->file = nova_format("%s/" NOVA_RECORDING_FILE, command->directory);
 	command->request.path = command->file;
 	if (access(command->file, F_OK) == 0)
 		return nova_error_set(error, NOVA_E_EXISTS,
@@ -432,7 +430,7 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		return 0;
 	}
 	recordings_print(about, stdout);
-	printf("%-10s %s/{" RECORDING_FILE "%s}\n", "files", command->directory,
+	printf("%-10s %s/{" NOVA_RECORDING_FILE "%s}\n", "files", command->directory,
 	       nova_text_get(&names));
 	return recordings_print_hotspots(about, stacks, error);
 }

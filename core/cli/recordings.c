@@ -5,14 +5,13 @@
 
 #include "core/profiler/profiler.h"
 #include "core/report/report.h"
+#include "core/store/store.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -39,41 +38,6 @@ static const struct option options[] = {{"older", required_argument, NULL, OPTIO
                                         {"format", required_argument, NULL, OPTION_FORMAT},
                                         NOVA_COMMON_OPTIONS,
                                         {NULL, 0, NULL, 0}};
-
-/* --- where they are -----------------------------------------------------------------------------
- */
-
-char *recordings_place(const char *id)
-{
-	NOVA_AUTOFREE char *below = nova_format("recordings%s%s", id ? "/" : "", id ? id : "");
-
-	return nova_place(NOVA_PLACE_STATE, below);
-}
-
-void recordings_new_id(char id[32])
-{
-	time_t now = (time_t)(nova_utc_ns() / NOVA_SECOND_NS);
-	struct tm parts;
-	char random[37];
-	size_t length;
-
-	gmtime_r(&now, &parts);
-	nova_uuid7(random);
-	length = strftime(id, 32, "%Y%m%d-%H%M%S-", &parts);
-	snprintf(id + length, 32 - length, "%.4s", random + 32);
-}
-
-bool recordings_is_id(const char *id)
-{
-	size_t length = strlen(id);
-
-	if (length != 20 || id[8] != '-' || id[15] != '-')
-		return false;
-	for (size_t i = 0; i < length; i++)
-		if (i != 8 && i != 15 && !isxdigit((unsigned char)id[i]))
-			return false;
-	return true;
-}
 
 /* --- for people ---------------------------------------------------------------------------------
  */
@@ -226,6 +190,24 @@ static void print_resident(const json_t *about, FILE *out)
 	        texts[2]);
 }
 
+/* Of which step of which run, for novacore results show. */
+static void print_run(const json_t *run, FILE *out)
+{
+	NOVA_AUTOTEXT struct nova_text line = {0};
+	json_t *target;
+	size_t i;
+
+	if (!json_is_object(run))
+		return;
+	nova_text_addf(&line, "%s, step %lld: %s", nova_json_text(run, "id"),
+	               number_of(run, "step") + 1, nova_json_text(run, "benchmark"));
+	json_array_foreach(json_object_get(run, "targets"), i, target)
+	        nova_text_addf(&line, "%s%s", i ? ", " : " on ",
+	                       json_is_string(target) ? json_string_value(target) : "?");
+	nova_text_clean(line.data);
+	fprintf(out, "%-10s %s\n", "run", line.data);
+}
+
 void recordings_print(const json_t *about, FILE *out)
 {
 	const json_t *overhead = json_object_get(about, "overhead");
@@ -245,6 +227,7 @@ void recordings_print(const json_t *about, FILE *out)
 	        killed  ? "; it was killed"
 	        : ended ? "; the process ended by itself"
 	                : "");
+	print_run(json_object_get(about, "run"), out);
 	print_lanes(about, out);
 	print_resident(about, out);
 	fprintf(out, "%-10s %s%s%s%s\n", "event", nova_json_text(about, "event"), why ? ": " : "",
@@ -286,8 +269,8 @@ int64_t recordings_bytes(const char *directory)
 
 static json_t *describe(const char *id)
 {
-	NOVA_AUTOFREE char *directory = recordings_place(id);
-	NOVA_AUTOFREE char *file = nova_format("%s/" RECORDING_FILE, directory);
+	NOVA_AUTOFREE char *directory = nova_recordings_place(id);
+	NOVA_AUTOFREE char *file = nova_format("%s/" NOVA_RECORDING_FILE, directory);
 	struct nova_error error = {0};
 	json_t *about = NULL;
 	int code = nova_recording_about(file, &about, &error);
@@ -304,12 +287,12 @@ static int older_first(const struct dirent **a, const struct dirent **b)
 
 static int is_recording(const struct dirent *entry)
 {
-	return recordings_is_id(entry->d_name);
+	return nova_recordings_is_id(entry->d_name);
 }
 
 static json_t *list_all(void)
 {
-	NOVA_AUTOFREE char *place = recordings_place(NULL);
+	NOVA_AUTOFREE char *place = nova_recordings_place(NULL);
 	struct dirent **entries = NULL;
 	json_t *list = json_array();
 	int count = scandir(place, &entries, is_recording, older_first);
@@ -320,6 +303,58 @@ static json_t *list_all(void)
 	}
 	free(entries);
 	return list;
+}
+
+/* --- the runs that they show --------------------------------------------------------------------
+ */
+
+#define RUN_ID_LENGTH 36
+#define RUN_DIGITS    13 /* which tell it from all others */
+
+/* "run" of each: {"id", "deleted"}, or null. A store that cannot be read has deleted nothing. */
+static void look_for_runs(json_t *all)
+{
+	struct nova_settings settings = {0};
+	struct nova_store *store = NULL;
+	struct nova_error error = {0};
+	bool open = false;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(all, i, one)
+	{
+		const json_t *about = json_object_get(one, "about");
+		const char *id = nova_json_text(json_object_get(about, "run"), "id");
+		struct nova_run_record run = {0};
+		int code = 0;
+
+		if (strlen(id) != RUN_ID_LENGTH) /* a beginning of one might be another's */
+			id = "";
+		if (*id && !open) {
+			open = true;
+			if (nova_settings_load(NULL, NULL, NULL, 0, &settings, &error) ||
+			    nova_settings_store(&settings, &store, &error))
+				nova_log(NOVA_LOG_WARNING,
+				         "which runs are deleted is not known: %s", error.text);
+		}
+		if (*id && store)
+			code = nova_store_run_get(store, id, &run, &error);
+		nova_run_record_clear(&run);
+		json_object_set_new(
+		        one, "run",
+		        *id ? json_pack("{ss sb}", "id", id, "deleted", code == NOVA_E_NOT_FOUND)
+		            : json_null());
+	}
+	nova_store_close(store);
+	nova_settings_free(&settings);
+}
+
+static void name_run(const json_t *run, char out[32])
+{
+	snprintf(out, 32, "%.*s%s", RUN_DIGITS,
+	         json_is_object(run) ? nova_json_text(run, "id") : "-",
+	         json_is_true(json_object_get(run, "deleted")) ? " deleted" : "");
+	nova_text_clean(out);
 }
 
 /* --- the actions --------------------------------------------------------------------------------
@@ -338,6 +373,7 @@ static int list(const char *format, struct nova_error *error)
 	json_t *one;
 	size_t i;
 
+	look_for_runs(all);
 	if (!strcmp(format, "json")) {
 		NOVA_AUTOJSON json_t *document = json_pack("{sO}", "recordings", all);
 
@@ -347,21 +383,23 @@ static int list(const char *format, struct nova_error *error)
 		puts("There is no recording yet; novacore record --all makes one.");
 		return 0;
 	}
-	printf("%-20s  %9s  %8s  %8s  %9s  %s\n", "recording", "duration", "samples", "overhead",
-	       "size", "of");
+	printf("%-20s  %9s  %8s  %8s  %9s  %-21s  %s\n", "recording", "duration", "samples",
+	       "overhead", "size", "run", "of");
 	json_array_foreach(all, i, one)
 	{
 		const json_t *about = json_object_get(one, "about");
-		char size[32], title[256];
+		char size[32], run[32], title[256];
 
 		nova_value_format(real_of(one, "bytes"), NOVA_UNIT_BYTE, size);
+		name_run(json_object_get(one, "run"), run);
 		snprintf(title, sizeof(title), "%s",
 		         json_is_null(about) ? nova_json_text(one, "why")
 		                             : nova_json_text(about, "title"));
 		nova_text_clean(title);
-		printf("%-20s  %7.1f s  %8lld  %6.2f %%  %9s  %s%s\n", nova_json_text(one, "id"),
-		       real_of(about, "duration_ns") / 1e9, number_of(about, "samples"),
-		       real_of(json_object_get(about, "overhead"), "host") * 100, size, title,
+		printf("%-20s  %7.1f s  %8lld  %6.2f %%  %9s  %-21s  %s%s\n",
+		       nova_json_text(one, "id"), real_of(about, "duration_ns") / 1e9,
+		       number_of(about, "samples"),
+		       real_of(json_object_get(about, "overhead"), "host") * 100, size, run, title,
 		       json_is_false(json_object_get(about, "complete")) ? " (killed, or still "
 		                                                           "being written)"
 		                                                         : "");
@@ -373,12 +411,12 @@ static int list(const char *format, struct nova_error *error)
 static char *file_of(const char *word)
 {
 	NOVA_AUTOFREE char *directory =
-	        recordings_is_id(word) ? recordings_place(word) : nova_strdup(word);
+	        nova_recordings_is_id(word) ? nova_recordings_place(word) : nova_strdup(word);
 	struct stat is;
 
 	if (!stat(directory, &is) && S_ISREG(is.st_mode))
 		return nova_strdup(directory);
-	return nova_format("%s/" RECORDING_FILE, directory);
+	return nova_format("%s/" NOVA_RECORDING_FILE, directory);
 }
 
 static int show(const char *word, const char *format, struct nova_error *error)
@@ -401,7 +439,7 @@ static int show(const char *word, const char *format, struct nova_error *error)
 /* A recording that is being written has been written to within the last seconds. */
 static bool is_alive(const char *directory)
 {
-	NOVA_AUTOFREE char *file = nova_format("%s/" RECORDING_FILE, directory);
+	NOVA_AUTOFREE char *file = nova_format("%s/" NOVA_RECORDING_FILE, directory);
 	struct nova_error error = {0};
 	json_t *about = NULL;
 	struct stat is;
@@ -416,9 +454,9 @@ static bool is_alive(const char *directory)
 
 static int delete_one(const char *id, struct nova_error *error)
 {
-	NOVA_AUTOFREE char *directory = recordings_place(id);
+	NOVA_AUTOFREE char *directory = nova_recordings_place(id);
 
-	if (!recordings_is_id(id))
+	if (!nova_recordings_is_id(id))
 		return nova_error_set(error, NOVA_E_INVALID,
 		                      "\"%.60s\" is no recording of novacore recordings list; what "
 		                      "has another place is yours to delete",

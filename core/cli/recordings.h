@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Where recordings are kept, for the commands record and recordings. */
+/* What the commands record and recordings share. */
 #ifndef NOVACORE_CLI_RECORDINGS_H
 #define NOVACORE_CLI_RECORDINGS_H
 
-#include "core/base/base.h"
 #include "core/profiler/profiler.h"
 
-#define RECORDING_FILE "recording.nova"
 #define RECORDING_MARK "continuous" /* a file: it is deleted when its time has come */
 
-/* The directory that all of them stand in, or of one of them. The caller's. */
-char *recordings_place(const char *id);
-/* "20261128-073007-1a2b": when it began, and four digits that tell two of a second apart. */
-void recordings_new_id(char id[32]);
-bool recordings_is_id(const char *id);
 /* One of novacore.recording/1 for people. */
 void recordings_print(const json_t *about, FILE *out);
 /* What it counts is called, and what is of it in stacks that were read of it: the caller's. */

@@ -17,14 +17,14 @@ struct kept {
 
 static int is_recording(const struct dirent *entry)
 {
-	return recordings_is_id(entry->d_name);
+	return nova_recordings_is_id(entry->d_name);
 }
 
 static bool look(const char *id, struct kept *kept)
 {
-	char *directory = recordings_place(id);
+	char *directory = nova_recordings_place(id);
 	NOVA_AUTOFREE char *mark = nova_format("%s/" RECORDING_MARK, directory);
-	NOVA_AUTOFREE char *file = nova_format("%s/" RECORDING_FILE, directory);
+	NOVA_AUTOFREE char *file = nova_format("%s/" NOVA_RECORDING_FILE, directory);
 	struct stat is;
 
 	if (access(mark, F_OK) || (stat(file, &is) && stat(mark, &is))) {
@@ -40,7 +40,7 @@ static bool look(const char *id, struct kept *kept)
 
 size_t recordings_retain(int64_t age_ns, int64_t bytes)
 {
-	NOVA_AUTOFREE char *place = recordings_place(NULL);
+	NOVA_AUTOFREE char *place = nova_recordings_place(NULL);
 	struct dirent **entries = NULL;
 	int count =
 	        scandir(place, &entries, is_recording, alphasort); /* an id begins with its time */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* novacore run: settings, plan, run, report. Also the hidden command `worker`. */
+/* novacore run: settings, plan, run, report. Also the hidden commands `worker` and `recorder`. */
 #include "core/cli/progress.h"
 
 #include "core/judge/judge.h"
@@ -41,6 +41,7 @@ static const char help[] =
         "repeated\n"
         "  --pair local          with a second target on this host, for what needs two\n"
         "  --no-native           do not run benchmarks on this host, too\n"
+        "  --record KIND[,KIND]  record this host while steps measure: cpu, off-cpu\n"
         "  --full                do not lower repetitions to fit run.budget\n"
         "  --max-vms N           short for --set limits.max_vms=N\n"
         "  --dry-run             print the plan with its time, do nothing\n"
@@ -76,6 +77,7 @@ enum {
 	OPTION_SEED,
 	OPTION_PAIR,
 	OPTION_NO_NATIVE,
+	OPTION_RECORD,
 	OPTION_FULL,
 	OPTION_MAX_VMS,
 	OPTION_DRY_RUN,
@@ -98,6 +100,7 @@ static const struct option options[] = {
         {"seed", required_argument, NULL, OPTION_SEED},
         {"pair", required_argument, NULL, OPTION_PAIR},
         {"no-native", no_argument, NULL, OPTION_NO_NATIVE},
+        {"record", required_argument, NULL, OPTION_RECORD},
         {"full", no_argument, NULL, OPTION_FULL},
         {"max-vms", required_argument, NULL, OPTION_MAX_VMS},
         {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
@@ -189,8 +192,14 @@ static int take_option(struct command *command, int option)
 		return -1;
 	case OPTION_NO_NATIVE: add(&command->settings, "run.native=false"); return -1;
 	case OPTION_FULL: add(&command->settings, "run.full=true"); return -1;
+	case OPTION_RECORD:
+		if (!*optarg)
+			return usage("--record wants what to record, such as cpu");
+		/* fallthrough */
 	case OPTION_MAX_VMS:
-		add(&command->owned, nova_format("limits.max_vms=%s", optarg));
+		add(&command->owned,
+		    nova_format("%s=%s", option == OPTION_RECORD ? "run.record" : "limits.max_vms",
+		                optarg));
 		add(&command->settings, command->owned.items[command->owned.count - 1]);
 		return -1;
 	case OPTION_DRY_RUN: command->dry_run = true; return -1;
@@ -303,6 +312,24 @@ static void print_step(FILE *out, const json_t *plan, const json_t *step)
 	        nova_json_text(step, "estimate_basis"), params);
 }
 
+static void print_record(FILE *out, const json_t *plan)
+{
+	const json_t *record = json_object_get(plan, "record");
+	json_t *kinds = json_object_get(record, "kinds"), *kind;
+	bool all = !strcmp(nova_json_text(record, "what"), "all");
+	size_t i;
+
+	if (!record)
+		return;
+	fputs("Each step is recorded while it measures (", out);
+	json_array_foreach(kinds, i, kind)
+	        fprintf(out, "%s%s", i ? ", " : "", json_string_value(kind));
+	fprintf(out, "), %s; it may cost %.3g %%.\n",
+	        all ? "all processes of this host"
+	            : "the processes of the run: all of this host are not permitted",
+	        100 * json_number_value(json_object_get(record, "overhead")));
+}
+
 static void print_plan(FILE *out, const json_t *plan)
 {
 	json_t *steps = json_object_get(plan, "steps"), *step, *boot;
@@ -322,6 +349,7 @@ static void print_plan(FILE *out, const json_t *plan)
 	json_array_foreach(json_object_get(plan, "boots"), index, boot)
 	        fprintf(out, "%s\n", json_string_value(boot));
 	print_left_out(out, plan);
+	print_record(out, plan);
 	nova_value_format(total, NOVA_UNIT_SECOND, text);
 	nova_value_format(budget, NOVA_UNIT_SECOND, limit);
 	fprintf(out, "About %s in all; run.budget is %s%s.\n", text, limit,
@@ -340,7 +368,9 @@ static int dry_run(struct command *command, json_t *plan, struct nova_error *err
 	if (!json && strcmp(command->format, "table"))
 		return nova_error_set(error, NOVA_E_INVALID,
 		                      "--dry-run prints --format table or json");
-	code = nova_plan_estimate(plan, command->store, error);
+	code = nova_run_record_check(plan, error);
+	if (!code)
+		code = nova_plan_estimate(plan, command->store, error);
 	out = code ? NULL : nova_output_open(command->output, error);
 	if (!out)
 		return error->code;
@@ -570,13 +600,26 @@ int nova_command_run(int argc, char **argv)
 	return code ? nova_complain(&error) : exit_code;
 }
 
-int nova_command_worker(int argc, char **argv)
+/* On descriptor 3 a process that run has started finds it. */
+static bool is_started_by_run(const char *command)
 {
 	struct stat packets;
 
-	if (fstat(3, &packets) || !S_ISSOCK(packets.st_mode)) {
-		fputs("novacore: worker is started by novacore run, not by hand\n", stderr);
+	if (!fstat(3, &packets) && S_ISSOCK(packets.st_mode))
+		return true;
+	fprintf(stderr, "novacore: %s is started by novacore run, not by hand\n", command);
+	return false;
+}
+
+int nova_command_recorder(int argc, char **argv)
+{
+	(void)argc;
+	return is_started_by_run(argv[0]) ? nova_recorder_main(3) : 2;
+}
+
+int nova_command_worker(int argc, char **argv)
+{
+	if (!is_started_by_run(argv[0]))
 		return 2;
-	}
 	return argc > 1 ? nova_worker_wrapped(argv + 1) : nova_worker_main(3);
 }

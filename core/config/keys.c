@@ -92,6 +92,16 @@ static const struct nova_spec core_keys[] = {
                "second target for what needs two: a twin of the first, on this host, for the "
                "time of the run",
                pairs, "none"),
+        LIST("run.record",
+             "what of this host is recorded while steps measure: cpu, off-cpu, …; see "
+             "novacore-record(1)",
+             NULL),
+        INTEGER("run.record_frequency", "samples a second and CPU of these recordings", "1",
+                "20000", "99"),
+        NUMBER("run.record_overhead",
+               "what these recordings may cost together, as a share; they are made coarser to "
+               "keep it",
+               "0.0001", "0.5", "0.02"),
         NUMBER("run.level", "confidence level of intervals", "0.5", "0.999", "0.95"),
         TEXT("run.shape", "shape of the VMs: the name of a group below vm", "standard"),
         LIST("run.targets", "targets to run on: names of groups below target, or PLUGIN=URI", NULL),

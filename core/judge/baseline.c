@@ -4,6 +4,7 @@
  */
 #include "core/judge/judge.h"
 #include "core/judge/pair.h"
+#include "core/judge/recorded.h"
 #include "core/judge/result.h"
 
 #include <math.h>
@@ -315,6 +316,13 @@ static json_t *acknowledged(const struct judged *judged, const struct pair *pair
 	return object ? object : json_null();
 }
 
+static char *recorded_differs(const struct judged *judged, const struct pair *pair)
+{
+	NOVA_AUTOFREE char *name = nova_format("baseline %s", judged->baseline->name);
+
+	return nova_recorded_differs(pair->a->step, name, pair->b->step, "this run");
+}
+
 static json_t *against(const struct judged *judged, const struct pair *pair,
                        const struct nova_judging *judging)
 {
@@ -322,10 +330,15 @@ static json_t *against(const struct judged *judged, const struct pair *pair,
 	NOVA_AUTOFREE char *runs = nova_json_canonical(judged->baseline->runs);
 	const json_t *a = json_object_get(row, "a");
 	bool regressed = !strcmp(pair->verdict, "regressed");
+	NOVA_AUTOFREE char *recorded = recorded_differs(judged, pair);
 	char series[65], id[17];
 
 	series_of(pair, series);
 	nova_finding_id("regression", series, runs, id);
+	if (recorded)
+		json_object_set_new(
+		        row, "why",
+		        json_sprintf("%s%s%s", pair->why, *pair->why ? "; " : "", recorded));
 	return json_pack(
 	        "{ss sO sI sO sO sO sO sO sO sO sO sO sO so so}", "name", judged->baseline->name,
 	        "run", json_object_get(json_object_get(judged->newest, "run"), "id"), "runs",
@@ -340,8 +353,10 @@ static json_t *against(const struct judged *judged, const struct pair *pair,
 }
 
 /* A missed goal stays one; else a regression is what the reader must know. */
-static void set_verdict(json_t *metric, const struct pair *pair, const json_t *against)
+static void set_verdict(const struct judged *judged, json_t *metric, const struct pair *pair,
+                        const json_t *against)
 {
+	NOVA_AUTOFREE char *recorded = recorded_differs(judged, pair);
 	const char *verdict = nova_json_text(metric, "verdict");
 	const char *why = nova_json_text(metric, "verdict_why");
 	const json_t *known = json_object_get(against, "acknowledged");
@@ -360,6 +375,8 @@ static void set_verdict(json_t *metric, const struct pair *pair, const json_t *a
 	               json_is_object(known) ? "acknowledged:" : "id",
 	               json_is_object(known) ? nova_json_text(known, "why")
 	                                     : nova_json_text(against, "id"));
+	if (recorded)
+		nova_text_addf(&text, "; %s", recorded);
 	json_object_set_new(metric, "verdict_why", json_string(nova_text_get(&text)));
 	if (!json_is_object(known) && strcmp(verdict, "needs optimization") != 0)
 		json_object_set_new(metric, "verdict", json_string("regressed"));
@@ -384,7 +401,7 @@ static int judge_against(struct judged *judged, const json_t *results,
 		json_t *metric = (json_t *)(uintptr_t)pair->b->metric;
 		json_t *said = against(judged, pair, judging);
 
-		set_verdict(metric, pair, said);
+		set_verdict(judged, metric, pair, said);
 		json_object_set_new(metric, "baseline", said);
 	}
 	pairs_free(&pairs);

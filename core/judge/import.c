@@ -5,6 +5,7 @@
  * and no path or URI in it is opened.
  */
 #include "core/judge/judge.h"
+#include "core/judge/recorded.h"
 #include "core/judge/result.h"
 
 #include <math.h>
@@ -167,15 +168,20 @@ static void add_declarations(const struct importing *import, json_t *plan, const
 static json_t *plan_of(const struct importing *import)
 {
 	json_t *plan = json_pack(
-	        "{s{} s{} s[] sO sO sO sb}", "metrics", "param_units", "goals", "notes",
-	        json_object_get(import->result, "notes"), "proposals",
+	        "{s{} s{} s[] s[] sO sO sO sb}", "metrics", "param_units", "goals", "recordings",
+	        "notes", json_object_get(import->result, "notes"), "proposals",
 	        json_object_get(import->result, "proposals"), "novacore",
 	        json_object_get(json_object_get(import->result, "run"), "novacore"), "imported", 1);
 	size_t i;
 	json_t *step;
 
 	json_array_foreach(json_object_get(import->result, "steps"), i, step)
-	        add_declarations(import, plan, step);
+	{
+		add_declarations(import, plan, step);
+		nova_recorded_back(json_object_get(step, "recorded"),
+		                   (uint32_t)number(step, "index"),
+		                   json_object_get(plan, "recordings"));
+	}
 	return plan;
 }
 

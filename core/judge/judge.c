@@ -4,6 +4,7 @@
  * stand against each other is found in pair.c; here it is decided what that means.
  */
 #include "core/judge/pair.h"
+#include "core/judge/recorded.h"
 
 #include "core/stats/stats.h"
 
@@ -330,6 +331,29 @@ static json_t *contestant_json(const struct nova_contestant *one)
 	return json_pack("{ss so}", "name", one->name, "runs", runs);
 }
 
+/* Each once: all metrics of a step share it. */
+static json_t *notes_of(const struct pairs *pairs)
+{
+	json_t *notes = json_array(), *said;
+	size_t k;
+
+	for (size_t i = 0; i < pairs->count; i++) {
+		const struct pair *pair = &pairs->items[i];
+		NOVA_AUTOFREE char *text =
+		        nova_recorded_differs(pair->a->step, "a", pair->b->step, "b");
+		json_t *note = text ? json_sprintf("%s: %s",
+		                                   nova_json_text(pair->b->step, "benchmark"), text)
+		                    : NULL;
+		bool there = !note;
+
+		json_array_foreach(notes, k, said) there = there || json_equal(said, note);
+		if (!there)
+			json_array_append(notes, note);
+		json_decref(note);
+	}
+	return notes;
+}
+
 static int check_where(const json_t *differs, struct nova_error *error)
 {
 	NOVA_AUTOTEXT struct nova_text names = {0};
@@ -370,12 +394,13 @@ int nova_compare(const struct nova_contestant *a, const struct nova_contestant *
 		nova_pairs_judge(&pairs, judging);
 		for (size_t i = 0; i < pairs.count; i++)
 			json_array_append_new(rows, nova_pair_json(&pairs.items[i], judging));
-		*comparison = json_pack(
-		        "{ss so so sb s{sO} s{so} sf so so}", "schema", "novacore.comparison/1",
-		        "a", contestant_json(a), "b", contestant_json(b), "forced",
-		        force && json_array_size(where), "where", "differs", where, "what",
-		        "differs", pairs_what(a, b), "alpha", judging->alpha, "metrics",
-		        json_incref(rows), "unmatched", json_incref(unmatched));
+		*comparison =
+		        json_pack("{ss so so sb s{sO} s{so} sf so so so}", "schema",
+		                  "novacore.comparison/1", "a", contestant_json(a), "b",
+		                  contestant_json(b), "forced", force && json_array_size(where),
+		                  "where", "differs", where, "what", "differs", pairs_what(a, b),
+		                  "alpha", judging->alpha, "metrics", json_incref(rows),
+		                  "unmatched", json_incref(unmatched), "notes", notes_of(&pairs));
 	}
 	json_decref(rows);
 	json_decref(unmatched);

@@ -52,20 +52,6 @@ static const json_t *target_at(const json_t *result, const json_t *index)
 	                      (size_t)json_integer_value(index));
 }
 
-/* The host of "driver://user@host:port/path", or NULL: then it is this one. */
-static char *host_of(const char *uri)
-{
-	const char *authority = uri ? strstr(uri, "://") : NULL, *at;
-	size_t length = authority ? strcspn(authority + 3, "/?#") : 0;
-
-	if (!length)
-		return NULL;
-	at = memrchr(authority + 3, '@', length);
-	at = at ? at + 1 : authority + 3;
-	length -= (size_t)(at - (authority + 3));
-	return length ? nova_format("%.*s", (int)length, at) : NULL;
-}
-
 json_t *nova_where_of_step(const json_t *result, const json_t *step)
 {
 	json_t *where = nova_where_of_run(result), *targets = json_object_get(step, "targets");
@@ -81,7 +67,7 @@ json_t *nova_where_of_step(const json_t *result, const json_t *step)
 		        one ? nova_strdup("accel") : nova_format("accel.%zu", i + 1);
 		NOVA_AUTOFREE char *place =
 		        one ? nova_strdup("host") : nova_format("host.%zu", i + 1);
-		NOVA_AUTOFREE char *host = host_of(nova_json_text(target, "uri"));
+		NOVA_AUTOFREE char *host = nova_uri_host(nova_json_text(target, "uri"));
 		json_t *said = json_object_get(target, "accel");
 
 		if (json_is_string(said))

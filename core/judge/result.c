@@ -7,6 +7,7 @@
 
 #include "core/judge/ab.h"
 #include "core/judge/judge.h"
+#include "core/judge/recorded.h"
 #include "core/judge/verdict.h"
 #include "core/stats/stats.h"
 
@@ -734,7 +735,7 @@ static int take_step(void *context, const struct nova_step_record *step)
 	comparisons = comparisons_of(build, step);
 	ab = ab_of(build);
 	object = json_pack(
-	        "{sI ss ss so so sO* sI ss so so so so so so so so so so so}", "index",
+	        "{sI ss ss so so sO* sI ss so so so so so so* so so so so so so}", "index",
 	        (json_int_t)step->index, "hash", step->hash, "benchmark", step->benchmark,
 	        "targets", array_or_empty(step->targets), "params",
 	        json_is_object(step->params) ? json_deep_copy(step->params) : json_object(),
@@ -744,8 +745,9 @@ static int take_step(void *context, const struct nova_step_record *step)
 	        text_or_null(step->why), "started", time_or_null(step->started_utc_ns), "ended",
 	        time_or_null(step->ended_utc_ns), "stopped", text_or_null(step->stopped),
 	        "estimate_s", real_if(step->estimate_ns > 0, (double)step->estimate_ns / 1e9),
-	        "counts", counts_of(build->counts), "metrics", metrics_of(build, step),
-	        "comparisons", comparisons, "ab", ab, "replicates", build->replicates, "samples",
+	        "recorded", nova_recorded_of(build->run.plan, step->index), "counts",
+	        counts_of(build->counts), "metrics", metrics_of(build, step), "comparisons",
+	        comparisons, "ab", ab, "replicates", build->replicates, "samples",
 	        samples_of(build->rows));
 	json_array_append_new(build->steps, object);
 	note_emulation(build, step, comparisons);

@@ -250,6 +250,8 @@ struct nova_record_guest {
 	const char *maps;     /* /proc/PID/maps of one of its processes */
 	const char *root;     /* directory with the files that are named there */
 };
+/* Their names, in the order of their bits; NULL-terminated. */
+extern const char *const nova_record_kinds[];
 struct nova_record_request {
 	unsigned kinds; /* of nova_record_kind; 0: CPU */
 	bool dwarf;     /* walk stacks by DWARF, not by frame pointers; of a process or command */
@@ -267,6 +269,9 @@ struct nova_record_request {
 	const volatile int *stop; /* or NULL */
 	const char *title;        /* what is recorded, for people; or NULL */
 	int64_t fetch_ns;         /* how long debuginfod may be asked for files; 0: not at all */
+	const json_t *run;        /* `run` of the document: which step of a run it shows; or NULL */
+	void (*began)(void *context); /* called when sampling has begun; or NULL */
+	void *context;
 };
 /* `about`, if not NULL, is what nova_recording_about gives. NOVA_E_PERMISSION says what to change.
  */
@@ -282,6 +287,17 @@ int nova_recording_about(const char *path, json_t **about, struct nova_error *er
  * as execvp(3) does, or what this process runs, is built without them. NULL: it has them, or cannot
  * be judged. A script is judged by its interpreter. */
 char *nova_record_without_frame_pointers(const char *program, int32_t pid);
+
+/*
+ * What has no other place is kept in directories below one, named by when they began and four
+ * digits that tell two of a second apart: "20261128-073007-1a2b".
+ */
+#define NOVA_RECORDING_FILE "recording.nova" /* in each of them */
+/* The directory that all of them stand in (`id` NULL), or of one of them. The caller's. */
+char *nova_recordings_place(const char *id);
+bool nova_recordings_is_id(const char *id);
+/* Makes the directory of a new one. `*directory` is the caller's in any case. */
+int nova_recordings_new(char id[32], char **directory, struct nova_error *error);
 
 /* The QEMU process of the VM of that name; NOVA_E_NOT_FOUND names those that there are. */
 int nova_record_find_vm(const char *name, int32_t *pid, struct nova_error *error);

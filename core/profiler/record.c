@@ -24,6 +24,8 @@
 /* Not more often all events are opened anew to raise a frequency. */
 #define RENEW_S 5
 
+const char *const nova_record_kinds[] = {"cpu", "off-cpu", "lock", "memory", NULL};
+
 struct session {
 	const struct nova_record_request *request;
 	struct samplers samplers;
@@ -300,6 +302,8 @@ static json_t *about_of(const struct session *session)
 		json_object_set_new(about, "guest", guest_about(&request->guest));
 	if (request->cgroup)
 		json_object_set_new(about, "cgroup", json_string(request->cgroup));
+	if (request->run)
+		json_object_set(about, "run", (json_t *)(uintptr_t)request->run);
 	return about;
 }
 
@@ -777,6 +781,8 @@ int nova_record(const struct nova_record_request *request, json_t **about, struc
 	int code = begin(&session, error);
 
 	if (!code) {
+		if (request->began)
+			request->began(request->context);
 		code = sample(&session, error);
 		end_command(&session);
 		if (!code)

@@ -11,8 +11,8 @@
  * Types: s text, S text or null, i integer ≥ 0, I that or null, j integer, n number, N number or
  * null, b boolean, o object of `members`, O that or null, a array of objects of `members`, f any
  * object, t array of texts, r array of integers ≥ 0, p interval [number, number] or null, m object
- * whose every member is an object of `members`, U an object of units that may be missing, R
- * samples' rows, C their columns.
+ * whose every member is an object of `members`, U an object of units that may be missing, Q one of
+ * `members` that may be missing, R samples' rows, C their columns.
  */
 struct member {
 	const char *name;
@@ -47,6 +47,9 @@ static const char *const step_states[] = {"planned", "running", "done", "failed"
 static const char *const replicate_states[] = {"running",    "done",   "failed",
                                                "superseded", "warmup", NULL};
 static const char *const stops[] = {"samples", "precision", "budget", NULL};
+static const char *const recorded_what[] = {"all", "process", NULL};
+static const char *const recording_states[] = {"running", "complete", "interrupted", "failed",
+                                               NULL};
 static const char *const units[] = {"s", "B", "B/s", "1/s", "1", NULL};
 static const char *const directions[] = {"lower", "higher", NULL};
 static const char *const sides[] = {"vm", "native", "a", "b", NULL};
@@ -152,6 +155,23 @@ static const struct member replicate[] = {
         IS("why", 'S'),
         END,
 };
+static const struct member recording[] = {IS("id", 's'),
+                                          IS("directory", 's'),
+                                          IS("host", 's'),
+                                          IS("kinds", 't'),
+                                          ONE("what", recorded_what),
+                                          ONE("state", recording_states),
+                                          IS("why", 'S'),
+                                          IS("samples", 'I'),
+                                          IS("lost", 'I'),
+                                          IS("duration_s", 'N'),
+                                          IS("overhead_host", 'N'),
+                                          IS("overhead_sampled", 'N'),
+                                          IS("flames", 't'),
+                                          END};
+static const struct member recorded[] = {IS("kinds", 't'), IS("overhead_host", 'N'),
+                                         IS("overhead_sampled", 'N'),
+                                         OF("recordings", 'a', recording), END};
 static const struct member samples[] = {IS("columns", 'C'), IS("rows", 'R'), END};
 static const struct member step[] = {IS("index", 'i'),
                                      IS("hash", 's'),
@@ -166,6 +186,7 @@ static const struct member step[] = {IS("index", 'i'),
                                      IS("ended", 'D'),
                                      MAYBE("stopped", stops),
                                      IS("estimate_s", 'N'),
+                                     OF("recorded", 'Q', recorded),
                                      OF("counts", 'o', counts),
                                      OF("metrics", 'a', metric),
                                      OF("comparisons", 'a', comparison),
@@ -447,6 +468,7 @@ static int check_value(json_t *value, const struct member *member, const struct 
 		if (json_is_null(value))
 			return 0;
 		/* fallthrough */
+	case 'Q':
 	case 'o': return check_object(value, member->members, place, error);
 	case 'm': return check_map(value, member->members, place, error);
 	case 'U': return check_units(value, place, error);
@@ -474,7 +496,7 @@ static int check_object(const json_t *value, const struct member *members,
 		known += part != NULL;
 		if (part)
 			code = check_value(part, member, &at, error);
-		else if (member->type != 'U')
+		else if (member->type != 'U' && member->type != 'Q')
 			code = wrong(&at, "is missing", error);
 		if (code)
 			return code;

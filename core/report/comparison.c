@@ -215,7 +215,8 @@ static void print_confirmation(const json_t *seen, FILE *out)
 static void write_table(const json_t *comparison, FILE *out)
 {
 	const json_t *rows = json_object_get(comparison, "metrics");
-	size_t count = json_array_size(rows);
+	size_t count = json_array_size(rows), i;
+	json_t *note;
 
 	judged_line(out, 0, "How b differs from a");
 	print_contestant(comparison, "a", out);
@@ -226,6 +227,8 @@ static void write_table(const json_t *comparison, FILE *out)
 	        "nothing of what is compared",
 	        out);
 	print_differences(comparison, "what", "what differs:", out);
+	json_array_foreach(json_object_get(comparison, "notes"), i, note)
+	        judged_line(out, 2, "%s", json_string_value(note));
 	for (size_t at = 0; at < count;)
 		at = print_step(rows, at, out);
 	fputc('\n', out);

@@ -2,6 +2,7 @@
 /* A step of the HTML report: what it was, its metrics, remarks, figures, what failed. */
 #include "core/report/html.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -410,6 +411,57 @@ static void add_remarks(struct nova_html *html, const json_t *step)
 	nova_text_add(out, count ? "</ul>\n" : "");
 }
 
+/* A path as the address of a link: nothing of it means anything there. */
+static void add_address(struct nova_text *out, const char *path)
+{
+	nova_text_add(out, "file://");
+	for (; *path; path++)
+		if (isalnum((unsigned char)*path) || strchr("/-_.~", *path))
+			nova_text_addf(out, "%c", *path);
+		else
+			nova_text_addf(out, "%%%02X", (unsigned)(unsigned char)*path);
+}
+
+static void add_flames(struct nova_text *out, const json_t *recording)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(recording, "flames"), i, name)
+	{
+		NOVA_AUTOFREE char *path = nova_report_flame(recording, json_string_value(name));
+
+		if (!path)
+			continue;
+		nova_text_add(out, " <a href=\"");
+		add_address(out, path);
+		nova_text_add(out, "\">");
+		nova_html_textf(out, "flame graph (%s)", json_string_value(name));
+		nova_text_add(out, "</a>");
+	}
+}
+
+static void add_recordings(struct nova_html *html, const json_t *step)
+{
+	json_t *all = json_object_get(json_object_get(step, "recorded"), "recordings"), *one;
+	struct nova_text *out = &html->out;
+	size_t i;
+
+	if (!json_array_size(all))
+		return;
+	nova_text_add(out, "<ul class=\"remarks\" aria-label=\"Recordings\">");
+	json_array_foreach(all, i, one)
+	{
+		NOVA_AUTOFREE char *line = nova_report_recording(one);
+
+		nova_html_element(out, "li", NULL, line);
+		out->length -= strlen("</li>");
+		add_flames(out, one);
+		nova_text_add(out, "</li>");
+	}
+	nova_text_add(out, "</ul>\n");
+}
+
 void nova_html_step(struct nova_html *html, const json_t *step)
 {
 	struct nova_html_samples samples = nova_html_samples_of(step);
@@ -417,6 +469,7 @@ void nova_html_step(struct nova_html *html, const json_t *step)
 	add_head(html, step);
 	add_metrics(html, step);
 	add_remarks(html, step);
+	add_recordings(html, step);
 	nova_html_comparisons(html, step);
 	nova_html_distributions(html, step, &samples);
 	nova_html_timeline(html, step, &samples);

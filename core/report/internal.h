@@ -55,6 +55,13 @@ const char *nova_report_advice(const json_t *metric);
 bool nova_report_is_control_plane(const json_t *step);
 /* "lifecycle, step 2: ", of an entry of "skipped"; owned by the caller. */
 char *nova_report_skipped(const json_t *skipped);
+/*
+ * "recorded (cpu): 510 samples in 2.57 s of all processes; it took 0.19 % of this host's CPUs:
+ * /…", of one of a step's recordings; says if it is deleted by now, or on another host. Owned.
+ */
+char *nova_report_recording(const json_t *recording);
+/* One of its flame graphs, if it is a file of this host now: its path. Owned, or NULL. */
+char *nova_report_flame(const json_t *recording, const char *name);
 /* The command that runs it again, as far as the document tells and a shell may be given it (a
  * document may come from anywhere). NULL: not known. Owned by the caller. */
 char *nova_report_command(const json_t *result);

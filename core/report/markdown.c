@@ -144,7 +144,7 @@ static void add_step(struct nova_text *out, const json_t *result, const json_t *
 	NOVA_AUTOFREE char *params = nova_report_params(step);
 	const json_t *metrics = json_object_get(step, "metrics");
 	const char *state = nova_report_text(step, "state"), *why = nova_report_text(step, "why");
-	json_t *metric;
+	json_t *metric, *one;
 	size_t i;
 
 	/* It stands with its reason under "Left out". */
@@ -180,6 +180,12 @@ static void add_step(struct nova_text *out, const json_t *result, const json_t *
 
 		if (verdict_why || advice)
 			add_line(out, "- ", line);
+	}
+	json_array_foreach(json_object_get(json_object_get(step, "recorded"), "recordings"), i, one)
+	{
+		NOVA_AUTOFREE char *line = nova_report_recording(one);
+
+		add_line(out, "- ", line);
 	}
 	nova_text_add(out, "\n");
 }

@@ -18,9 +18,15 @@
  * steps     [{index, hash, benchmark, targets: [index into targets], params: {}, order_seed,
  *             state: planned|running|done|failed|skipped|lost, why|null, started|null, ended|null,
  *             stopped: samples|precision|budget|null, estimate_s|null (made before it ran),
+ *             recorded: {…} (absent if it was not),
  *             counts: {attempted, succeeded, failed, timed_out}, metrics: […],
  *             comparisons: […], ab: {…}|null, replicates: […],
  *             samples: {columns: […], rows: [[…]]}}]
+ *   recorded   {kinds: [text], overhead_host|null, overhead_sampled|null (shares: what recording it
+ *               cost, which the values include), recordings: [{id, directory, host, kinds, what:
+ *               all|process, state: running|complete|interrupted|failed, why|null, samples|null,
+ *               lost|null, duration_s|null, overhead_host|null, overhead_sampled|null, flames:
+ *               [names of flame graphs in the directory, NAME.html]}]}
  *   metrics    {name, unit: s|B|B/s|1/s|1, better: lower|higher, revision, doc,
  *               side: vm|native|a|b, n (successful samples that count), counts {as above},
  *               value|null, of: "median", interval: [low, high]|null, interval_why|null,

@@ -2,7 +2,9 @@
 /* What several formats say alike: the sentence at the top, advice, labels, how to run it again. */
 #include "core/report/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const nova_report_verdicts[NOVA_REPORT_VERDICTS] = {
         "regressed", "needs optimization", "inconclusive", "acceptable", "pass", "none"};
@@ -127,6 +129,78 @@ char *nova_report_skipped(const json_t *skipped)
 	if (text.length)
 		nova_text_add(&text, ": ");
 	return text.data ? text.data : nova_strdup("");
+}
+
+/* --- recordings ------------------------------------------------------------------------------ */
+
+static bool is_of_this_host(const json_t *recording)
+{
+	char name[256] = "";
+
+	gethostname(name, sizeof(name) - 1);
+	return !strcmp(name, nova_report_text(recording, "host"));
+}
+
+static void add_where(struct nova_text *line, const json_t *recording)
+{
+	const char *directory = nova_report_text(recording, "directory");
+
+	if (!is_of_this_host(recording))
+		nova_text_addf(line, ": on %s, %s", nova_report_text(recording, "host"), directory);
+	else if (access(directory, F_OK))
+		nova_text_addf(line, ": %s is deleted", nova_report_text(recording, "id"));
+	else
+		nova_text_addf(line, ": %s", directory);
+}
+
+char *nova_report_recording(const json_t *recording)
+{
+	const char *state = nova_report_text(recording, "state");
+	const char *why = nova_report_text(recording, "why");
+	json_t *kinds = json_object_get(recording, "kinds"), *kind;
+	struct nova_text line = {0};
+	char took[32];
+	size_t i;
+
+	nova_text_add(&line, "recorded (");
+	json_array_foreach(kinds, i, kind)
+	        nova_text_addf(&line, "%s%s", i ? ", " : "", json_string_value(kind));
+	nova_text_add(&line, ")");
+	if (json_is_integer(json_object_get(recording, "samples"))) {
+		nova_value_format(nova_report_number(recording, "duration_s"), NOVA_UNIT_SECOND,
+		                  took);
+		nova_text_addf(&line, ": %lld samples in %s of %s",
+		               nova_report_integer(recording, "samples"), took,
+		               strcmp(nova_report_text(recording, "what"), "all")
+		                       ? "the run's own processes"
+		                       : "all processes");
+	}
+	if (nova_report_integer(recording, "lost"))
+		nova_text_addf(&line, ", %lld lost", nova_report_integer(recording, "lost"));
+	if (json_is_number(json_object_get(recording, "overhead_host")))
+		nova_text_addf(&line, "; it took %.2g %% of the host's CPUs",
+		               100 * nova_report_number(recording, "overhead_host"));
+	if (strcmp(state, "complete") != 0)
+		nova_text_addf(&line, "; %s%s%s",
+		               strcmp(state, "running") ? state : "incomplete: not ended",
+		               why ? ": " : "", why ? why : "");
+	add_where(&line, recording);
+	return line.data;
+}
+
+char *nova_report_flame(const json_t *recording, const char *name)
+{
+	char *path;
+
+	/* a document may come from anywhere */
+	if (!is_of_this_host(recording) || *nova_report_text(recording, "directory") != '/' ||
+	    !nova_name_valid(name))
+		return NULL;
+	path = nova_format("%s/%s.html", nova_report_text(recording, "directory"), name);
+	if (!access(path, F_OK))
+		return path;
+	free(path);
+	return NULL;
 }
 
 /* --- again ----------------------------------------------------------------------------------- */

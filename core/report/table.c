@@ -70,7 +70,7 @@ static json_t *cleaned(json_t *value)
 	{
 		NOVA_AUTOJSON json_t *name = clean_text(key);
 
-		if (strcmp(key, "samples") != 0)
+		if (strcmp(key, "samples") != 0 || !json_is_object(inner))
 			json_object_set_new(copy, json_string_value(name), cleaned(inner));
 	}
 	return copy;
@@ -550,6 +550,19 @@ static void print_end(const struct table *table, const json_t *step)
 		print_wrapped(table, INDENT, INDENT + 2, nova_text_get(&line) + 2);
 }
 
+static void print_recordings(const struct table *table, const json_t *step)
+{
+	json_t *all = json_object_get(json_object_get(step, "recorded"), "recordings"), *one;
+	size_t i;
+
+	json_array_foreach(all, i, one)
+	{
+		NOVA_AUTOFREE char *line = nova_report_recording(one);
+
+		print_wrapped(table, INDENT, INDENT + 2, line);
+	}
+}
+
 static void print_step(struct table *table, const json_t *result, const json_t *step)
 {
 	json_t *comparison;
@@ -583,6 +596,7 @@ static void print_step(struct table *table, const json_t *result, const json_t *
 		print_wrapped(table, INDENT, INDENT + 2, says);
 	print_remarks(table, step);
 	print_end(table, step);
+	print_recordings(table, step);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */

@@ -141,6 +141,7 @@ static int begin_again(struct lead *lead, struct nova_error *error)
 		                      nova_lead_ab(lead) ? "ab" : "run", lead->run.id);
 	snprintf(lead->run.state, sizeof(lead->run.state), "running");
 	lead->run.ended_utc_ns = 0;
+	nova_lead_record_resume(lead);
 	return 0;
 }
 
@@ -356,12 +357,17 @@ static int work_step(struct lead *lead, const struct nova_guest *guest, char **l
 	bool tainted = true;
 	int code = 0;
 
-	if (nova_lead_ab(lead)) /* which opens a worker for each replicate */
-		return nova_lead_repeat(lead, NULL, true, &tainted, error);
+	if (nova_lead_ab(lead)) { /* which opens a worker for each replicate */
+		code = nova_lead_repeat(lead, NULL, true, &tainted, error);
+		nova_lead_record_finish(lead);
+		return code;
+	}
 	for (unsigned worker = 0; !code && tainted && worker <= REPLACEMENTS; worker++) {
 		tainted = false;
+		lead->worked_until_ns = 0;
 		code = work(lead, guest, worker > 0, lacks, &tainted, error);
 		nova_talk_close(lead);
+		nova_lead_record_finish(lead);
 		if (!code && tainted && worker == REPLACEMENTS)
 			code = nova_error_set(
 			        error, NOVA_E_FAILED,
@@ -456,7 +462,9 @@ static void end_step(struct lead *lead, int code, const char *lacks, const struc
 	const char *state = lacks ? "skipped" : !code ? "done" : lead->lost ? "lost" : "failed";
 	const char *why = lacks ? lacks : code ? error->text : NULL;
 
-	json_object_set_new(lead->step, "ended", json_integer((json_int_t)nova_utc_ns()));
+	json_object_set_new(lead->step, "ended",
+	                    json_integer((json_int_t)(lead->worked_until_ns ? lead->worked_until_ns
+	                                                                    : nova_utc_ns())));
 	if (!code && !lacks)
 		tell_time(lead);
 	if (lacks) {
@@ -481,6 +489,7 @@ static int run_step(struct lead *lead, const struct nova_guest *guest, int *exit
 	int code;
 
 	lead->attempted = lead->succeeded = 0;
+	lead->worked_until_ns = 0;
 	lead->lost = false;
 	json_object_set_new(lead->step, "started", json_integer((json_int_t)nova_utc_ns()));
 	json_object_set_new(lead->step, "ended", json_integer(0));
@@ -663,11 +672,15 @@ static int lead_run(struct lead *lead, struct nova_run_outcome *outcome, struct 
 		code = prepare_side(lead, side, error);
 	nova_lead_enter(lead, 0);
 	if (!code)
+		code = nova_run_record_check(lead->run.plan, error);
+	if (!code)
 		code = record(lead, outcome, error);
 	if (!code)
 		note_wrapper(lead);
 	if (!code && lead->request->resume)
 		nova_lead_note_replaced(lead);
+	else if (!code)
+		nova_lead_record_note(lead);
 	if (!code)
 		code = nova_sweep_journal(lead, json_object_get(lead->run.plan, "targets"), NULL,
 		                          false, &found, &left, error);

@@ -8,6 +8,7 @@
  *   talk.c   one conversation with a worker: store what it says, until the awaited packet comes
  *   lead.c   the steps of a run, in order; resume, outcome
  *   repeat.c  the replicates of a step: sides, order, budget, precision
+ *   record.c has steps recorded while they measure, by recorders: processes of their own
  *   limits.c how many VMs at once, and whether that many may be
  *   targets.c, appliance.c, locks.c  what these steps need, and who else uses it
  *   boot.c   what VMs boot where that is not a file of this host: disks that are uploaded
@@ -69,6 +70,8 @@ void nova_signals_return(int fd);
 int nova_spawn(struct worker *worker, char *const *wrapper, int trace, struct nova_error *error);
 /* Reaps every child that has ended: the worker, and orphans (QEMUs of dead workers). */
 void nova_reap(struct worker *worker);
+/* A recorder: its packets, and a descriptor of the process. */
+int nova_spawn_recorder(int *fd, int *process, struct nova_error *error);
 /* Reads its log; each line is logged at debug level. */
 void nova_spawn_read_log(struct worker *worker);
 uint64_t nova_resident_bytes(pid_t pid);
@@ -146,6 +149,9 @@ struct lead {
 	enum nova_refusal_reason refusal; /* the worker refused a plugin */
 	char refusal_text[1024];
 	char *replaced; /* which plugin is another file than when the run began, or NULL */
+	struct recorder *recorders; /* of the step; NULL: it is not recorded now */
+	size_t recorder_count;
+	int64_t worked_until_ns; /* UTC, before recordings were completed; 0: none was */
 };
 
 void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)
@@ -157,6 +163,8 @@ void nova_lead_note(struct lead *lead, enum nova_level level, const char *format
  */
 int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_t **packet,
               struct nova_error *error);
+/* What there is to read from lead->signals: Ctrl-C. */
+void nova_talk_signals(struct lead *lead);
 /* Sends; a worker that cannot take it is killed. 0 also if it is dead: nova_talk says how. */
 int nova_talk_send(struct lead *lead, json_t *packet, struct nova_error *error);
 /* Starts a worker and has it open. `benchmark` may be NULL. 0 and the "opened" packet; or the
@@ -217,6 +225,22 @@ uint32_t nova_step_blocks(const json_t *step, int64_t width);
  */
 int nova_lead_repeat(struct lead *lead, const json_t *opened, bool warm_up, bool *tainted,
                      struct nova_error *error);
+
+/* --- record.c
+ * --------------------------------------------------------------------------------------- */
+
+/* When a run is resumed: recordings that nobody writes any more say so. */
+void nova_lead_record_resume(struct lead *lead);
+/* A note for the reader of the result if recordings are not of all processes. */
+void nova_lead_record_note(struct lead *lead);
+/* From now on the step is recorded, as the plan says; nothing if it is already. Returns when
+ * sampling has begun. What fails becomes a note. */
+void nova_lead_record_begin(struct lead *lead);
+/* Sampling ends; nothing is waited for. */
+void nova_lead_record_end(struct lead *lead);
+/* The same, and waits until the recordings are complete: functions get their names now. Safe at any
+ * time. */
+void nova_lead_record_finish(struct lead *lead);
 
 /* --- replaced.c
  * ------------------------------------------------------------------------------------- */

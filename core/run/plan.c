@@ -5,6 +5,7 @@
  */
 #include "core/run/run.h"
 
+#include "core/profiler/profiler.h"
 #include "core/run/lead.h"
 
 #include <ctype.h>
@@ -576,6 +577,57 @@ static json_t *make_shape(const struct nova_config *config, struct nova_error *e
 	                 json_object_get(values, "knobs"));
 }
 
+/* --- recordings
+ * ------------------------------------------------------------------------------------- */
+
+static int add_kind(json_t *kinds, const struct nova_config *config, const char *name,
+                    struct nova_error *error)
+{
+	const char *near = nova_nearest(name, nova_record_kinds);
+	NOVA_AUTOTEXT struct nova_text all = {0};
+	bool known = false;
+	json_t *one;
+	size_t i;
+
+	for (i = 0; nova_record_kinds[i]; i++) {
+		known = known || !strcmp(name, nova_record_kinds[i]);
+		nova_text_addf(&all, "%s%s", i ? ", " : "", nova_record_kinds[i]);
+	}
+	if (!known)
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "run.record (%s): there is no kind of recording \"%s\"%s%s%s; "
+		        "there are %s",
+		        nova_config_origin(config, "run.record"), name,
+		        near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
+		        nova_text_get(&all));
+	json_array_foreach(kinds, i, one)
+	{
+		if (!strcmp(json_string_value(one), name))
+			return 0;
+	}
+	json_array_append_new(kinds, json_string(name));
+	return 0;
+}
+
+/* What of steps is recorded while they measure: see record.c. */
+static int add_record(json_t *plan, const struct nova_config *config, struct nova_error *error)
+{
+	size_t count = nova_config_count(config, "run.record");
+	NOVA_AUTOJSON json_t *kinds = json_array();
+	int code = 0;
+
+	for (size_t i = 0; !code && i < count; i++)
+		code = add_kind(kinds, config, nova_config_text(config, "run.record", i), error);
+	if (!code && json_array_size(kinds))
+		json_object_set_new(
+		        plan, "record",
+		        json_pack("{sO sI sf}", "kinds", kinds, "frequency",
+		                  (json_int_t)nova_config_i64(config, "run.record_frequency", 0),
+		                  "overhead", nova_config_f64(config, "run.record_overhead", 0)));
+	return code;
+}
+
 /* --- the whole
  * -------------------------------------------------------------------------------------- */
 
@@ -625,6 +677,8 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan, struc
 		add_twin(made, request);
 	if (!code)
 		code = add_suite(made, request, error);
+	if (!code)
+		code = add_record(made, request->config, error);
 	if (code)
 		return code;
 	add_goals(made, request);

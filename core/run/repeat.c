@@ -472,6 +472,8 @@ static int run_blocks(struct repeat *repeat, bool *tainted, struct nova_error *e
 		}
 		if (!warm_up && is_done(repeat, number))
 			continue;
+		if (!warm_up)
+			nova_lead_record_begin(lead);
 		code = run_block(repeat, number, tainted, error);
 		if (code || *tainted)
 			return code;
@@ -503,6 +505,7 @@ int nova_lead_repeat(struct lead *lead, const json_t *opened, bool warm_up, bool
 	code = take_tally(&repeat, error);
 	if (!code)
 		code = run_blocks(&repeat, tainted, error);
+	nova_lead_record_end(lead);
 	nova_sequential_free(repeat.watch.test);
 	for (size_t side = 0; side < NOVA_COUNT(repeat.done); side++) {
 		free(repeat.attempts[side]);

@@ -41,6 +41,13 @@ int nova_plan_make(const struct nova_plan_request *request, json_t **plan,
  * and "estimate_basis" of each step. */
 int nova_plan_estimate(json_t *plan, struct nova_store *store, struct nova_error *error);
 
+/*
+ * Whether the steps of a plan can be recorded here as its "record" wants it, by trying it; sets in
+ * there "what" it will be: "all" processes of this host or, where that is not permitted, "process":
+ * those of the run. NOVA_E_PERMISSION says what to change. 0 for a plan that wants none.
+ */
+int nova_run_record_check(json_t *plan, struct nova_error *error);
+
 /* --- A against B --------------------------------------------------------------------------------
  */
 
@@ -179,6 +186,8 @@ bool nova_run_alive(const char *id);
 
 /* The whole life of a worker; `fd` is the socket to the parent. */
 int nova_worker_main(int fd);
+/* The same of a recorder, which samples while a step measures. */
+int nova_recorder_main(int fd);
 /*
  * The command of --worker-wrapper as words: quotes and backslashes as in a shell, nothing else of
  * one. NOVA_E_INVALID: no command, or a quote without end; NOVA_E_UNAVAILABLE: no such program.

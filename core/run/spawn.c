@@ -94,7 +94,7 @@ static void set_standard_files(posix_spawn_file_actions_t *files, const struct w
 }
 
 /* "novacore worker", and behind it the wrapper that it is to become. The array is the caller's. */
-static char **worker_command(char *const *wrapper)
+static char **command_line(const char *command, char *const *wrapper)
 {
 	size_t count = 0;
 	char **argv;
@@ -103,18 +103,18 @@ static char **worker_command(char *const *wrapper)
 		count++;
 	argv = nova_alloc((count + 3) * sizeof(*argv));
 	argv[0] = (char *)(uintptr_t) "novacore";
-	argv[1] = (char *)(uintptr_t) "worker";
+	argv[1] = (char *)(uintptr_t)command;
 	for (size_t i = 0; i < count; i++)
 		argv[i + 2] = wrapper[i];
 	return argv;
 }
 
-static int start(struct worker *worker, char *const *wrapper, int packets, int log, int trace,
-                 struct nova_error *error)
+static int start(struct worker *worker, const char *command, char *const *wrapper, int packets,
+                 int log, int trace, struct nova_error *error)
 {
 	/* This very program, even if another version has been installed in its place meanwhile. */
 	static const char binary[] = "/proc/self/exe";
-	NOVA_AUTOFREE char **argv = worker_command(wrapper);
+	NOVA_AUTOFREE char **argv = command_line(command, wrapper);
 	NOVA_AUTOFREE char **environment = worker_environment();
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
@@ -137,7 +137,7 @@ static int start(struct worker *worker, char *const *wrapper, int packets, int l
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attributes);
 	if (code)
-		return nova_error_set(error, NOVA_E_UNAVAILABLE, "cannot start a worker: %s",
+		return nova_error_set(error, NOVA_E_UNAVAILABLE, "cannot start a %s: %s", command,
 		                      strerror(code));
 	return 0;
 }
@@ -169,7 +169,7 @@ int nova_spawn(struct worker *worker, char *const *wrapper, int trace, struct no
 	}
 	packets[1] = raise_fd(packets[1]);
 	log[1] = raise_fd(log[1]);
-	code = start(worker, wrapper, packets[1], log[1], trace, error);
+	code = start(worker, "worker", wrapper, packets[1], log[1], trace, error);
 	close(packets[1]);
 	close(log[1]);
 	if (code) {
@@ -182,6 +182,33 @@ int nova_spawn(struct worker *worker, char *const *wrapper, int trace, struct no
 	worker->fd = packets[0];
 	worker->log = log[0];
 	return 0;
+}
+
+int nova_spawn_recorder(int *fd, int *process, struct nova_error *error)
+{
+	NOVA_AUTOCLOSE int nowhere = raise_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+	struct worker recorder = {0};
+	int packets[2], code;
+
+	*fd = *process = -1;
+	if (nowhere < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, packets))
+		return nova_error_errno(error, "cannot make a socket for a recorder");
+	packets[1] = raise_fd(packets[1]);
+	code = start(&recorder, "recorder", NULL, packets[1], nowhere, 0, error);
+	close(packets[1]);
+	if (!code) {
+		/* Whoever reaps it, this is never another process. */
+		*process = (int)syscall(SYS_pidfd_open, recorder.pid, 0);
+		if (*process < 0) {
+			code = nova_error_errno(error, "cannot watch a recorder");
+			kill(recorder.pid, SIGKILL);
+		}
+	}
+	if (code)
+		close(packets[0]);
+	else
+		*fd = packets[0];
+	return code;
 }
 
 void nova_reap(struct worker *worker)

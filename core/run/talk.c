@@ -379,7 +379,7 @@ static void handle(struct lead *lead, const json_t *packet)
 /* --- waiting
  * -------------------------------------------------------------------------------------- */
 
-static void on_signals(struct lead *lead)
+void nova_talk_signals(struct lead *lead)
 {
 	struct signalfd_siginfo info;
 
@@ -529,7 +529,7 @@ int nova_talk(struct lead *lead, const char *awaited, int64_t deadline_ns, json_
 		/* What a dead worker had said is there already. */
 		poll(fds, NOVA_COUNT(fds), was_reaped ? 0 : (int)(LOOK_NS / 1000000));
 		if (fds[2].revents)
-			on_signals(lead);
+			nova_talk_signals(lead);
 		if (fds[1].revents)
 			nova_spawn_read_log(worker);
 		if (fds[0].revents)

@@ -48,6 +48,18 @@ static const struct kind kinds[] = {
         /* bring this file to the target as an image */
         {"image", {{"path", TEXT}, {"patience_ns", INTEGER}}},
         {"close", {{NULL, 0}}},
+        /* to a recorder: `pid` 0 is all processes; `run` is the recording's own member */
+        {"record",
+         {{"kinds", ARRAY},
+          {"pid", INTEGER},
+          {"frequency", INTEGER},
+          {"overhead", REAL},
+          {"title", TEXT},
+          {"run", OBJECT | OPTIONAL},
+          {"probe", FLAG | OPTIONAL}}},
+        /* recorder to parent: sampling has begun; it has ended */
+        {"recording", {{"id", TEXT}, {"directory", TEXT}}},
+        {"recorded", {{"code", INTEGER}, {"text", TEXT}, {"about", OBJECT}, {"flames", ARRAY}}},
         /* worker to parent */
         {"loading", {{"kind", INTEGER}, {"plugin", TEXT}, {"stage", TEXT}}},
         {"refused", {{"kind", INTEGER}, {"plugin", TEXT}, {"reason", INTEGER}, {"text", TEXT}}},

@@ -71,6 +71,7 @@ only 'novacore run --format ' table json csv junit html markdown
 only 'novacore profile list --format ' table json
 only 'novacore config keys --format ' table json markdown
 only 'novacore --fail-on ' goal regression
+only 'novacore --record cpu,of' cpu,off-cpu
 only 'novacore plan-samples --format ' table json
 only 'novacore selftest --format ' table json
 only 'novacore selftest --s' --series --seed

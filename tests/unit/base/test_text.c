@@ -89,6 +89,31 @@ static void accepts_only_the_form_of_names(void **state)
 	assert_false(nova_name_valid(longest));
 }
 
+static void finds_the_host_of_a_uri(void **state)
+{
+	static const struct {
+		const char *uri, *host;
+	} all[] = {{"https://host:8006/api", "host:8006"},
+	           {"qemu+ssh://user:pass@host/system", "host"},
+	           {"sim://user@x@[::1]:9?query", "[::1]:9"},
+	           {"https://host#part@no", "host"},
+	           {"qemu:///system", NULL},
+	           {"sim://user@/", NULL},
+	           {"embed", NULL},
+	           {"", NULL},
+	           {NULL, NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < NOVA_COUNT(all); i++) {
+		NOVA_AUTOFREE char *host = nova_uri_host(all[i].uri);
+
+		if (all[i].host)
+			assert_string_equal(host, all[i].host);
+		else
+			assert_null(host);
+	}
+}
+
 static void counts_terminal_columns(void **state)
 {
 	(void)state;
@@ -162,6 +187,7 @@ int main(void)
 	        cmocka_unit_test(suggests_the_nearest_key),
 	        cmocka_unit_test(suggests_nothing_for_something_else),
 	        cmocka_unit_test(accepts_only_the_form_of_names),
+	        cmocka_unit_test(finds_the_host_of_a_uri),
 	        cmocka_unit_test(counts_terminal_columns),
 	        cmocka_unit_test(repairs_what_is_not_utf8),
 	        cmocka_unit_test(takes_out_what_a_terminal_would_obey),

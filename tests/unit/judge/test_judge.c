@@ -35,7 +35,8 @@ struct wish {
 	const char *cpu, *plugin, *state;
 	double factor; /* of the values of m.time */
 	bool simulated, native;
-	uint32_t lost; /* of the ten */
+	uint32_t lost;          /* of the ten */
+	const char *recordings; /* of its plan */
 };
 
 static void put_side(struct fixture *fixture, const char *id, uint32_t side, uint32_t replicate,
@@ -71,6 +72,8 @@ static void put_measured_run(struct fixture *fixture, int number, const struct w
 	run.ended_utc_ns = run.started_utc_ns + 1;
 	run.plan = json("{'level': 0.95, 'metrics': {'m.time': {'unit': 's', 'better': 'lower',"
 	                " 'revision': 1, 'doc': 'd', 'source': 'QMP; agent'}}}");
+	if (wish->recordings)
+		json_object_set_new(run.plan, "recordings", json(wish->recordings));
 	run.where = json_pack("{ss ss s{si sn}}", "cpu", wish->cpu ? wish->cpu : "EPYC", "memory",
 	                      "1000000 kB", "shape", "vcpus", 1, "knobs");
 	run.what = json("{'kernel': '6.1'}");
@@ -339,6 +342,93 @@ static json_t *history_of(struct fixture *fixture, const char *side)
 	return history;
 }
 
+/* --- what was recorded while it was measured -------------------------------------------------- */
+
+#define ENTRY(id, kind, state, seconds, host)                                                      \
+	"{'step': 0, 'id': '" id "', 'directory': '/r/" id "', 'host': 'h', 'kinds': ['" kind      \
+	"'], 'what': 'all', 'state': '" state                                                      \
+	"', 'samples': 9, 'lost': 0, 'duration_ns': " #seconds                                     \
+	"000000000, 'overhead': {'host': " #host ", 'sampled': 0.5}}"
+
+static json_t *recorded_of(const json_t *result)
+{
+	return json_object_get(json_array_get(json_object_get(result, "steps"), 0), "recorded");
+}
+
+static void what_recording_cost_is_said(void **state)
+{
+	static const char two[] = "[" ENTRY("1", "cpu", "interrupted", 1, 0.01) "," ENTRY(
+	        "2", "cpu", "complete", 3,
+	        0.03) "," ENTRY("3", "off-cpu", "complete", 4,
+	                        0.1) ","
+	                             "{'step': 7, 'id': 'of another step'}]";
+	static const char begun[] =
+	        "[{'step': 0, 'id': '1', 'directory': '/r/1', 'host': 'h', 'kinds': ['cpu'],"
+	        " 'what': 'process', 'state': 'running'}]";
+	struct fixture *fixture = *state;
+
+	put_measured_run(fixture, 0, &(struct wish){.recordings = two});
+	put_measured_run(fixture, 1, &(struct wish){.recordings = begun});
+	put_measured_run(fixture, 2, &(struct wish){0});
+	NOVA_AUTOJSON json_t *result = result_of(fixture, 0);
+	NOVA_AUTOJSON json_t *incomplete = result_of(fixture, 1);
+	NOVA_AUTOJSON json_t *without = result_of(fixture, 2);
+	const json_t *recorded = recorded_of(result), *other = recorded_of(incomplete);
+
+	/* One after the other: their mean over time, 0.025; at once: the sum of both. */
+	assert_true(fabs(json_number_value(json_object_get(recorded, "overhead_host")) - 0.125) <
+	            1e-9);
+	assert_int_equal(json_array_size(json_object_get(recorded, "recordings")), 3);
+	assert_int_equal(json_array_size(json_object_get(recorded, "kinds")), 2);
+	assert_true(json_is_null(json_object_get(other, "overhead_host")));
+	assert_null(recorded_of(without));
+}
+
+static void an_imported_result_keeps_what_was_recorded(void **state)
+{
+	static const char entries[] = "[" ENTRY("1", "cpu", "complete", 3, 0.03) "]";
+	struct fixture *fixture = *state;
+	bool imported = false;
+	char id[37];
+
+	put_measured_run(fixture, 0, &(struct wish){.recordings = entries});
+	NOVA_AUTOJSON json_t *result = result_of(fixture, 0);
+
+	id_of(0, id);
+	assert_done(fixture,
+	            nova_result_import(fixture->store, result, &imported, &fixture->error));
+	assert_false(imported); /* it is there, and the same */
+	assert_done(fixture, nova_store_run_delete(fixture->store, id, &fixture->error));
+	assert_done(fixture,
+	            nova_result_import(fixture->store, result, &imported, &fixture->error));
+	assert_true(imported);
+	NOVA_AUTOJSON json_t *again = result_of(fixture, 0);
+	assert_true(json_equal(result, again));
+}
+
+static void a_regression_says_that_only_one_was_recorded(void **state)
+{
+	static const char entries[] = "[" ENTRY("1", "cpu", "complete", 3, 0.03) "]";
+	static const char differs[] =
+	        "baseline default was not recorded while it was measured, this "
+	        "run was recorded (cpu; it took 3 % of the host's CPUs)";
+	struct fixture *fixture = *state;
+
+	put_measured_run(fixture, 0, &(struct wish){0});
+	put_measured_run(fixture, 1, &(struct wish){.factor = 2, .recordings = entries});
+	put_measured_run(fixture, 2, &(struct wish){.factor = 2});
+	set_baseline(fixture, 0);
+	NOVA_AUTOJSON json_t *recorded = result_of(fixture, 1);
+	NOVA_AUTOJSON json_t *plain = result_of(fixture, 2);
+	const char *why = nova_json_text(metric_of(recorded), "verdict_why");
+
+	assert_string_equal(nova_json_text(metric_of(recorded), "verdict"), "regressed");
+	assert_non_null(strstr(why, differs));
+	assert_string_equal(nova_json_text(json_object_get(metric_of(recorded), "baseline"), "why"),
+	                    differs);
+	assert_null(strstr(nova_json_text(metric_of(plain), "verdict_why"), "recorded"));
+}
+
 static void history_is_one_value_a_run_in_order_of_time(void **state)
 {
 	struct fixture *fixture = *state;
@@ -411,6 +501,9 @@ int main(void)
 	        TEST(baselines_are_kept_replaced_and_deleted),
 	        TEST(refuses_what_is_no_baseline_and_changes_nothing),
 	        TEST(a_regression_is_said_until_it_is_known),
+	        TEST(what_recording_cost_is_said),
+	        TEST(an_imported_result_keeps_what_was_recorded),
+	        TEST(a_regression_says_that_only_one_was_recorded),
 	        TEST(history_is_one_value_a_run_in_order_of_time),
 	        TEST(ranks_only_where_intervals_separate),
 	};

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -459,6 +460,60 @@ static void html_says_verdict_value_interval_and_count(void **state)
 	assert_lacks(page, "Control-plane");
 }
 
+static json_t *first_recording(json_t *result)
+{
+	json_t *step = json_array_get(json_object_get(result, "steps"), 0);
+
+	return json_array_get(json_object_get(json_object_get(step, "recorded"), "recordings"), 0);
+}
+
+static void recordings_are_told_with_what_they_cost(void **state)
+{
+	static const char line[] =
+	        "recorded (cpu): 510 samples in 2.57 s of all processes; it took "
+	        "0.18 % of the host's CPUs: on another-host, "
+	        "/var/lib/novacore/recordings/20261120-113920-1a2b";
+	NOVA_AUTOJSON json_t *result = fixture();
+	NOVA_AUTOFREE char *table = render(result, "table", NULL);
+	NOVA_AUTOFREE char *text = render(result, "markdown", NULL);
+	NOVA_AUTOFREE char *page = render(result, "html", NULL);
+
+	(void)state;
+	assert_contains(table, line);
+	assert_contains(text, "- recorded (cpu): 510 samples");
+	assert_contains(page, "510 samples");
+	assert_lacks(page, "file:");
+}
+
+static void a_flame_graph_of_this_host_is_linked_while_it_is_there(void **state)
+{
+	char name[256] = "", directory[] = "/tmp/novacore \"report\" XXXXXX";
+	NOVA_AUTOJSON json_t *result = fixture();
+	json_t *recording = first_recording(result);
+
+	(void)state;
+	gethostname(name, sizeof(name) - 1);
+	assert_non_null(mkdtemp(directory));
+	NOVA_AUTOFREE char *flame = nova_format("%s/cpu.html", directory);
+	NOVA_AUTOFREE char *link = nova_format(
+	        "<a href=\"file:///tmp/novacore%%20%%22report%%22%%20%s/cpu.html\">flame graph "
+	        "(cpu)"
+	        "</a>",
+	        directory + strlen(directory) - 6);
+	assert_int_equal(nova_file_write(flame, "x", 1, 0600, NULL), 0);
+	json_object_set_new(recording, "host", json_string(name));
+	json_object_set_new(recording, "directory", json_string(directory));
+	NOVA_AUTOFREE char *page = render(result, "html", NULL);
+	assert_contains(page, link);
+	json_object_set_new(recording, "flames", json_pack("[s]", "../../cpu"));
+	NOVA_AUTOFREE char *strange = render(result, "html", NULL);
+	assert_lacks(strange, "file:");
+	nova_directory_remove(directory, NULL);
+	NOVA_AUTOFREE char *gone = render(result, "html", NULL);
+	assert_contains(gone, "20261120-113920-1a2b is deleted");
+	assert_lacks(gone, "file:");
+}
+
 static void html_loads_and_runs_nothing(void **state)
 {
 	NOVA_AUTOJSON json_t *result = fixture();
@@ -708,6 +763,8 @@ int main(void)
 	        cmocka_unit_test(junit_maps_verdicts_to_outcomes),
 	        cmocka_unit_test(xml_escapes_everything_that_xml_cannot_hold),
 	        cmocka_unit_test(html_says_verdict_value_interval_and_count),
+	        cmocka_unit_test(recordings_are_told_with_what_they_cost),
+	        cmocka_unit_test(a_flame_graph_of_this_host_is_linked_while_it_is_there),
 	        cmocka_unit_test(html_loads_and_runs_nothing),
 	        cmocka_unit_test(nothing_of_a_document_becomes_markup),
 	        cmocka_unit_test(long_texts_are_cut_between_characters),
