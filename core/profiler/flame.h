@@ -53,6 +53,15 @@ void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const 
 /* --- functions (flame_table.c) -------------------------------------------------------------------
  */
 
+struct flame_sum {
+	uint64_t self, total;
+};
+/* Adds to sums[group of its frame] what each node has. A group that is several times in a stack
+ * has its total counted once: recursion. `groups`: a number below `group_count` for each frame, or
+ * NULL: each frame is one. O(nodes + frames · log frames). */
+void flame_sum(const struct nova_stacks *stacks, uint32_t type, const uint32_t *groups,
+               uint32_t group_count, struct flame_sum *sums);
+
 struct flame_function {
 	uint32_t frame;
 	uint64_t self[2], total[2]; /* of type `first` and the one behind it */

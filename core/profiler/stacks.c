@@ -376,6 +376,19 @@ uint32_t stacks_type_like(const struct nova_stacks *stacks, const struct nova_va
 	return UINT32_MAX;
 }
 
+double stacks_per_sample(const struct nova_stacks *stacks, uint32_t type)
+{
+	uint32_t samples = stacks_type_like(stacks, &(struct nova_value_type){"samples", "count"});
+	uint64_t count = samples == UINT32_MAX ? 0 : nova_stacks_total(stacks, samples);
+
+	if (count)
+		return (double)nova_stacks_total(stacks, type) / (double)count;
+	return !strcmp(stacks->types[type].type, "cpu") && type == stacks->shown &&
+	                       stacks->period > 0
+	               ? (double)stacks->period
+	               : 0;
+}
+
 /* --- the whole -----------------------------------------------------------------------------------
  */
 
