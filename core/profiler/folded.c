@@ -153,7 +153,8 @@ static int read_lines(struct source *source, size_t limit, struct nova_stacks *s
 			        source->name, source->line,
 			        stacks_excerpt(line, length, (char[64]){0}, 64));
 		nova_stacks_add(stacks, node_of(stacks, before, line, length), 0, &value);
-		if ((++lines & 1023) == 0) {
+		/* a long line may bring millions of frames at once */
+		if ((++lines & 1023) == 0 || length > 4096) {
 			status = stacks_check_room(stacks, limit, source->name, error);
 			if (status)
 				return status;

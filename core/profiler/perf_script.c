@@ -323,6 +323,15 @@ static int complain(const struct reader *reader, const char *line, size_t length
 	                      stacks_excerpt(line, length, excerpt, sizeof(excerpt)));
 }
 
+static int check_depth(const struct reader *reader, size_t limit, struct nova_error *error)
+{
+	/* `frames`, `path` and `nodes`, which double */
+	size_t bytes = (size_t)reader->depth * 3 * 2 * sizeof(uint32_t);
+
+	return stacks_check_room(reader->stacks, bytes < limit ? limit - bytes : 0,
+	                         reader->source->name, error);
+}
+
 static int read_lines(struct reader *reader, size_t limit, struct nova_error *error)
 {
 	struct header header;
@@ -333,7 +342,7 @@ static int read_lines(struct reader *reader, size_t limit, struct nova_error *er
 	while ((status = source_line(reader->source, &line, &length, error)) == 1) {
 		if (length == 0) {
 			end_sample(reader);
-			if (reader->stacks && (++samples & 1023) == 0 &&
+			if (reader->stacks && ((++samples & 1023) == 0 || reader->depth > 256) &&
 			    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
 			                                error)) != 0)
 				return status;
@@ -343,6 +352,10 @@ static int read_lines(struct reader *reader, size_t limit, struct nova_error *er
 			if (reader->wanted && !take_frame(reader, line, length))
 				return complain(reader, line, length,
 				                "a line of a stack begins with an address", error);
+			/* it may have any number of frames, each with a name of its own */
+			if ((reader->depth & 0xffff) == 0xffff &&
+			    (status = check_depth(reader, limit, error)) != 0)
+				return status;
 			continue;
 		}
 		if (line[0] == '#')
