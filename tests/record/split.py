@@ -53,7 +53,8 @@ class Judge:
 
 
 def judge_shares(judge, novacore, files, wanted):
-    """Shares are of all samples; what is beside the three (the loop, the kernel) is a small part, told and bounded."""
+    """With all that interrupts them: interrupts come to each as it has time. What is beside the three (the loop, its
+    clock) is not split, told and bounded."""
     wide = {name: 0 for name in wanted}  # misses of intervals that hold but once in 10⁸
     usual = {name: 0 for name in wanted}  # and of those of 95 %
     square, samples, beside = 0.0, 0, 0.0
@@ -61,20 +62,20 @@ def judge_shares(judge, novacore, files, wanted):
         strict, loose = (hotspots(novacore, file, level) for level in (1 - RARE / len(files), 0.95))
         count = strict["samples"]
         samples += count
-        shares = {}
         for document, misses in ((strict, wide), (loose, usual)):
-            functions = {f["name"]: f["self"] for f in document["functions"]}
+            functions = {f["name"]: f["total"] for f in document["functions"]}
+            shares = {name: functions[name]["share"] for name in wanted}
+            own = sum(shares.values())
             for name, share in wanted.items():
                 low, high = functions[name]["interval"]
-                misses[name] += not low <= share <= high
-                shares[name] = functions[name]["share"]
-        beside += 1 - sum(shares.values())
-        square += sum((shares[n] - p) ** 2 * count / (p * (1 - p)) for n, p in wanted.items()) / len(wanted)
+                misses[name] += not low <= share * own <= high
+        beside += 1 - own
+        square += sum((shares[n] / own - p) ** 2 * count * own / (p * (1 - p)) for n, p in wanted.items()) / len(wanted)
     bar = most(len(files), 0.05)
     variance, allowed = square / len(files), most_variance(len(files))
     print(f"-- {len(files)} recordings, {samples} samples; {100 * beside / len(files):.2f} % are in none of the three")
     judge.check(samples > 200 * len(files), "recordings have more than 200 samples")
-    judge.check(beside / len(files) < 0.02, "what the workload does beside is below 2 %")
+    judge.check(beside / len(files) < 0.05, "what the workload does beside is below 5 %")
     judge.check(not any(wide.values()), "intervals that hold but once in a hundred million hold: missed " + str(wide))
     judge.check(all(miss <= bar for miss in usual.values()),
                 f"intervals of 95 % miss {usual} times; {bar} of {len(files)} at most")
@@ -107,7 +108,8 @@ def judge_differences(judge, novacore, plain, changed):
     judge.check(falsely <= bar, f"without a change {falsely} of {len(pairs)} pairs mark anything; {bar} at most")
     for before, after in zip(plain, changed):
         marks = difference(novacore, before, after)
-        found += marks["seventy"] == ["less"] and marks["twenty"] == ["more"]
+        # in the lane of what vanished a caller that is still there stands again
+        found += set(marks["seventy"]) - {"still there"} == {"less"} and set(marks["twenty"]) - {"still there"} == {"more"}
         elsewhere += bool(set(is_marked(marks)) - {"seventy", "twenty"})
     bar = most(len(changed), 0.05)
     judge.check(elsewhere <= bar, f"of what did not change {elsewhere} of {len(changed)} mark anything; {bar} at most")

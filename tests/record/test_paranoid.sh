@@ -51,7 +51,7 @@ told() {
 
 as_user "$workload" 600 &
 running=$!
-cgroup=/sys/fs/cgroup
+cgroup=$(findmnt -n -o TARGET -t cgroup2 | head -1)
 for level in 2 3 4; do
   note "kernel.perf_event_paranoid is $level"
   set_to $level
@@ -59,7 +59,7 @@ for level in 2 3 4; do
   told 'a process of its own' --pid "$(pgrep -u 65534 -f "^$workload 600")" --duration 300ms
   told 'its waits' --off-cpu -- sleep 0.3
   told 'all processes' --all --duration 300ms
-  [ ! -e $cgroup/cgroup.procs ] || told 'a cgroup' --cgroup $cgroup --duration 300ms
+  [ -z "$cgroup" ] || told 'a cgroup' --cgroup "$cgroup" --duration 300ms
 done
 
 note 'or by the capability that is told'
