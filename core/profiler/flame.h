@@ -146,6 +146,8 @@ void put_fixed(struct put *put, double number);
 void put_percent(struct put *put, double share); /* "12.34 %" */
 /* "1,234 samples", "1.23 s" */
 void put_value(struct put *put, const struct nova_value_type *type, uint64_t value);
+/* Behind another value of that type: what is counted is not said again. */
+void put_again(struct put *put, const struct nova_value_type *type, uint64_t value);
 /* "memcpy (libc.so.6), kernel", as titles begin */
 void put_name(struct put *put, const struct nova_flame_box *box);
 /* "12.00 % → 15.00 % of …", what is said of a difference */
