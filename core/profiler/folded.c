@@ -134,10 +134,12 @@ static uint32_t node_of(struct nova_stacks *stacks, struct before *before, const
 	return node;
 }
 
+#define CHECK_BYTES (64u << 10)
+
 static int read_lines(struct source *source, size_t limit, struct nova_stacks *stacks,
                       struct before *before, struct nova_error *error)
 {
-	size_t length, lines = 0;
+	size_t length, unchecked = 0; /* bytes since it was seen that there is room */
 	uint64_t value;
 	char *line;
 	int status;
@@ -153,11 +155,12 @@ static int read_lines(struct source *source, size_t limit, struct nova_stacks *s
 			        source->name, source->line,
 			        stacks_excerpt(line, length, (char[64]){0}, 64));
 		nova_stacks_add(stacks, node_of(stacks, before, line, length), 0, &value);
-		/* a long line may bring millions of frames at once */
-		if ((++lines & 1023) == 0 || length > 4096) {
+		unchecked += length;
+		if (unchecked >= CHECK_BYTES) {
 			status = stacks_check_room(stacks, limit, source->name, error);
 			if (status)
 				return status;
+			unchecked = 0;
 		}
 	}
 	return status;

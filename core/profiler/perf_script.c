@@ -323,39 +323,36 @@ static int complain(const struct reader *reader, const char *line, size_t length
 	                      stacks_excerpt(line, length, excerpt, sizeof(excerpt)));
 }
 
-static int check_depth(const struct reader *reader, size_t limit, struct nova_error *error)
-{
-	/* `frames`, `path` and `nodes`, which double */
-	size_t bytes = (size_t)reader->depth * 3 * 2 * sizeof(uint32_t);
-
-	return stacks_check_room(reader->stacks, bytes < limit ? limit - bytes : 0,
-	                         reader->source->name, error);
-}
+#define CHECK_BYTES (64u << 10)
+#define MOST_FRAMES (4u << 20) /* of a stack; the kernel's limit is far below */
 
 static int read_lines(struct reader *reader, size_t limit, struct nova_error *error)
 {
 	struct header header;
-	size_t length, samples = 0;
+	size_t length, unchecked = 0; /* bytes since it was seen that there is room */
 	char *line;
 	int status;
 
 	while ((status = source_line(reader->source, &line, &length, error)) == 1) {
+		unchecked += length;
+		if (unchecked >= CHECK_BYTES && reader->stacks) {
+			status = stacks_check_room(reader->stacks, limit, reader->source->name,
+			                           error);
+			if (status)
+				return status;
+			unchecked = 0;
+		}
 		if (length == 0) {
 			end_sample(reader);
-			if (reader->stacks && ((++samples & 1023) == 0 || reader->depth > 256) &&
-			    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
-			                                error)) != 0)
-				return status;
 			continue;
 		}
 		if (reader->inside && (line[0] == '\t' || line[0] == ' ')) {
+			if (reader->depth == MOST_FRAMES)
+				return complain(reader, line, length,
+				                "a stack has at most 4194304 frames", error);
 			if (reader->wanted && !take_frame(reader, line, length))
 				return complain(reader, line, length,
 				                "a line of a stack begins with an address", error);
-			/* it may have any number of frames, each with a name of its own */
-			if ((reader->depth & 0xffff) == 0xffff &&
-			    (status = check_depth(reader, limit, error)) != 0)
-				return status;
 			continue;
 		}
 		if (line[0] == '#')

@@ -138,6 +138,12 @@ def huge():
     judge("perf script: 700 stacks of a million frames", (4,), "memory", LIMIT_MIB * 2,
           lambda: (piece for k in range(700) for piece in (
               [b"x 1/1 [000] 1.0: 1 cpu-clock:pppH: \n"] + [b"\t 5000 g+0x1 (/x)\n" * 1000] * 1000 + [b"\t 5000 r%d+0x1 (/x)\n\n" % k])))
+    # 4 GiB of names in the lines of one sample
+    judge("perf script: functions with names of 8 MiB", (4,), "memory", LIMIT_MIB * 2,
+          lambda: (b"\t 5000 %d" % i + b"n" * (8 * MIB) + b" (/x)\n" if i else b"x 1/1 [000] 1.0: 1 cpu-clock:pppH: \n"
+                   for i in range(500)))
+    judge("perf script: a stack without end", (2, 4), "", LIMIT_MIB,
+          lambda: [b"x 1/1 [000] 1.0: 1 cpu-clock:pppH: \n"] + [b"\t 0\n" * 1_000_000] * 100)
     judge("pprof: a million frames, each of a million inlined ones", (4,), "memory", LIMIT_MIB * 2,
           [HEAD + FUNCTION + location(1_000_000) + sample(b"\x01" * 1_000_000)])
     judge("pprof: one sample of a hundred million frames", (2, 4), "", LIMIT_MIB * 2,
