@@ -258,13 +258,14 @@ static bool is_shown(const struct row *row, const struct spots *now, const struc
 static const char *const LISTS[] = {"functions", "libraries", "processes"};
 
 /* What was counted where the value was measured: samples, waits, allocations; null: nothing. */
-static json_t *events_json(const struct nova_stacks *stacks)
+static json_t *events_json(const struct nova_stacks *stacks, uint32_t type)
 {
-	for (uint32_t i = 0; i < stacks->type_count; i++)
-		if (strcmp(stacks->types[i].unit, "count") == 0)
-			return json_pack("{ss, sI}", "type", stacks->types[i].type, "count",
-			                 integer(nova_stacks_total(stacks, i)));
-	return json_null();
+	uint32_t events = stacks_type_events(stacks, type);
+
+	if (events == UINT32_MAX)
+		return json_null();
+	return json_pack("{ss, sI}", "type", stacks->types[events].type, "count",
+	                 integer(nova_stacks_total(stacks, events)));
 }
 
 static json_t *notes_json(const struct nova_stacks *stacks, const struct spots *now,
@@ -336,7 +337,7 @@ int nova_hotspots(const struct nova_stacks *stacks, const struct nova_hotspots_r
 	*document = json_pack(
 	        "{ss, s{ss, ss}, sI, so, sI, sI, sf, sf, so, so}", "schema", "novacore.hotspots/1",
 	        "value", "type", value->type, "unit", value->unit, "samples", integer(now.samples),
-	        "events", events_json(stacks), "all", integer(now.all), "lost",
+	        "events", events_json(stacks, request->type), "all", integer(now.all), "lost",
 	        integer(stacks->lost), "level", request->level, "threshold", request->threshold,
 	        LISTS[request->by], list, "notes", notes_json(stacks, &now, left_out));
 	if (request->before)

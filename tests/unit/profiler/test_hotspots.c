@@ -216,6 +216,41 @@ static void what_is_no_sample_has_no_interval(void **state)
 	nova_stacks_free(stacks);
 }
 
+/* Samples, what they stand for, and waits in one recording: each value has its own events. */
+static void of_several_values_each_has_its_own_events(void **state)
+{
+	static const struct nova_value_type types[] = {{"samples", "count"},
+	                                               {"cpu", "nanoseconds"},
+	                                               {"waits", "count"},
+	                                               {"off-cpu", "nanoseconds"}};
+	static const struct {
+		const char *type;
+		int count, samples;
+	} wanted[] = {
+	        {"samples", 100, 100}, {"samples", 100, 100}, {"waits", 7, 0}, {"waits", 7, 0}};
+	struct nova_stacks *stacks = nova_stacks_new(types, 4);
+	const struct nova_frame frame = {.name = "f"};
+	struct nova_error error = {0};
+
+	(void)state;
+	nova_stacks_add(stacks, nova_stacks_call(stacks, 0, nova_stacks_frame(stacks, &frame)), 0,
+	                (const uint64_t[]){100, 1000000000, 7, 3600000000000});
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct nova_hotspots_request request = {.type = i, .level = 0.95};
+		json_t *document = NULL, *events;
+
+		assert_int_equal(nova_hotspots(stacks, &request, &document, &error), 0);
+		events = json_object_get(document, "events");
+		assert_string_equal(nova_json_text(events, "type"), wanted[i].type);
+		assert_int_equal(json_integer_value(json_object_get(events, "count")),
+		                 wanted[i].count);
+		assert_int_equal(json_integer_value(json_object_get(document, "samples")),
+		                 wanted[i].samples);
+		json_decref(document);
+	}
+	nova_stacks_free(stacks);
+}
+
 /* Names that differ in their source alone are one function, and a recursion through them is one. */
 static void a_function_is_the_same_whatever_line_called_it(void **state)
 {
@@ -246,6 +281,7 @@ int main(void)
 	        cmocka_unit_test(a_change_is_found_and_what_vanished_is_told),
 	        cmocka_unit_test(what_cannot_be_compared_is_refused),
 	        cmocka_unit_test(what_is_no_sample_has_no_interval),
+	        cmocka_unit_test(of_several_values_each_has_its_own_events),
 	        cmocka_unit_test(a_function_is_the_same_whatever_line_called_it),
 	};
 
