@@ -71,7 +71,8 @@ def trial(number):
     directory = pathlib.Path(f"kill{number}")
     # who runs on is sampled until the blow; a short one may be hit where names are looked for
     seconds = "60" if number % 2 else str(draw.uniform(0.2, 1.5))
-    recorder = subprocess.Popen([NOVACORE, "record", "--output", str(directory), "--", WORKLOAD, seconds],
+    how = ["--stacks", "dwarf"] if number % 5 == 4 else []
+    recorder = subprocess.Popen([NOVACORE, "record", *how, "--output", str(directory), "--", WORKLOAD, seconds],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(draw.uniform(0, 4))
     victim = "recorder"
