@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore flame: a recording as a flame graph, or the difference between two. */
 #include "core/cli/recording.h"
+#include "core/cli/recordings.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -211,15 +212,29 @@ static int add_files(const struct command *command, struct nova_stacks **stacks,
 	return code;
 }
 
+/* What people call a file: recordings of novacore all have the same name, in directories of theirs.
+ */
+static char *name_of(const char *file)
+{
+	static const char own[] = "/" RECORDING_FILE;
+	size_t length = strlen(file), tail = sizeof(own) - 1;
+	NOVA_AUTOFREE char *place = nova_strdup(file);
+	const char *slash;
+
+	if (!strcmp(file, "-"))
+		return nova_strdup("standard input");
+	if (length > tail && !strcmp(file + length - tail, own))
+		place[length - tail] = '\0';
+	slash = strrchr(place, '/');
+	return nova_strdup(slash && slash[1] ? slash + 1 : place);
+}
+
 static char *default_title(const struct command *command)
 {
 	NOVA_AUTOTEXT struct nova_text text = {0};
 
 	for (int i = 0; i < command->count; i++) {
-		const char *file = command->files[i], *slash = strrchr(file, '/');
-		const char *name = !strcmp(file, "-")  ? "standard input"
-		                   : slash && slash[1] ? slash + 1
-		                                       : file;
+		NOVA_AUTOFREE char *name = name_of(command->files[i]);
 
 		if (i == 3 && command->count > 4) {
 			nova_text_addf(&text, " and %d more", command->count - i);
@@ -289,11 +304,14 @@ static void tell(const struct command *command, const struct nova_flame *flame)
 		more += flame->changes[i].mark == NOVA_MARK_MORE;
 		less += flame->changes[i].mark == NOVA_MARK_LESS;
 	}
-	nova_log(NOVA_LOG_INFO, "%s: %u paths tested; %u boxes are marked as more, %u as less%s",
-	         command->output, flame->tests, more, less,
-	         more + less ? "" : ": nothing but noise");
 	if (flame->untested)
-		nova_log(NOVA_LOG_WARNING, "%s", flame->untested);
+		nova_log(NOVA_LOG_WARNING, "%s: no path was tested: %s", command->output,
+		         flame->untested);
+	else
+		nova_log(NOVA_LOG_INFO,
+		         "%s: %u paths tested; %u boxes are marked as more, %u as less%s",
+		         command->output, flame->tests, more, less,
+		         more + less ? "" : ": nothing but noise");
 }
 
 static int draw(struct command *command, struct nova_error *error)

@@ -357,8 +357,11 @@ static int write_folded(const struct command *command, const struct nova_stacks 
 	return nova_stacks_write_folded(stacks, stacks->shown, NOVA_BY_PROCESS, file, error);
 }
 
-static int write_flame(const struct command *command, const struct nova_stacks *stacks, FILE *file,
-                       struct nova_error *error)
+/* The same boxes as a page and as a picture. */
+static int draw(const struct command *command, const struct nova_stacks *stacks,
+                int (*write)(const struct nova_flame *flame, const char *title, FILE *file,
+                             struct nova_error *error),
+                FILE *file, struct nova_error *error)
 {
 	const struct nova_flame_request request = {
 	        .type = stacks->shown, .by = NOVA_BY_PROCESS, .min_width = 0.0001};
@@ -366,9 +369,21 @@ static int write_flame(const struct command *command, const struct nova_stacks *
 	int code;
 
 	nova_flame_make(stacks, &request, &flame);
-	code = nova_flame_write_html(&flame, command->title, file, error);
+	code = write(&flame, command->title, file, error);
 	nova_flame_free(&flame);
 	return code;
+}
+
+static int write_html(const struct command *command, const struct nova_stacks *stacks, FILE *file,
+                      struct nova_error *error)
+{
+	return draw(command, stacks, nova_flame_write_html, file, error);
+}
+
+static int write_svg(const struct command *command, const struct nova_stacks *stacks, FILE *file,
+                     struct nova_error *error)
+{
+	return draw(command, stacks, nova_flame_write_svg, file, error);
 }
 
 static int write_files(const struct command *command, const char *name,
@@ -377,7 +392,10 @@ static int write_files(const struct command *command, const char *name,
 	static const struct {
 		const char *end;
 		write_function *write;
-	} files[] = {{"pb.gz", write_pprof}, {"folded", write_folded}, {"html", write_flame}};
+	} files[] = {{"pb.gz", write_pprof},
+	             {"folded", write_folded},
+	             {"html", write_html},
+	             {"svg", write_svg}};
 	int code = 0;
 
 	for (size_t i = 0; i < NOVA_COUNT(files) && !code; i++) {
@@ -420,7 +438,8 @@ static int deliver(const struct command *command, const json_t *about, struct no
 		if (!one->count_count)
 			continue; /* an empty picture says less than the line of it */
 		code = write_files(command, name, one, error);
-		nova_text_addf(&names, ",%s.pb.gz,%s.folded,%s.html", name, name, name);
+		nova_text_addf(&names, ",%s.pb.gz,%s.folded,%s.html,%s.svg", name, name, name,
+		               name);
 	}
 	if (code)
 		return code;

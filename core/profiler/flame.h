@@ -53,6 +53,15 @@ void flame_join(struct nova_stacks *into, const struct nova_stacks *from, const 
 /* --- functions (flame_table.c) -------------------------------------------------------------------
  */
 
+struct flame_sum {
+	uint64_t self, total;
+};
+/* Adds to sums[group of its frame] what each node has. A group that is several times in a stack
+ * has its total counted once: recursion. `groups`: a number below `group_count` for each frame, or
+ * NULL: each frame is one. O(nodes + frames · log frames). */
+void flame_sum(const struct nova_stacks *stacks, uint32_t type, const uint32_t *groups,
+               uint32_t group_count, struct flame_sum *sums);
+
 struct flame_function {
 	uint32_t frame;
 	uint64_t self[2], total[2]; /* of type `first` and the one behind it */
@@ -137,6 +146,8 @@ void put_fixed(struct put *put, double number);
 void put_percent(struct put *put, double share); /* "12.34 %" */
 /* "1,234 samples", "1.23 s" */
 void put_value(struct put *put, const struct nova_value_type *type, uint64_t value);
+/* Behind another value of that type: what is counted is not said again. */
+void put_again(struct put *put, const struct nova_value_type *type, uint64_t value);
 /* "memcpy (libc.so.6), kernel", as titles begin */
 void put_name(struct put *put, const struct nova_flame_box *box);
 /* "12.00 % → 15.00 % of …", what is said of a difference */

@@ -44,20 +44,6 @@ struct difference {
 /* --- both in one ---------------------------------------------------------------------------------
  */
 
-/* What one sample adds to the value. */
-static double value_of_sample(const struct nova_stacks *stacks, uint32_t type)
-{
-	if (!strcmp(stacks->types[type].unit, "count"))
-		return 1;
-	for (uint32_t i = 0; i < stacks->type_count; i++) {
-		uint64_t samples = nova_stacks_total(stacks, i);
-
-		if (!strcmp(stacks->types[i].unit, "count") && samples)
-			return (double)nova_stacks_total(stacks, type) / (double)samples;
-	}
-	return type == stacks->shown && stacks->period > 0 ? (double)stacks->period : 0;
-}
-
 static int merge(const struct nova_stacks *const sides[SIDES], uint32_t type,
                  struct nova_stacks **merged, struct nova_error *error)
 {
@@ -158,7 +144,7 @@ static void set_exposures(struct difference *difference,
 
 	for (uint32_t i = 0; i < SIDES; i++) {
 		sides[i].scale =
-		        value_of_sample(recordings[i], stacks_type_like(recordings[i], value));
+		        stacks_per_sample(recordings[i], stacks_type_like(recordings[i], value));
 		sides[i].exposure = timed ? (double)recordings[i]->duration_ns : 1;
 	}
 }
@@ -352,8 +338,8 @@ int nova_flame_diff(const struct nova_stacks *before, const struct nova_stacks *
 		if (sides[BEFORE].scale > 0 && sides[AFTER].scale > 0)
 			flame->tests = test_nodes(&difference);
 		else
-			flame->untested = "how many samples were taken is not known, so nothing "
-			                  "tells a change from noise";
+			flame->untested = "what is counted are no samples, or nobody knows how "
+			                  "many, so nothing tells a change from noise";
 		find_gone(&difference);
 		make_boxes(flame, &difference);
 	}

@@ -101,8 +101,8 @@
       paint.strokeRect(x + 1, y + 1, Math.max(w - 2, 1), ROW - 3);
     }
     const room = Math.floor((w - 8) / box.character);
-    if (room < 3) return;
     const name = nameOf(i);
+    if (room < Math.min(5, name.length)) return; /* "q.." tells nothing */
     paint.fillStyle = INK;
     paint.fillText(name.length <= room ? name : name.slice(0, room - 2) + "..", x + 4, y + ROW - 6);
   }

@@ -246,6 +246,14 @@ void put_value(struct put *put, const struct nova_value_type *type, uint64_t val
 	put_literal(put, text);
 }
 
+void put_again(struct put *put, const struct nova_value_type *type, uint64_t value)
+{
+	if (!strcmp(type->unit, "count"))
+		put_grouped(put, value);
+	else
+		put_value(put, type, value);
+}
+
 /* --- sentences -----------------------------------------------------------------------------------
  */
 
@@ -321,7 +329,7 @@ void put_change(struct put *put, const struct nova_flame *flame, uint32_t number
 	put_literal(put, " points; ");
 	put_value(put, &flame->stacks->types[0], change->total);
 	put_literal(put, " → ");
-	put_grouped(put, box->total);
+	put_again(put, &flame->stacks->types[0], box->total);
 	put_literal(put, "): ");
 	put_mark(put, box, change);
 }
@@ -339,6 +347,10 @@ void put_summary(struct put *put, const struct nova_flame *flame)
 	put_value(put, type, flame->changes[0].total);
 	put_literal(put, " before, ");
 	put_value(put, type, flame->boxes[0].total);
+	if (flame->untested) {
+		put_literal(put, " after; no path was tested");
+		return;
+	}
 	put_literal(put, flame->absolute ? " after; compared: counts; "
 	                                 : " after; compared: shares of the total; ");
 	put_grouped(put, flame->tests);

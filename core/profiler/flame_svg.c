@@ -74,10 +74,18 @@ static void put_title(struct put *put, const struct nova_flame *flame, uint32_t 
 		put_percent(put, share);
 		if (box->self && box->self != box->total) {
 			put_literal(put, "; itself ");
-			put_grouped(put, box->self);
+			put_again(put, &flame->stacks->types[flame->type], box->self);
 		}
 	}
 	put_literal(put, "</title>");
+}
+
+/* "q.." tells nothing: a name stands whole, or three letters of it do; as in flame_svg.js. */
+static bool has_label(const char *name, double width)
+{
+	double room = (width - 6) / CHARACTER;
+
+	return room >= 5 || (room >= 1 && strlen(name) <= (size_t)room);
 }
 
 static void put_box(struct put *put, const struct nova_flame *flame, uint32_t i, double share,
@@ -97,7 +105,7 @@ static void put_box(struct put *put, const struct nova_flame *flame, uint32_t i,
 	put_fixed(put, width > 2 * GAP ? width - GAP : width > 0.1 ? width : 0.1);
 	put_literal(put, "\" height=\"16\" class=\"c");
 	put_number(put, colour_of(flame, i));
-	if (width >= 3 * CHARACTER + 6) {
+	if (has_label(flame->boxes[i].name, width)) {
 		put_literal(put, "\"/><text x=\"");
 		put_fixed(put, x + 3);
 		put_literal(put, "\" y=\"");

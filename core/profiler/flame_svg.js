@@ -40,7 +40,8 @@
     if (width < 0.1) return;
     rect.setAttribute("x", x.toFixed(2));
     rect.setAttribute("width", Math.max(width - 0.3, 0.1).toFixed(2));
-    if (room < 3) {
+    const name = nameOf(g, i);
+    if (room < Math.min(5, name.length)) {
       if (text) text.remove();
       return;
     }
@@ -49,7 +50,6 @@
       text.setAttribute("y", +rect.getAttribute("y") + 12);
       box.append(text);
     }
-    const name = nameOf(g, i);
     text.setAttribute("x", (x + 3).toFixed(2));
     text.textContent = name.length <= room ? name : name.slice(0, room - 2) + "..";
   }

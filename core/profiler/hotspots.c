@@ -4,7 +4,7 @@
  * has itself (self), and together with what it calls (total; a stack in which it is several times
  * counts once). Each share has Wilson's interval, for the samples that there are.
  */
-#include "core/profiler/inside.h"
+#include "core/profiler/flame.h"
 
 #include "core/stats/stats.h"
 
@@ -14,21 +14,21 @@
 struct spot {
 	const char *name, *library; /* library: "" but by function */
 	uint64_t self, total;
-	uint64_t on_path; /* how often it is in the stack that is being walked */
 };
 
 /* One stacks, taken together by what was asked for. */
 struct spots {
 	struct nova_stacks *keys; /* its frames are what the spots are called: numbers to names */
 	struct spot *spots;       /* by number */
-	uint64_t all, samples;    /* samples 0: not known how many there were */
+	uint32_t spot_count;
+	uint64_t all, samples; /* samples 0: not known how many, or it counts none */
 };
 
 /* --- taking together
  * -------------------------------------------------------------------------------
  */
 
-static struct spot *spot_of(struct spots *spots, const char *name, const char *library)
+static uint32_t spot_number(struct spots *spots, const char *name, const char *library)
 {
 	uint32_t had = spots->keys->frame_count;
 	uint32_t number = nova_stacks_frame(spots->keys,
@@ -40,47 +40,39 @@ static struct spot *spot_of(struct spots *spots, const char *name, const char *l
 		        (struct spot){.name = spots->keys->frames[number].name,
 		                      .library = spots->keys->frames[number].library};
 	}
-	return &spots->spots[number];
+	return number;
 }
 
-static struct spot *spot_of_box(struct spots *spots, enum nova_hotspots_by by,
-                                const struct nova_flame_box *box)
-{
-	if (by == NOVA_HOT_LIBRARY)
-		return spot_of(spots, box->library[0] ? box->library : "[unknown]", "");
-	return spot_of(spots, box->name, box->library);
-}
-
-/* A walk over the boxes: whoever is left is taken off the path. */
+/* Frames that differ in their source or flags alone are the same spot. */
 static void gather_stacks(struct spots *spots, const struct nova_stacks *stacks, uint32_t type,
                           enum nova_hotspots_by by)
 {
-	const struct nova_flame_request request = {.type = type};
-	struct nova_flame flame;
-	uint32_t *path, depth = 0; /* numbers of spots */
+	NOVA_AUTOFREE uint32_t *groups = nova_alloc((stacks->frame_count + 1) * sizeof(*groups));
+	NOVA_AUTOFREE struct flame_sum *sums = NULL;
 
-	nova_flame_make(stacks, &request, &flame);
-	path = nova_alloc((flame.depth + 1) * sizeof(*path));
-	for (uint32_t i = 1; i < flame.count; i++) {
-		const struct nova_flame_box *box = &flame.boxes[i];
-		struct spot *spot = spot_of_box(spots, by, box);
+	for (uint32_t i = 0; i < stacks->frame_count; i++) {
+		const struct nova_frame *frame = &stacks->frames[i];
 
-		while (depth >= box->depth)
-			spots->spots[path[--depth]].on_path--;
-		spot->self += box->self;
-		if (spot->on_path++ == 0)
-			spot->total += box->total;
-		path[depth++] = (uint32_t)(spot - spots->spots);
+		if (by == NOVA_HOT_FUNCTION)
+			groups[i] = spot_number(spots, frame->name, frame->library);
+		else
+			groups[i] = spot_number(
+			        spots, frame->library[0] ? frame->library : "[unknown]", "");
 	}
-	free(path);
-	nova_flame_free(&flame);
+	sums = nova_alloc((spots->keys->frame_count + 1) * sizeof(*sums));
+	flame_sum(stacks, type, groups, spots->keys->frame_count, sums);
+	for (uint32_t i = 0; i < spots->keys->frame_count; i++) {
+		spots->spots[i].self = sums[i].self;
+		spots->spots[i].total = sums[i].total;
+	}
 }
 
 static void gather_processes(struct spots *spots, const struct nova_stacks *stacks, uint32_t type)
 {
 	for (uint32_t i = 0; i < stacks->count_count; i++) {
 		const char *name = stacks->origins[stacks->counts[i].origin].process;
-		struct spot *spot = spot_of(spots, name[0] ? name : "[unknown]", "");
+		uint32_t number = spot_number(spots, name[0] ? name : "[unknown]", "");
+		struct spot *spot = &spots->spots[number];
 
 		spot->self += stacks->values[(size_t)i * stacks->type_count + type];
 		spot->total = spot->self;
@@ -95,12 +87,11 @@ static void gather(struct spots *spots, const struct nova_stacks *stacks, uint32
 		gather_processes(spots, stacks, type);
 	else
 		gather_stacks(spots, stacks, type, by);
+	spots->spot_count = spots->keys->frame_count;
 	spots->all = nova_stacks_total(stacks, type);
-	/* samples of the CPU say nothing of how sure a wait or an allocation is */
-	for (uint32_t i = 0; i < stacks->type_count && !spots->samples; i++)
-		if (strcmp(stacks->types[i].type, "samples") == 0 &&
-		    (stacks->type_count < 3 || (type >= i ? type - i : i - type) < 2))
-			spots->samples = nova_stacks_total(stacks, i);
+	if (stacks_per_sample(stacks, type) > 0)
+		spots->samples =
+		        (uint64_t)llround((double)spots->all / stacks_per_sample(stacks, type));
 }
 
 static void drop(struct spots *spots)
@@ -117,10 +108,16 @@ static double share_of(const struct spots *spots, uint64_t value)
 	return spots->all ? (double)value / (double)spots->all : 0;
 }
 
+/* JSON's integers end earlier than ours. */
+static json_int_t integer(uint64_t value)
+{
+	return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
+}
+
 static json_t *share_json(const struct spots *spots, uint64_t value, double level)
 {
 	double share = share_of(spots, value), low, high;
-	json_t *json = json_pack("{sI, sf}", "value", (json_int_t)value, "share", share);
+	json_t *json = json_pack("{sI, sf}", "value", integer(value), "share", share);
 
 	if (spots->samples &&
 	    nova_stats_share_wilson(fmin(share, 1), (double)spots->samples, level, &low, &high))
@@ -205,39 +202,46 @@ static json_t *entry_of(const struct row *row, const struct spots *now, const st
 	return entry;
 }
 
-/* All that there is now, and what there was only before; p adjusted over all of them. */
-static size_t rows_of(struct spots *now, struct spots *before, struct row **out)
+/* Each with its p, adjusted over all of them. */
+static void set_p(const struct spots *now, const struct spots *before, struct row *rows,
+                  size_t count)
+{
+	NOVA_AUTOFREE double *p = nova_alloc((count + 1) * sizeof(*p));
+
+	for (size_t i = 0; i < count; i++)
+		p[i] = difference_p(before, now, rows[i].before ? rows[i].before->self : 0,
+		                    rows[i].now ? rows[i].now->self : 0);
+	if (before->samples && now->samples)
+		nova_stats_fdr(p, count);
+	for (size_t i = 0; i < count; i++)
+		rows[i].p = p[i];
+}
+
+/* All that has something now or had it before. */
+static size_t rows_of(struct spots *now, const struct spots *before, struct row **out)
 {
 	uint32_t count = now->keys->frame_count;
-	size_t most = count + (before ? before->keys->frame_count : 0), rows = 0;
-	struct row *all = nova_alloc((most + 1) * sizeof(*all));
-	double *p;
+	size_t most = count + before->spot_count, all = count, rows = 0;
+	struct row *list = nova_alloc((most + 1) * sizeof(*list));
 
 	for (uint32_t i = 0; i < count; i++)
-		all[rows++] = (struct row){.now = &now->spots[i], .p = NAN};
-	*out = all;
-	if (!before)
-		return rows;
-	for (uint32_t i = 0; i < before->keys->frame_count; i++) {
+		list[i] = (struct row){.now = &now->spots[i], .p = NAN};
+	for (uint32_t i = 0; i < before->spot_count; i++) {
 		const struct spot *spot = &before->spots[i];
 		uint32_t number = nova_stacks_frame(
 		        now->keys,
 		        &(struct nova_frame){.name = spot->name, .library = spot->library});
 
 		if (number < count)
-			all[number].before = spot;
+			list[number].before = spot;
 		else
-			all[rows++] = (struct row){.before = spot, .p = NAN};
+			list[all++] = (struct row){.before = spot, .p = NAN};
 	}
-	p = nova_alloc((rows + 1) * sizeof(*p));
-	for (size_t i = 0; i < rows; i++)
-		p[i] = difference_p(before, now, all[i].before ? all[i].before->self : 0,
-		                    all[i].now ? all[i].now->self : 0);
-	if (before->samples && now->samples)
-		nova_stats_fdr(p, rows);
-	for (size_t i = 0; i < rows; i++)
-		all[i].p = p[i];
-	free(p);
+	for (size_t i = 0; i < all; i++)
+		if ((list[i].now && list[i].now->total) ||
+		    (list[i].before && list[i].before->total))
+			list[rows++] = list[i];
+	*out = list;
 	return rows;
 }
 
@@ -248,51 +252,98 @@ static bool is_shown(const struct row *row, const struct spots *now, const struc
 	       (row->before && share_of(before, row->before->total) >= threshold);
 }
 
+/* A stack that is very deep has functions without end that are in all of the samples. */
+#define MOST_ROWS 100000u
+
 static const char *const LISTS[] = {"functions", "libraries", "processes"};
+
+/* What was counted where the value was measured: samples, waits, allocations; null: nothing. */
+static json_t *events_json(const struct nova_stacks *stacks, uint32_t type)
+{
+	uint32_t events = stacks_type_events(stacks, type);
+
+	if (events == UINT32_MAX)
+		return json_null();
+	return json_pack("{ss, sI}", "type", stacks->types[events].type, "count",
+	                 integer(nova_stacks_total(stacks, events)));
+}
+
+static json_t *notes_json(const struct nova_stacks *stacks, const struct spots *now,
+                          size_t left_out)
+{
+	json_t *notes = json_array();
+
+	if (left_out)
+		json_array_append_new(notes, json_sprintf("%zu more are left out", left_out));
+	if (!now->samples)
+		json_array_append_new(
+		        notes, json_string("no intervals, and nothing that tells a change from "
+		                           "noise: what is counted are no samples"));
+	for (uint32_t i = 0; i < stacks->note_count; i++)
+		json_array_append_new(notes, text_json(stacks->notes[i]));
+	return notes;
+}
+
+/* Puts the values of the recording before into `before`. */
+static int gather_before(const struct nova_stacks *stacks,
+                         const struct nova_hotspots_request *request, struct spots *before,
+                         struct nova_error *error)
+{
+	const struct nova_value_type *value = &stacks->types[request->type];
+	uint32_t type;
+
+	if (!request->before)
+		return 0;
+	type = stacks_type_like(request->before, value);
+	if (type == UINT32_MAX)
+		return nova_error_set(
+		        error, NOVA_E_INVALID,
+		        "the recording before has no values \"%s\" in %s, so the two cannot be "
+		        "compared",
+		        value->type, value->unit);
+	gather(before, request->before, type, request->by);
+	return 0;
+}
 
 int nova_hotspots(const struct nova_stacks *stacks, const struct nova_hotspots_request *request,
                   json_t **document, struct nova_error *error)
 {
+	const struct nova_value_type *value = &stacks->types[request->type];
 	struct spots now = {0}, before = {0};
-	uint32_t type_before = 0;
-	json_t *list = json_array(), *notes = json_array();
+	json_t *list = json_array();
 	struct row *rows;
-	size_t count;
+	size_t count, left_out = 0;
+	int code = gather_before(stacks, request, &before, error);
 
-	if (request->before) {
-		type_before = stacks_type_like(request->before, &stacks->types[request->type]);
-		if (type_before == UINT32_MAX) {
-			json_decref(list);
-			json_decref(notes);
-			return nova_error_set(
-			        error, NOVA_E_INVALID,
-			        "the recording before has no values \"%s\" in %s, so the two "
-			        "cannot be compared",
-			        stacks->types[request->type].type,
-			        stacks->types[request->type].unit);
-		}
-		gather(&before, request->before, type_before, request->by);
+	if (code) {
+		json_decref(list);
+		return code;
 	}
 	gather(&now, stacks, request->type, request->by);
-	count = rows_of(&now, request->before ? &before : NULL, &rows);
+	count = rows_of(&now, &before, &rows);
+	if (request->before)
+		set_p(&now, &before, rows, count);
 	qsort(rows, count, sizeof(*rows), by_weight);
-	for (size_t i = 0; i < count; i++)
-		if (is_shown(&rows[i], &now, &before, request->threshold))
+	for (size_t i = 0; i < count; i++) {
+		if (!is_shown(&rows[i], &now, &before, request->threshold))
+			continue;
+		if (json_array_size(list) == MOST_ROWS)
+			left_out++;
+		else
 			json_array_append_new(list,
 			                      entry_of(&rows[i], &now,
 			                               request->before ? &before : NULL, request));
-	for (uint32_t i = 0; i < stacks->note_count; i++)
-		json_array_append_new(notes, text_json(stacks->notes[i]));
+	}
 	*document = json_pack(
-	        "{ss, s{ss, ss}, sI, sI, sI, sf, sf, so, so}", "schema", "novacore.hotspots/1",
-	        "value", "type", stacks->types[request->type].type, "unit",
-	        stacks->types[request->type].unit, "samples", (json_int_t)now.samples, "all",
-	        (json_int_t)now.all, "lost", (json_int_t)stacks->lost, "level", request->level,
-	        "threshold", request->threshold, LISTS[request->by], list, "notes", notes);
+	        "{ss, s{ss, ss}, sI, so, sI, sI, sf, sf, so, so}", "schema", "novacore.hotspots/1",
+	        "value", "type", value->type, "unit", value->unit, "samples", integer(now.samples),
+	        "events", events_json(stacks, request->type), "all", integer(now.all), "lost",
+	        integer(stacks->lost), "level", request->level, "threshold", request->threshold,
+	        LISTS[request->by], list, "notes", notes_json(stacks, &now, left_out));
 	if (request->before)
 		json_object_set_new(*document, "before",
-		                    json_pack("{sI, sI}", "samples", (json_int_t)before.samples,
-		                              "all", (json_int_t)before.all));
+		                    json_pack("{sI, sI}", "samples", integer(before.samples), "all",
+		                              integer(before.all)));
 	free(rows);
 	drop(&now);
 	drop(&before);

@@ -18,6 +18,12 @@ const char *stacks_excerpt(const char *line, size_t length, char *text, size_t r
 uint32_t stacks_library_flags(const char *library, size_t length);
 /* Which of its values is of that type and unit, or UINT32_MAX. */
 uint32_t stacks_type_like(const struct nova_stacks *stacks, const struct nova_value_type *type);
+/* Which of its values counts the events that this one was measured at, perhaps itself; or
+ * UINT32_MAX. */
+uint32_t stacks_type_events(const struct nova_stacks *stacks, uint32_t type);
+/* What one sample adds to a value; 0: that is not known, or no samples are counted. What chance
+ * explains is told by their number; waits and allocations have each a weight of its own. */
+double stacks_per_sample(const struct nova_stacks *stacks, uint32_t type);
 /* What stands above a stack of that origin: "" for NOVA_BY_NOTHING. */
 void stacks_label(const struct nova_origin *origin, enum nova_stacks_by by, char *text,
                   size_t room);
@@ -47,6 +53,8 @@ int source_open(struct source *source, const char *path, struct nova_error *erro
 int source_more(struct source *source, struct nova_error *error);
 /* 1: the next line, without its end, until the next call; 0: there is none; NOVA_E_*. */
 int source_line(struct source *source, char **line, size_t *length, struct nova_error *error);
+/* Forgets what is held, and gives its memory back. */
+void source_empty(struct source *source);
 void source_close(struct source *source);
 
 /* --- readers -----------------------------------------------------------------------------------

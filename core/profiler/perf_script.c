@@ -342,18 +342,25 @@ static int complain(const struct reader *reader, const char *line, size_t length
 	                      stacks_excerpt(line, length, excerpt, sizeof(excerpt)));
 }
 
+#define CHECK_BYTES (64u << 10)
+#define MOST_FRAMES (4u << 20) /* of a stack; the kernel's limit is far below */
+
 static int read_lines(struct reader *reader, size_t limit, struct nova_error *error)
 {
 	struct header header;
-	size_t length;
+	size_t length, unchecked = 0; /* bytes since it was seen that there is room */
 	char *line;
 	int status;
 
 	while ((status = source_line(reader->source, &line, &length, error)) == 1) {
-		if ((reader->source->line & 1023) == 0 && reader->stacks &&
-		    (status = stacks_check_room(reader->stacks, limit, reader->source->name,
-		                                error)) != 0)
-			return status;
+		unchecked += length;
+		if (unchecked >= CHECK_BYTES && reader->stacks) {
+			status = stacks_check_room(reader->stacks, limit, reader->source->name,
+			                           error);
+			if (status)
+				return status;
+			unchecked = 0;
+		}
 		if (length == 0) {
 			end_sample(reader);
 			continue;

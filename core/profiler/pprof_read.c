@@ -96,6 +96,8 @@ static bool find_id(const struct by_id *ids, uint64_t id, size_t *index)
 /* --- reading -------------------------------------------------------------------------------------
  */
 
+#define MOST_WALKED (UINT64_C(1) << 32) /* frames of all samples: what takes a minute */
+
 struct reader {
 	const char *name;
 	const Pprof__Profile *from;
@@ -105,6 +107,8 @@ struct reader {
 	uint32_t *frames;
 	size_t *begin;
 	uint32_t types[NOVA_STACKS_VALUES]; /* which of the file's */
+	size_t limit;                       /* of the bytes that the stacks take */
+	uint64_t walked;                    /* frames of all samples */
 	struct nova_error *error;
 };
 
@@ -222,12 +226,25 @@ static uint32_t origin_of(struct reader *reader, const Pprof__Sample *sample)
 	return nova_stacks_origin(reader->stacks, &origin);
 }
 
+/* A location of many lines in a stack of many locations is a small message and a huge stack. */
+static int check_walk(struct reader *reader)
+{
+	if (++reader->walked & 0xffff)
+		return 0;
+	if (reader->walked > MOST_WALKED)
+		return nova_error_set(reader->error, NOVA_E_FULL,
+		                      "%s: its samples have more than %" PRIu64 " frames",
+		                      reader->name, MOST_WALKED);
+	return stacks_check_room(reader->stacks, reader->limit, reader->name, reader->error);
+}
+
 static int read_sample(struct reader *reader, size_t number)
 {
 	const Pprof__Sample *sample = reader->from->sample[number];
 	uint64_t values[NOVA_STACKS_VALUES];
 	uint32_t node = 0;
 	size_t index;
+	int code;
 
 	if (sample->n_value != reader->from->n_sample_type)
 		return bad(reader, "sample %zu has %zu values, not %zu", number + 1,
@@ -247,8 +264,13 @@ static int read_sample(struct reader *reader, size_t number)
 			return bad(reader,
 			           "sample %zu names location %" PRIu64 ", which is not there",
 			           number + 1, sample->location_id[i - 1]);
-		for (size_t frame = reader->begin[index + 1]; frame > reader->begin[index]; frame--)
+		for (size_t frame = reader->begin[index + 1]; frame > reader->begin[index];
+		     frame--) {
 			node = nova_stacks_call(reader->stacks, node, reader->frames[frame - 1]);
+			code = check_walk(reader);
+			if (code)
+				return code;
+		}
 	}
 	nova_stacks_add(reader->stacks, node, origin_of(reader, sample), values);
 	return 0;
@@ -295,7 +317,7 @@ static int begin_profile(struct reader *reader)
 	return 0;
 }
 
-static int read_message(struct reader *reader, size_t limit)
+static int read_message(struct reader *reader)
 {
 	const Pprof__Profile *from = reader->from;
 	int code = begin_profile(reader);
@@ -309,7 +331,7 @@ static int read_message(struct reader *reader, size_t limit)
 	for (size_t i = 0; i < from->n_sample && !code; i++) {
 		code = read_sample(reader, i);
 		if (!code && (i & 1023) == 1023)
-			code = stacks_check_room(reader->stacks, limit, reader->name,
+			code = stacks_check_room(reader->stacks, reader->limit, reader->name,
 			                         reader->error);
 	}
 	free(reader->locations.pairs);
@@ -317,7 +339,8 @@ static int read_message(struct reader *reader, size_t limit)
 	free(reader->mappings.pairs);
 	free(reader->begin);
 	free(reader->frames);
-	return code ? code : stacks_check_room(reader->stacks, limit, reader->name, reader->error);
+	return code ? code
+	            : stacks_check_room(reader->stacks, reader->limit, reader->name, reader->error);
 }
 
 int pprof_read(struct source *source, size_t limit, struct nova_stacks **stacks,
@@ -345,7 +368,9 @@ int pprof_read(struct source *source, size_t limit, struct nova_stacks **stacks,
 		                    "something else (novacore reads pprof, perf script and folded "
 		                    "stacks)");
 	reader.from = from;
-	code = read_message(&reader, limit);
+	reader.limit = budget.left; /* both are there at the same time */
+	source_empty(source);
+	code = read_message(&reader);
 	pprof__profile__free_unpacked(from, &allocator);
 	*stacks = reader.stacks;
 	return code;

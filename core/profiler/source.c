@@ -164,6 +164,14 @@ int source_line(struct source *source, char **line, size_t *length, struct nova_
 	}
 }
 
+void source_empty(struct source *source)
+{
+	source->passed += source->end;
+	source->at = source->end = 0;
+	source->room = PIECE_BYTES;
+	source->data = nova_realloc(source->data, source->room + 1);
+}
+
 void source_close(struct source *source)
 {
 	if (source->fd >= 0)

@@ -455,6 +455,45 @@ uint32_t stacks_type_like(const struct nova_stacks *stacks, const struct nova_va
 	return UINT32_MAX;
 }
 
+static bool is_count(const struct nova_stacks *stacks, uint32_t type)
+{
+	return strcmp(stacks->types[type].unit, "count") == 0;
+}
+
+static bool is_samples(const struct nova_stacks *stacks, uint32_t type)
+{
+	return is_count(stacks, type) && strcmp(stacks->types[type].type, "samples") == 0;
+}
+
+/* Writers of pprof put a count before what was measured with it: samples, cpu; waits, off-cpu. */
+uint32_t stacks_type_events(const struct nova_stacks *stacks, uint32_t type)
+{
+	if (is_samples(stacks, type))
+		return type;
+	if (type > 0 && is_samples(stacks, type - 1))
+		return type - 1; /* of cycles, too, which are a count themselves */
+	if (is_count(stacks, type))
+		return type;
+	if (type > 0 && is_count(stacks, type - 1))
+		return type - 1;
+	return stacks->type_count == 2 && is_count(stacks, 1 - type) ? 1 - type : UINT32_MAX;
+}
+
+double stacks_per_sample(const struct nova_stacks *stacks, uint32_t type)
+{
+	uint32_t events = stacks_type_events(stacks, type);
+
+	if (events != UINT32_MAX && is_samples(stacks, events)) {
+		uint64_t count = nova_stacks_total(stacks, events);
+
+		return count ? (double)nova_stacks_total(stacks, type) / (double)count : 0;
+	}
+	return !strcmp(stacks->types[type].type, "cpu") && type == stacks->shown &&
+	                       stacks->period > 0
+	               ? (double)stacks->period
+	               : 0;
+}
+
 /* --- the whole -----------------------------------------------------------------------------------
  */
 

@@ -18,28 +18,44 @@ static const json_t *list_of(const json_t *document, const char **name)
 	return NULL;
 }
 
-/* "42.1 % (39.9 … 44.3)" */
-static char *share_of(const json_t *one)
+/* "1.92 s", "3.2 MiB"; what is counted as digits. */
+static void amount_of(const json_t *document, const json_t *value, char out[32])
+{
+	const char *unit = nova_json_text(json_object_get(document, "value"), "unit");
+	double number = json_number_value(value);
+
+	if (!strcmp(unit, "nanoseconds"))
+		nova_value_format(number / 1e9, NOVA_UNIT_SECOND, out);
+	else if (!strcmp(unit, "bytes"))
+		nova_value_format(number, NOVA_UNIT_BYTE, out);
+	else
+		snprintf(out, 32, "%.0f", number);
+}
+
+/* "42.1 % (39.9 … 44.3)" of samples; of what is no sample "1.92 s, 63.9 %". */
+static char *share_of(const json_t *document, const json_t *one)
 {
 	const json_t *interval = json_object_get(one, "interval");
 	double share = json_number_value(json_object_get(one, "share")) * 100;
+	char amount[32];
 
-	if (!json_is_array(interval))
-		return nova_format("%.1f %%", share);
-	return nova_format("%.1f %% (%.1f … %.1f)", share,
-	                   json_number_value(json_array_get(interval, 0)) * 100,
-	                   json_number_value(json_array_get(interval, 1)) * 100);
+	if (json_is_array(interval))
+		return nova_format("%.1f %% (%.1f … %.1f)", share,
+		                   json_number_value(json_array_get(interval, 0)) * 100,
+		                   json_number_value(json_array_get(interval, 1)) * 100);
+	amount_of(document, json_object_get(one, "value"), amount);
+	return nova_format("%s, %.1f %%", amount, share);
 }
 
-static void add_share(struct columns *columns, const json_t *one)
+static void add_share(struct columns *columns, const json_t *document, const json_t *one)
 {
-	NOVA_AUTOFREE char *text = share_of(one);
+	NOVA_AUTOFREE char *text = share_of(document, one);
 
 	columns_add(columns, text);
 }
 
 /* Points of percent, not percent of what was there. */
-static void add_change(struct columns *columns, const json_t *entry)
+static void add_change(struct columns *columns, const json_t *document, const json_t *entry)
 {
 	const json_t *changed = json_object_get(entry, "changed");
 	NOVA_AUTOFREE char *text =
@@ -47,7 +63,7 @@ static void add_change(struct columns *columns, const json_t *entry)
 	char p[32];
 
 	judged_p(json_object_get(entry, "p"), p);
-	add_share(columns, json_object_get(json_object_get(entry, "before"), "self"));
+	add_share(columns, document, json_object_get(json_object_get(entry, "before"), "self"));
 	columns_add(columns, text);
 	columns_add(columns, p);
 	columns_add(columns, json_is_true(changed)    ? "changed"
@@ -55,11 +71,28 @@ static void add_change(struct columns *columns, const json_t *entry)
 	                                              : "-");
 }
 
+/* "off-cpu (nanoseconds): 3.02 s in 93 waits, 0 lost; functions with …" */
+static void write_head(const json_t *document, const char *name, FILE *out)
+{
+	const json_t *value = json_object_get(document, "value"),
+	             *events = json_object_get(document, "events");
+	const char *type = nova_json_text(value, "type"), *counted = nova_json_text(events, "type");
+	NOVA_AUTOTEXT struct nova_text what = {0};
+	char amount[32];
+
+	if (strcmp(type, counted) != 0) {
+		amount_of(document, json_object_get(document, "all"), amount);
+		nova_text_addf(&what, "%s%s", amount, counted[0] ? " in " : "");
+	}
+	if (counted[0])
+		nova_text_addf(&what, "%lld %s", nova_report_integer(events, "count"), counted);
+	judged_line(out, 0, "%s (%s): %s, %lld lost; %s with %.3g %% or more in total", type,
+	            nova_json_text(value, "unit"), what.data, nova_report_integer(document, "lost"),
+	            name, json_number_value(json_object_get(document, "threshold")) * 100);
+}
+
 static void write_table(const json_t *document, FILE *out)
 {
-	const json_t *value = json_object_get(document, "value");
-	long long samples = nova_report_integer(document, "samples"),
-	          lost = nova_report_integer(document, "lost");
 	bool compared = json_is_object(json_object_get(document, "before"));
 	const char *name;
 	const json_t *list = list_of(document, &name), *entry;
@@ -67,9 +100,7 @@ static void write_table(const json_t *document, FILE *out)
 	struct columns columns = {.columns = 3u + library + (compared ? 4u : 0u)};
 	size_t i;
 
-	judged_line(out, 0, "%s (%s): %lld samples, %lld lost; %s with %.3g %% or more in total",
-	            nova_json_text(value, "type"), nova_json_text(value, "unit"), samples, lost,
-	            name, json_number_value(json_object_get(document, "threshold")) * 100);
+	write_head(document, name, out);
 	columns_add(&columns, "self");
 	columns_add(&columns, "total");
 	if (compared) {
@@ -83,10 +114,10 @@ static void write_table(const json_t *document, FILE *out)
 		columns_add(&columns, "library");
 	json_array_foreach((json_t *)list, i, entry)
 	{
-		add_share(&columns, json_object_get(entry, "self"));
-		add_share(&columns, json_object_get(entry, "total"));
+		add_share(&columns, document, json_object_get(entry, "self"));
+		add_share(&columns, document, json_object_get(entry, "total"));
 		if (compared)
-			add_change(&columns, entry);
+			add_change(&columns, document, entry);
 		columns_add(&columns, nova_json_text(entry, "name"));
 		if (library)
 			columns_add(&columns, nova_json_text(entry, "library"));

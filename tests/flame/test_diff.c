@@ -167,6 +167,37 @@ static void nanoseconds_are_tested_as_samples(void **state)
 	nova_stacks_free(sides[1]);
 }
 
+/* Each wait has a length of its own: how many there were says nothing of chance. */
+static void waits_are_not_tested(void **state)
+{
+	static const struct nova_value_type waits[] = {{"waits", "count"},
+	                                               {"off-cpu", "nanoseconds"}};
+	struct nova_stacks *sides[2];
+	struct nova_error error = {0};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const uint64_t values[] = {1000, i ? 3600000000000 : 1000000000};
+
+		sides[i] = nova_stacks_new(waits, 2);
+		nova_stacks_add(sides[i], call(sides[i], 0, "sleep", 0), 0, values);
+		nova_stacks_add(sides[i], call(sides[i], 0, "poll", 0), 0,
+		                (const uint64_t[]){1000, 5000000000});
+	}
+	for (uint32_t type = 0; type < 2; type++) {
+		const struct nova_flame_request request = {.type = type};
+		struct nova_flame flame;
+
+		assert_int_equal(nova_flame_diff(sides[0], sides[1], &request, &flame, &error), 0);
+		assert_non_null(flame.untested);
+		assert_int_equal(flame.tests, 0);
+		assert_int_equal(change_of(&flame, "sleep")->mark, NOVA_MARK_FEW);
+		nova_flame_free(&flame);
+	}
+	nova_stacks_free(sides[0]);
+	nova_stacks_free(sides[1]);
+}
+
 static void processes_are_the_same_by_name(void **state)
 {
 	const struct nova_flame_request request = {.by = NOVA_BY_PROCESS};
@@ -242,6 +273,7 @@ int main(void)
 	        cmocka_unit_test(shares_and_counts_are_two_questions),
 	        cmocka_unit_test(counts_are_compared_per_time_where_it_is_known),
 	        cmocka_unit_test(nanoseconds_are_tested_as_samples),
+	        cmocka_unit_test(waits_are_not_tested),
 	        cmocka_unit_test(processes_are_the_same_by_name),
 	        cmocka_unit_test(different_values_are_refused),
 	        cmocka_unit_test(drawings_say_what_has_changed),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "report"))
@@ -56,6 +57,64 @@ def million(path):
 def recursion(path):
     frames = ["recurse"] * 2000
     return write(path, {";".join(frames[:depth]): 5 for depth in range(1, 2001, 7)} | {";".join(frames): 50})
+
+
+def timed(path):
+    """Two seconds of samples, as perf script prints them."""
+    lines = []
+    for i in range(200):
+        lines += [f"w 1/1 [000] {i}.000000:   10000000 cpu-clock:pppH: ", f"\t 5000 {'hot' if i % 10 < 6 else 'cold'}+0x1 (/x)", ""]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def rows(picture):
+    """Of a PNG of Chromium's: lines of (red, green, blue). RFC 2083: chunks, then filters of lines."""
+    data, at, stream = picture.read_bytes(), 8, b""
+    while at < len(data):
+        length = int.from_bytes(data[at:at + 4], "big")
+        kind, body = data[at + 4:at + 8], data[at + 8:at + 8 + length]
+        if kind == b"IHDR":
+            wide, each = int.from_bytes(body[:4], "big"), {2: 3, 6: 4}[body[9]]
+        stream += body if kind == b"IDAT" else b""
+        at += 12 + length
+    pixels, before, step = zlib.decompress(stream), bytes(wide * each), wide * each + 1
+    for start in range(0, len(pixels), step):
+        how, line = pixels[start], bytearray(pixels[start + 1:start + step])
+        if how == 2:
+            line = bytearray((a + b) & 255 for a, b in zip(line, before))
+        elif how:
+            for i in range(len(line)):
+                left, up, corner = (line[i - each] if i >= each else 0), before[i], (before[i - each] if i >= each else 0)
+                if how == 1:
+                    line[i] = line[i] + left & 255
+                elif how == 3:
+                    line[i] = line[i] + (left + up) // 2 & 255
+                else:
+                    guess = left + up - corner
+                    line[i] = line[i] + min((abs(guess - left), 0, left), (abs(guess - up), 1, up), (abs(guess - corner), 2, corner))[2] & 255
+        before = line
+        yield [tuple(line[i:i + 3]) for i in range(0, len(line), each)]
+
+
+def looked_at(picture, dark):
+    """The paper is dark or light, boxes of several colours fill some of it, and there is writing on them."""
+    counts, written = {}, 0
+    for row in rows(picture):
+        before = (0, 0, 0)
+        for pixel in row:
+            counts[pixel] = counts.get(pixel, 0) + 1
+            written += max(pixel) < 140 and max(before) > 180 and max(before) - min(before) > 40
+            before = pixel
+    every = sum(counts.values())
+    paper, most = max(counts.items(), key=lambda pair: pair[1])
+    boxes = [colour for colour, count in counts.items() if count > every / 1000 and max(colour) - min(colour) > 40]
+    if most < every / 5 or (max(paper) < 64) != dark or (min(paper) > 230) == dark:
+        fail(f"{picture}: most of it is {paper}, dark: {dark}")
+    if len(boxes) < 2:
+        fail(f"{picture}: these are no boxes of a flame graph: {boxes}")
+    if written < 20:
+        fail(f"{picture}: nothing is written on the boxes ({written})")
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -128,10 +187,14 @@ def main():
         flame("change.html", "--diff", before, after)
         flame("change.svg", "--diff", before, after)
         flame("million.html", million(scratch / "million"), "--min-width", "0")
+        flame("million.svg", scratch / "million")
         flame("deep.html", recursion(scratch / "deep"))
+        flame("deep.svg", scratch / "deep")
+        flame("timed.html", timed(scratch / "timed"), "--value", "cpu")
         pages = [["small.html", "small", 1280], ["small.html", "small", 390], ["small.html#s=memcpy", "linked", 1280],
                  ["small.svg", "picture", 1280], ["change.html", "difference", 1280],
-                 ["million.html", "huge", 1280], ["deep.html", "deep", 1280]]
+                 ["timed.html", "timed", 1280], ["million.html", "huge", 1280], ["million.svg", "hugePicture", 1280],
+                 ["deep.html", "deep", 1280], ["deep.svg", "deepPicture", 1280]]
         (scratch / "harness.html").write_text((HERE / "harness.html").read_text().replace("PAGES", json.dumps(pages), 1))
         server = serve(str(scratch))
         for dark in (False, True):
@@ -144,15 +207,19 @@ def main():
             times = {one["how"]: one for one in seen}
             print(f"-- {'by night' if dark else 'by day'}: {len(seen)} pages, nothing wrong; a million samples "
                   f"({(scratch / 'million.html').stat().st_size:,} bytes) open in {times['huge']['opened']} ms, four zooms "
-                  f"and a search take {times['huge']['times']} ms; 2,000 frames open in {times['deep']['opened']} ms")
+                  f"and a search take {times['huge']['times']} ms; as a picture of {times['hugePicture']['boxes']} boxes in "
+                  f"{times['hugePicture']['opened']} ms, a zoom and a search {times['hugePicture']['times']} ms; "
+                  f"2,000 frames open in {times['deep']['opened']} ms, as a picture in {times['deepPicture']['opened']} ms")
         server.shutdown()
-        for page in ("small.svg", "small.html", "change.svg", "change.html"):
-            picture = scratch / (page + ".png")
-            chromium(scratch, "--window-size=1280,1000", f"--screenshot={picture}", (scratch / page).as_uri())
-            not_blank(picture)
-            if len(sys.argv) > 2:
-                shutil.copy(picture, sys.argv[2])
-        print("-- pictures of four, none blank")
+        for dark in (False, True):
+            for page in ("small.svg", "small.html", "change.svg", "change.html"):
+                picture = scratch / f"{page}.{'night' if dark else 'day'}.png"
+                chromium(scratch, "--window-size=1280,1000", f"--screenshot={picture}", (scratch / page).as_uri(), dark=dark)
+                not_blank(picture)
+                looked_at(picture, dark)
+                if len(sys.argv) > 2:
+                    shutil.copy(picture, sys.argv[2])
+        print("-- pictures of four by day and by night: paper, boxes of several colours, writing")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ note 'three waits of known lengths'
 expect 0 "$novacore" record --off-cpu --output a -- "$waiting" 3
 says 'wait_seventy'
 says 'waits that have begun'
+grep -Eq '^off-cpu \(nanoseconds\): [0-9.]+ s in [0-9]+ waits, 0 lost; functions' out || fail "the unit: $(grep ^off-cpu out)"
+grep -Eq '^ *[0-9.]+ m?s, [0-9.]+ %  .* wait_seventy ' out || fail "no time of wait_seventy: $(grep wait_seventy out)"
+says 'no intervals, and nothing that tells a change from noise'
 expect 0 "$novacore" hotspots a/recording.nova --threshold 0 --format json --output spots.json
 python3 - <<'PYTHON' || fail 'the waits are not those of the program'
 import json
@@ -25,6 +28,13 @@ PYTHON
 grep -q '^record_waiting [0-9]*;.*main;wait_seventy;.*nanosleep' a/off-cpu.folded || fail 'no stack of a wait'
 expect 0 "$novacore" recordings show a --format json
 check out 'r["kind"] == "off-cpu" and r["event"] == "context-switches" and r["samples"] >= 90'
+
+note 'of a difference nothing is called a change, because nothing could tell'
+expect 0 "$novacore" hotspots a/recording.nova --diff a/off-cpu.pb.gz --format json
+check out 'all(f["changed"] is None and f["p"] is None and f["self"]["interval"] is None for f in r["functions"])'
+check out 'r["samples"] == 0 and r["events"]["type"] == "waits" and r["events"]["count"] >= 90'
+expect 0 "$novacore" flame --diff a/off-cpu.pb.gz a/recording.nova --output same.svg
+says 'what is counted are no samples'
 
 note 'more threads than CPUs wait for one'
 "$workload" 60 $(($(nproc) * 2)) &

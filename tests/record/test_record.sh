@@ -8,7 +8,7 @@ expect 0 "$novacore" record --output a --freq 499 -- "$workload" 3
 says 'overhead'
 says 'seventy'
 for file in recording.nova cpu.pb.gz; do shares a/$file; done
-grep -q seventy a/cpu.html || fail 'the flame graph does not name seventy'
+for file in cpu.html cpu.svg; do grep -q seventy a/$file || fail "the flame graph $file does not name seventy"; done
 expect 0 "$novacore" flame a/recording.nova --output a.svg
 grep -q seventy a.svg || fail 'the drawing of the recording does not name seventy'
 grep -q '^record_workload .*;main;work;seventy [0-9]*$' a/cpu.folded ||

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Three functions with 70, 20 and 10 of 100 parts of the time: workload SECONDS [THREADS [STATUS]].
- * Seconds are of CPU time, so that a busy machine takes no samples away. */
+/*
+ * Three functions with 70, 20 and 10 of 100 parts of the time, or as many as is said:
+ * workload SECONDS [THREADS [STATUS [PARTS PARTS PARTS]]]. Seconds are of CPU time, so that a busy
+ * machine takes no samples away. Rounds are of different length, so that a clock that samples does
+ * not fall into step with them; within each the parts are the same.
+ */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
 
 static double until;
+static int parts[] = {70, 20, 10};
 
 static double now(void)
 {
@@ -22,27 +27,33 @@ __attribute__((noinline)) static void nothing_much(void)
 	__asm__ volatile("");
 }
 
-#define WORK(name, parts)                                                                          \
-	__attribute__((noinline)) static void name(volatile uint64_t *sum)                         \
+#define WORK(name)                                                                                 \
+	__attribute__((noinline)) static void name(volatile uint64_t *sum, int times)              \
 	{                                                                                          \
-		for (int i = 0; i < (parts); i++) {                                                \
+		for (int i = 0; i < times; i++) {                                                  \
+			__asm__ volatile("# " #name); /* else they are one: -fipa-icf */           \
 			for (int k = 0; k < 1000; k++)                                             \
 				*sum = *sum * 3 + 1;                                               \
 			nothing_much();                                                            \
 		}                                                                                  \
 	}
-WORK(seventy, 70)
-WORK(twenty, 20)
-WORK(ten, 10)
+WORK(seventy)
+WORK(twenty)
+WORK(ten)
 
 __attribute__((noinline)) static void *work(void *nothing)
 {
 	volatile uint64_t sum = 0;
+	uint64_t drawn = (uint64_t)(uintptr_t)&sum | 1; /* another one in each thread and process */
 
 	while (now() < until) {
-		seventy(&sum);
-		twenty(&sum);
-		ten(&sum);
+		int longer;
+
+		drawn = drawn * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
+		longer = 1 + (int)(drawn >> 61);
+		seventy(&sum, parts[0] * longer);
+		twenty(&sum, parts[1] * longer);
+		ten(&sum, parts[2] * longer);
 	}
 	return nothing;
 }
@@ -52,6 +63,8 @@ int main(int argc, char **argv)
 	int threads = argc > 2 ? atoi(argv[2]) : 0;
 	pthread_t thread;
 
+	for (int i = 0; i < 3 && argc > 6; i++)
+		parts[i] = atoi(argv[4 + i]);
 	until = now() + (argc > 1 ? atof(argv[1]) : 1);
 	for (int i = 0; i < threads; i++)
 		pthread_create(&thread, NULL, work, NULL);

@@ -18,13 +18,17 @@ def properties(test):
     return {item["name"]: item["value"] for item in test.get("properties", [])}
 
 
-def select(tree, labels, regex):
+def select(tree, labels, wanted, unwanted, regex):
+    """Name, command and properties; those that take longest (COST) first, so that nothing waits for them at the end."""
     listing = subprocess.run(["ctest", "--test-dir", tree, "--show-only=json-v1"], check=True,
                              stdout=subprocess.PIPE).stdout
+    chosen = []
     for test in json.loads(listing)["tests"]:
         props = properties(test)
-        if labels & set(props.get("LABELS", [])) and re.search(regex, test["name"]):
-            yield test["name"], test.get("command", []), props
+        own = set(props.get("LABELS", []))
+        if labels & own and wanted <= own and not unwanted & own and re.search(regex, test["name"]):
+            chosen.append((test["name"], test.get("command", []), props))
+    return sorted(chosen, key=lambda test: -float(test[2].get("COST", 0)))
 
 
 def run(prefix, slower, name, command, props):
@@ -68,6 +72,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--tree", required=True)
     arguments.add_argument("--label", required=True, action="append")
+    arguments.add_argument("--with", dest="wanted", default=[], action="append", help="that has this label, too")
+    arguments.add_argument("--without", dest="unwanted", default=[], action="append", help="and not that one")
     arguments.add_argument("--regex", default="")
     arguments.add_argument("--jobs", type=int, default=1)
     arguments.add_argument("--slower", type=float, default=3, help="times the test's time limit")
@@ -79,7 +85,8 @@ def main():
     results = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         waiting = [pool.submit(run, prefix, options.slower, *test)
-                   for test in select(options.tree, set(options.label), options.regex)]
+                   for test in select(options.tree, set(options.label), set(options.wanted), set(options.unwanted),
+                                      options.regex)]
         for future in concurrent.futures.as_completed(waiting):
             name, verdict, seconds, text, status = future.result()
             results.append((name, verdict, seconds, text, status))

@@ -179,6 +179,99 @@ static void what_cannot_be_compared_is_refused(void **state)
 	nova_stacks_free(other);
 }
 
+/* Two waits of an hour and two of a second: an hour is no sixty samples of a minute. */
+static void what_is_no_sample_has_no_interval(void **state)
+{
+	static const struct nova_value_type waits[] = {{"waits", "count"},
+	                                               {"off-cpu", "nanoseconds"}};
+	struct nova_stacks *stacks = nova_stacks_new(waits, 2);
+	const struct nova_hotspots_request request = {.type = 1, .level = 0.95, .before = stacks};
+	struct nova_error error = {0};
+	NOVA_AUTOJSON json_t *document = NULL;
+	json_t *one;
+	size_t i;
+
+	(void)state;
+	for (int j = 0; j < 4; j++) {
+		const struct nova_frame frame = {.name = NAMES[j % 2]};
+		const uint64_t values[] = {1, j % 2 ? 1000000000 : 3600000000000};
+
+		nova_stacks_add(stacks,
+		                nova_stacks_call(stacks, 0, nova_stacks_frame(stacks, &frame)), 0,
+		                values);
+	}
+	assert_int_equal(nova_hotspots(stacks, &request, &document, &error), 0);
+	json_array_foreach(json_object_get(document, "functions"), i, one)
+	{
+		assert_true(
+		        json_is_null(json_object_get(json_object_get(one, "self"), "interval")));
+		assert_true(json_is_null(json_object_get(one, "p")));
+		assert_true(json_is_null(json_object_get(one, "changed")));
+	}
+	assert_int_equal(i, 2);
+	one = json_object_get(document, "events");
+	assert_string_equal(nova_json_text(one, "type"), "waits");
+	assert_int_equal(json_integer_value(json_object_get(one, "count")), 4);
+	assert_int_equal(json_integer_value(json_object_get(document, "samples")), 0);
+	nova_stacks_free(stacks);
+}
+
+/* Samples, what they stand for, and waits in one recording: each value has its own events. */
+static void of_several_values_each_has_its_own_events(void **state)
+{
+	static const struct nova_value_type types[] = {{"samples", "count"},
+	                                               {"cpu", "nanoseconds"},
+	                                               {"waits", "count"},
+	                                               {"off-cpu", "nanoseconds"}};
+	static const struct {
+		const char *type;
+		int count, samples;
+	} wanted[] = {
+	        {"samples", 100, 100}, {"samples", 100, 100}, {"waits", 7, 0}, {"waits", 7, 0}};
+	struct nova_stacks *stacks = nova_stacks_new(types, 4);
+	const struct nova_frame frame = {.name = "f"};
+	struct nova_error error = {0};
+
+	(void)state;
+	nova_stacks_add(stacks, nova_stacks_call(stacks, 0, nova_stacks_frame(stacks, &frame)), 0,
+	                (const uint64_t[]){100, 1000000000, 7, 3600000000000});
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct nova_hotspots_request request = {.type = i, .level = 0.95};
+		json_t *document = NULL, *events;
+
+		assert_int_equal(nova_hotspots(stacks, &request, &document, &error), 0);
+		events = json_object_get(document, "events");
+		assert_string_equal(nova_json_text(events, "type"), wanted[i].type);
+		assert_int_equal(json_integer_value(json_object_get(events, "count")),
+		                 wanted[i].count);
+		assert_int_equal(json_integer_value(json_object_get(document, "samples")),
+		                 wanted[i].samples);
+		json_decref(document);
+	}
+	nova_stacks_free(stacks);
+}
+
+/* Names that differ in their source alone are one function, and a recursion through them is one. */
+static void a_function_is_the_same_whatever_line_called_it(void **state)
+{
+	struct nova_stacks *stacks = nova_stacks_new(&SAMPLES, 1);
+	const struct nova_frame one = {.name = "f", .file = "a.c"},
+	                        two = {.name = "f", .file = "b.c"};
+	uint32_t node;
+	json_t *document;
+
+	(void)state;
+	node = nova_stacks_call(stacks, 0, nova_stacks_frame(stacks, &one));
+	node = nova_stacks_call(stacks, node, nova_stacks_frame(stacks, &two));
+	nova_stacks_add(stacks, node, 0, &(uint64_t){5});
+	document = spots_of(stacks, NULL);
+	assert_int_equal(json_array_size(json_object_get(document, "functions")), 1);
+	assert_true(number(function(document, "f"), "total", "value") == 5);
+	assert_true(number(function(document, "f"), "self", "value") == 5);
+	json_decref(document);
+	nova_stacks_free(stacks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +280,9 @@ int main(void)
 	        cmocka_unit_test(noise_is_called_noise),
 	        cmocka_unit_test(a_change_is_found_and_what_vanished_is_told),
 	        cmocka_unit_test(what_cannot_be_compared_is_refused),
+	        cmocka_unit_test(what_is_no_sample_has_no_interval),
+	        cmocka_unit_test(of_several_values_each_has_its_own_events),
+	        cmocka_unit_test(a_function_is_the_same_whatever_line_called_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
