@@ -216,7 +216,7 @@ static int add_files(const struct command *command, struct nova_stacks **stacks,
  */
 static char *name_of(const char *file)
 {
-	static const char own[] = "/" RECORDING_FILE;
+	static const char own[] = "/" NOVA_RECORDING_FILE;
 	size_t length = strlen(file), tail = sizeof(own) - 1;
 	NOVA_AUTOFREE char *place = nova_strdup(file);
 	const char *slash;
