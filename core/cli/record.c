@@ -432,8 +432,8 @@ static int deliver(const struct command *command, const json_t *about, struct no
 	code = nova_stacks_read(command->file, NULL, &stacks, error);
 	for (uint32_t lane = 0; !code && 2 * lane < stacks->type_count; lane++) {
 		NOVA_AUTO(nova_stacks_cleanup)
-		struct nova_stacks *one = recordings_lane(about, stacks, lane);
-		const char *name = recordings_lane_name(about, lane);
+		struct nova_stacks *one = nova_recording_lane(about, stacks, lane);
+		const char *name = nova_recording_lane_name(about, lane);
 
 		if (!one->count_count)
 			continue; /* an empty picture says less than the line of it */

@@ -76,24 +76,9 @@ static void print_vm(const json_t *vm, FILE *out)
 	}
 }
 
-const char *recordings_lane_name(const json_t *about, uint32_t lane)
-{
-	const json_t *name = json_array_get(json_object_get(about, "lanes"), lane);
-
-	/* older ones have one, and say its kind */
-	return json_is_string(name) ? json_string_value(name) : nova_json_text(about, "kind");
-}
-
 static bool is_clocked(const char *lane)
 {
 	return !strcmp(lane, "cpu");
-}
-
-struct nova_stacks *recordings_lane(const json_t *about, const struct nova_stacks *stacks,
-                                    uint32_t lane)
-{
-	return nova_stacks_only(stacks, (uint32_t[]){2 * lane, 2 * lane + 1}, 2,
-	                        !is_clocked(recordings_lane_name(about, lane)));
 }
 
 int recordings_print_hotspots(const json_t *about, const struct nova_stacks *stacks,
@@ -103,7 +88,7 @@ int recordings_print_hotspots(const json_t *about, const struct nova_stacks *sta
 
 	for (uint32_t lane = 0; !code && 2 * lane < stacks->type_count; lane++) {
 		NOVA_AUTO(nova_stacks_cleanup)
-		struct nova_stacks *one = recordings_lane(about, stacks, lane);
+		struct nova_stacks *one = nova_recording_lane(about, stacks, lane);
 		const struct nova_hotspots_request request = {
 		        .type = one->shown, .threshold = 0.05, .level = 0.95};
 		NOVA_AUTOJSON json_t *document = NULL;
@@ -131,7 +116,7 @@ static void print_lane(const json_t *about, uint32_t lane, bool alone, FILE *out
 	             {"lock", "waits for locks"},
 	             {"faults", "samples of page faults"},
 	             {"allocations", "samples of allocations"}};
-	const char *name = recordings_lane_name(about, lane);
+	const char *name = nova_recording_lane_name(about, lane);
 	const json_t *counted = json_object_get(json_object_get(about, "lanes_counted"), name);
 	long long samples = number_of(counted ? counted : about, "samples");
 

@@ -9,10 +9,6 @@
 
 /* One of novacore.recording/1 for people. */
 void recordings_print(const json_t *about, FILE *out);
-/* What it counts is called, and what is of it in stacks that were read of it: the caller's. */
-const char *recordings_lane_name(const json_t *about, uint32_t lane);
-struct nova_stacks *recordings_lane(const json_t *about, const struct nova_stacks *stacks,
-                                    uint32_t lane);
 /* The hottest functions of each, for people. */
 int recordings_print_hotspots(const json_t *about, const struct nova_stacks *stacks,
                               struct nova_error *error);

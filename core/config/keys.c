@@ -93,7 +93,7 @@ static const struct nova_spec core_keys[] = {
                "time of the run",
                pairs, "none"),
         LIST("run.record",
-             "what of this host is recorded while steps measure: cpu, off-cpu, …; see "
+             "what of this host is recorded while steps measure: cpu, off-cpu, lock, memory; see "
              "novacore-record(1)",
              NULL),
         INTEGER("run.record_frequency", "samples a second and CPU of these recordings", "1",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where recordings are kept that have no other place, named by when they began. */
+/* Where recordings are kept that have no other place, named by when they began; and what each of
+ * their lanes is. */
 #include "core/profiler/profiler.h"
 
 #include <ctype.h>
@@ -58,4 +59,19 @@ int nova_recordings_new(char id[32], char **directory, struct nova_error *error)
 			break;
 	}
 	return code ? code : nova_error_errno(error, "cannot make %s", *directory);
+}
+
+const char *nova_recording_lane_name(const json_t *about, uint32_t lane)
+{
+	const json_t *name = json_array_get(json_object_get(about, "lanes"), lane);
+
+	/* older ones have one, and say its kind */
+	return json_is_string(name) ? json_string_value(name) : nova_json_text(about, "kind");
+}
+
+struct nova_stacks *nova_recording_lane(const json_t *about, const struct nova_stacks *stacks,
+                                        uint32_t lane)
+{
+	return nova_stacks_only(stacks, (uint32_t[]){2 * lane, 2 * lane + 1}, 2,
+	                        strcmp(nova_recording_lane_name(about, lane), "cpu") != 0);
 }

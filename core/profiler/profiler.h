@@ -288,6 +288,10 @@ int nova_recording_about(const char *path, json_t **about, struct nova_error *er
  * be judged. A script is judged by its interpreter. */
 char *nova_record_without_frame_pointers(const char *program, int32_t pid);
 
+/* What it counts is called, and what is of it in stacks that were read of it: the caller's. */
+const char *nova_recording_lane_name(const json_t *about, uint32_t lane);
+struct nova_stacks *nova_recording_lane(const json_t *about, const struct nova_stacks *stacks,
+                                        uint32_t lane);
 /*
  * What has no other place is kept in directories below one, named by when they began and four
  * digits that tell two of a second apart: "20261128-073007-1a2b".

@@ -149,9 +149,8 @@ struct lead {
 	enum nova_refusal_reason refusal; /* the worker refused a plugin */
 	char refusal_text[1024];
 	char *replaced; /* which plugin is another file than when the run began, or NULL */
-	struct recorder *recorders; /* of the step; NULL: it is not recorded now */
-	size_t recorder_count;
-	int64_t worked_until_ns; /* UTC, before recordings were completed; 0: none was */
+	struct recorder *recorder; /* of the step; NULL: it is not recorded now */
+	int64_t worked_until_ns;   /* UTC, before recordings were completed; 0: none was */
 };
 
 void nova_lead_note(struct lead *lead, enum nova_level level, const char *format, ...)

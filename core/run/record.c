@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Has steps recorded while they measure (run.record): a recorder for each kind, started with the
- * first replicate that counts and stopped with the last, so that neither loading, connecting nor
- * warming up is in it. What came of it stands in the plan's "recordings", for the result:
+ * Has steps recorded while they measure (run.record): by a recorder, started with the first
+ * replicate that counts and stopped with the last, so that neither loading, connecting nor warming
+ * up is in it. What came of it stands in the plan's "recordings", for the result:
  *
  *   [{"step", "id", "directory", "host", "kinds", "what": all|process,
  *     "state": running|complete|interrupted|failed, "why"|absent, and as far as it is known
@@ -34,7 +34,6 @@ struct recorder {
 	int process;   /* a descriptor of it: its number may be another's by now */
 	json_t *entry; /* in the plan's "recordings", borrowed; NULL: it has not begun */
 	bool too_long; /* it was killed for that */
-	char kind[16];
 };
 
 /* --- a recorder ------------------------------------------------------------------------------ */
@@ -45,19 +44,15 @@ static void signal_to(const struct recorder *recorder, int number)
 }
 
 /* Takes `packet`, which says whom. */
-static int start(struct recorder *recorder, const json_t *record, const char *kind, json_t *packet,
+static int start(struct recorder *recorder, const json_t *record, json_t *packet,
                  struct nova_error *error)
 {
-	size_t kinds = json_array_size(json_object_get(record, "kinds"));
-	double most = json_number_value(json_object_get(record, "overhead"));
+	static const char *const planned[] = {"kinds", "frequency", "overhead"};
 	int code;
 
-	snprintf(recorder->kind, sizeof(recorder->kind), "%s", kind);
 	json_object_set_new(packet, "is", json_string("record"));
-	json_object_set_new(packet, "kinds", json_pack("[s]", kind));
-	json_object_set(packet, "frequency", json_object_get(record, "frequency"));
-	/* what all of them together may cost */
-	json_object_set_new(packet, "overhead", json_real(most / (double)kinds));
+	for (size_t i = 0; i < NOVA_COUNT(planned); i++)
+		json_object_set(packet, planned[i], json_object_get(record, planned[i]));
 	code = nova_spawn_recorder(&recorder->fd, &recorder->process, error);
 	if (code)
 		json_decref(packet);
@@ -128,12 +123,12 @@ static int result_of(const struct recorder *recorder, const json_t *packet,
 
 /* --- before the run -------------------------------------------------------------------------- */
 
-static int try_kind(const json_t *record, const char *kind, bool all, struct nova_error *error)
+static int try_it(const json_t *record, bool all, struct nova_error *error)
 {
 	struct recorder recorder = {.fd = -1, .process = -1};
 	json_t *packet = json_pack("{sI ss sb}", "pid", (json_int_t)(all ? 0 : getpid()), "title",
 	                           "a try", "probe", 1);
-	int code = start(&recorder, record, kind, packet, error);
+	int code = start(&recorder, record, packet, error);
 
 	if (!code) {
 		NOVA_AUTOJSON json_t *said = hear(NULL, &recorder, nova_now_ns() + BEGIN_NS);
@@ -142,21 +137,7 @@ static int try_kind(const json_t *record, const char *kind, bool all, struct nov
 	}
 	drop(&recorder);
 	nova_reap(NULL);
-	return code;
-}
-
-static int try_kinds(const json_t *record, bool all, struct nova_error *error)
-{
-	json_t *kinds = json_object_get(record, "kinds"), *kind;
-	size_t i;
-
-	json_array_foreach(kinds, i, kind)
-	{
-		if (try_kind(record, json_string_value(kind), all, error))
-			return nova_error_prefix(error, "steps cannot be recorded (run.record, %s)",
-			                         json_string_value(kind));
-	}
-	return 0;
+	return code ? nova_error_prefix(error, "steps cannot be recorded (run.record)") : 0;
 }
 
 int nova_run_record_check(json_t *plan, struct nova_error *error)
@@ -167,10 +148,10 @@ int nova_run_record_check(json_t *plan, struct nova_error *error)
 
 	if (!record)
 		return 0;
-	code = try_kinds(record, true, error);
+	code = try_it(record, true, error);
 	all = !code;
 	if (code == NOVA_E_PERMISSION)
-		code = try_kinds(record, false, error);
+		code = try_it(record, false, error);
 	if (!code)
 		json_object_set_new(record, "what", json_string(all ? "all" : "process"));
 	return code;
@@ -308,8 +289,7 @@ static int64_t whom(const struct lead *lead, const json_t *record)
 	return lead->worker.pid > 0 ? lead->worker.pid : getpid();
 }
 
-static int begin_one(struct lead *lead, const json_t *record, const char *kind,
-                     struct recorder *recorder, struct nova_error *error)
+static int begin(struct lead *lead, const json_t *record, struct nova_error *error)
 {
 	json_t *run = json_pack(
 	        "{ss sO sO so}", "id", lead->run.id, "step", json_object_get(lead->step, "index"),
@@ -320,23 +300,23 @@ static int begin_one(struct lead *lead, const json_t *record, const char *kind,
 	                                        lead->progress.benchmark, lead->progress.target),
 	                           "run", run);
 
-	return start(recorder, record, kind, packet, error);
+	return start(lead->recorder, record, packet, error);
 }
 
-static int await_beginning(struct lead *lead, struct recorder *recorder, const json_t *record,
-                           struct nova_error *error)
+static int await_beginning(struct lead *lead, const json_t *record, struct nova_error *error)
 {
+	struct recorder *recorder = lead->recorder;
 	NOVA_AUTOJSON json_t *said = hear(lead, recorder, nova_now_ns() + BEGIN_NS);
 	char host[256] = "";
 
 	if (!said || strcmp(nova_wire_is(said), "recording") != 0)
 		return result_of(recorder, said, error);
 	gethostname(host, sizeof(host) - 1);
-	recorder->entry =
-	        json_pack("{sO sO sO ss s[s] sO ss}", "step", json_object_get(lead->step, "index"),
-	                  "id", json_object_get(said, "id"), "directory",
-	                  json_object_get(said, "directory"), "host", host, "kinds", recorder->kind,
-	                  "what", json_object_get(record, "what"), "state", "running");
+	recorder->entry = json_pack(
+	        "{sO sO sO ss sO sO ss}", "step", json_object_get(lead->step, "index"), "id",
+	        json_object_get(said, "id"), "directory", json_object_get(said, "directory"),
+	        "host", host, "kinds", json_object_get(record, "kinds"), "what",
+	        json_object_get(record, "what"), "state", "running");
 	json_array_append_new(json_object_get(lead->run.plan, "recordings"), recorder->entry);
 	return 0;
 }
@@ -344,51 +324,43 @@ static int await_beginning(struct lead *lead, struct recorder *recorder, const j
 void nova_lead_record_begin(struct lead *lead)
 {
 	const json_t *record = json_object_get(lead->run.plan, "record");
-	json_t *kinds = json_object_get(record, "kinds"), *kind;
-	size_t i;
+	struct nova_error error = {0};
+	int code;
 
-	if (!record || lead->recorders)
+	if (!record || lead->recorder)
 		return;
 	note_elsewhere(lead);
 	if (!json_object_get(lead->run.plan, "recordings"))
 		json_object_set_new(lead->run.plan, "recordings", json_array());
-	lead->recorder_count = json_array_size(kinds);
-	lead->recorders = nova_alloc(lead->recorder_count * sizeof(*lead->recorders));
-	json_array_foreach(kinds, i, kind)
-	{
-		struct recorder *recorder = &lead->recorders[i];
-		struct nova_error error = {0};
-		int code;
+	lead->recorder = nova_alloc(sizeof(*lead->recorder));
+	lead->recorder->fd = lead->recorder->process = -1;
+	code = begin(lead, record, &error);
+	if (!code)
+		code = await_beginning(lead, record, &error);
+	if (code) {
+		NOVA_AUTOFREE char *text =
+		        nova_format("step %u (%s) is not recorded: %s", lead->progress.step + 1,
+		                    lead->progress.benchmark, error.text);
 
-		recorder->fd = recorder->process = -1;
-		code = begin_one(lead, record, json_string_value(kind), recorder, &error);
-		if (!code)
-			code = await_beginning(lead, recorder, record, &error);
-		if (code) {
-			NOVA_AUTOFREE char *text = nova_format(
-			        "step %u (%s) is not recorded (%s): %s", lead->progress.step + 1,
-			        lead->progress.benchmark, recorder->kind, error.text);
-
-			nova_lead_add_note(lead, text);
-			drop(recorder);
-		}
+		nova_lead_add_note(lead, text);
+		drop(lead->recorder);
 	}
 	nova_lead_save(lead, NULL);
 }
 
 void nova_lead_record_end(struct lead *lead)
 {
-	for (size_t i = 0; i < lead->recorder_count; i++)
-		if (lead->recorders[i].process >= 0)
-			signal_to(&lead->recorders[i], SIGTERM);
+	if (lead->recorder && lead->recorder->process >= 0)
+		signal_to(lead->recorder, SIGTERM);
 }
 
-/* `cut`: the step was not measured to its end. */
+/* What came of it. `cut`: the step was not measured to its end. */
 static void settle(struct lead *lead, struct recorder *recorder, bool cut)
 {
 	NOVA_AUTOJSON json_t *said = hear(lead, recorder, nova_now_ns() + END_NS);
 	struct nova_error error = {0};
 	int code = result_of(recorder, said, &error);
+	const char *text = code ? error.text : nova_wire_text(said, "text");
 
 	json_object_set_new(recorder->entry, "state",
 	                    json_string(code  ? "failed"
@@ -397,39 +369,31 @@ static void settle(struct lead *lead, struct recorder *recorder, bool cut)
 	if (said) {
 		fill(recorder->entry, json_object_get(said, "about"));
 		json_object_set(recorder->entry, "flames", json_object_get(said, "flames"));
-	}
-	if (!code && *nova_wire_text(said, "text"))
-		nova_lead_note(lead, NOVA_LOG_WARNING,
-		               "step %u (%s): its recording (%s) is not drawn: %s",
-		               lead->progress.step + 1, lead->progress.benchmark, recorder->kind,
-		               nova_wire_text(said, "text"));
-	if (!code)
-		return;
-	nova_utf8_repair(error.text);
-	json_object_set_new(recorder->entry, "why", json_string(error.text));
-	if (!said)
+	} else {
 		fill_from_file(recorder->entry);
-	nova_lead_note(lead, NOVA_LOG_WARNING, "step %u (%s): its recording (%s) failed: %s",
-	               lead->progress.step + 1, lead->progress.benchmark, recorder->kind,
-	               error.text);
+	}
+	if (*text)
+		nova_lead_note(lead, NOVA_LOG_WARNING, "step %u (%s): its recording %s: %s",
+		               lead->progress.step + 1, lead->progress.benchmark,
+		               code ? "failed" : "is not drawn", text);
+	nova_utf8_repair(error.text);
+	if (code)
+		json_object_set_new(recorder->entry, "why", json_string(error.text));
 }
 
 void nova_lead_record_finish(struct lead *lead)
 {
 	bool cut = lead->interrupted || lead->replaced;
 
-	if (!lead->recorders)
+	if (!lead->recorder)
 		return;
 	lead->worked_until_ns = nova_utc_ns();
 	nova_lead_record_end(lead);
-	for (size_t i = 0; i < lead->recorder_count; i++) {
-		if (lead->recorders[i].entry)
-			settle(lead, &lead->recorders[i], cut);
-		drop(&lead->recorders[i]);
-	}
+	if (lead->recorder->entry)
+		settle(lead, lead->recorder, cut);
+	drop(lead->recorder);
 	nova_reap(&lead->worker);
-	free(lead->recorders);
-	lead->recorders = NULL;
-	lead->recorder_count = 0;
+	free(lead->recorder);
+	lead->recorder = NULL;
 	nova_lead_save(lead, NULL);
 }

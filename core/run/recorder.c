@@ -59,26 +59,24 @@ static void tell_ended(int fd, int code, const char *why, const json_t *about, j
 	               NULL);
 }
 
-static const char *kind_name(const json_t *wanted)
+static unsigned kinds_of(const json_t *wanted)
 {
-	const char *name = json_string_value(json_array_get(json_object_get(wanted, "kinds"), 0));
+	json_t *kinds = json_object_get(wanted, "kinds"), *kind;
+	unsigned all = 0;
+	size_t i;
 
-	return name ? name : "";
-}
-
-static unsigned kind_of(const json_t *wanted)
-{
-	const char *name = kind_name(wanted);
-	unsigned kind = 0;
-
-	while (nova_record_kinds[kind + 1] && strcmp(nova_record_kinds[kind], name) != 0)
-		kind++;
-	return 1u << kind;
+	json_array_foreach(kinds, i, kind)
+	{
+		for (unsigned bit = 0; nova_record_kinds[bit]; bit++)
+			if (!strcmp(json_string_value(kind), nova_record_kinds[bit]))
+				all |= 1u << bit;
+	}
+	return all;
 }
 
 static struct nova_record_request request_of(const json_t *wanted, const char *path)
 {
-	return (struct nova_record_request){.kinds = kind_of(wanted),
+	return (struct nova_record_request){.kinds = kinds_of(wanted),
 	                                    .path = path,
 	                                    .pid = (int32_t)nova_wire_i64(wanted, "pid"),
 	                                    .frequency =
@@ -89,22 +87,20 @@ static struct nova_record_request request_of(const json_t *wanted, const char *p
 	                                    .run = json_object_get(wanted, "run")};
 }
 
-/* The picture that reports link; the rest can be made of the recording at any time. */
-static int write_flame(struct recording *recording, struct nova_error *error)
+static int write_flame(const struct recording *recording, const char *name,
+                       const struct nova_stacks *stacks, struct nova_error *error)
 {
-	struct nova_flame_request request = {.by = NOVA_BY_PROCESS, .min_width = 0.0001};
-	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
-	NOVA_AUTOFREE char *path =
-	        nova_format("%s/%s.html", recording->directory, kind_name(recording->wanted));
+	const struct nova_flame_request request = {
+	        .type = stacks->shown, .by = NOVA_BY_PROCESS, .min_width = 0.0001};
+	NOVA_AUTOFREE char *path = nova_format("%s/%s.html", recording->directory, name);
 	char *page = NULL;
 	size_t bytes = 0;
 	struct nova_flame flame;
-	int code = nova_stacks_read(recording->file, NULL, &stacks, error);
-	FILE *memory = code ? NULL : open_memstream(&page, &bytes);
+	FILE *memory = open_memstream(&page, &bytes);
+	int code;
 
 	if (!memory)
-		return code ? code : nova_error_errno(error, "cannot draw %s", path);
-	request.type = stacks->shown;
+		return nova_error_errno(error, "cannot draw %s", path);
 	nova_flame_make(stacks, &request, &flame);
 	code = nova_flame_write_html(&flame, nova_wire_text(recording->wanted, "title"), memory,
 	                             error);
@@ -113,10 +109,29 @@ static int write_flame(struct recording *recording, struct nova_error *error)
 		code = nova_error_errno(error, "cannot draw %s", path);
 	if (!code)
 		code = nova_file_write(path, page, bytes, 0600, error);
-	if (!code)
-		recording->flames = json_pack("[s]", kind_name(recording->wanted));
 	free(page);
 	return code;
+}
+
+/* The pictures that reports link, one of each lane; the rest can be made of the recording at any
+ * time. */
+static void draw(struct recording *recording, const json_t *about, struct nova_error *error)
+{
+	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
+	int code = nova_stacks_read(recording->file, NULL, &stacks, error);
+
+	recording->flames = json_array();
+	for (uint32_t lane = 0; !code && 2 * lane < stacks->type_count; lane++) {
+		NOVA_AUTO(nova_stacks_cleanup)
+		struct nova_stacks *one = nova_recording_lane(about, stacks, lane);
+		const char *name = nova_recording_lane_name(about, lane);
+
+		if (!one->count_count)
+			continue;
+		code = write_flame(recording, name, one, error);
+		if (!code)
+			json_array_append_new(recording->flames, json_string(name));
+	}
 }
 
 static int record(struct recording *recording)
@@ -137,7 +152,7 @@ static int record(struct recording *recording)
 	}
 	/* a recording without a picture is whole: the text is told, and no failure */
 	if (!code && json_integer_value(json_object_get(about, "samples")))
-		write_flame(recording, &error);
+		draw(recording, about, &error);
 	tell_ended(recording->fd, code, error.text, about, recording->flames);
 	json_decref(recording->flames);
 	free(recording->directory);

@@ -128,7 +128,7 @@ check out 'any("only processes that this run starts itself" in n for n in r["not
 if [ "$paranoid" = 2 ]; then
   for how in --dry-run --no-native; do
     expect 3 "${user[@]}" "${run[@]}" --record cpu,off-cpu $how
-    says 'steps cannot be recorded (run.record, off-cpu)'
+    says 'steps cannot be recorded (run.record)'
     says 'sysctl kernel.perf_event_paranoid=1'
   done
   expect 0 "${user[@]}" "$novacore" results list --format json
