@@ -413,11 +413,16 @@ static int show(const char *word, const char *format, struct nova_error *error)
 
 	if (!code && !strcmp(format, "json"))
 		return print_json(about, error);
-	if (!code)
+	if (code)
+		return code;
+	/* of who never ran there is that to tell */
+	if (number_of(about, "samples"))
 		code = nova_stacks_read(file, NULL, &stacks, error);
 	if (code)
 		return code;
 	recordings_print(about, stdout);
+	if (!stacks)
+		return 0;
 	return recordings_print_hotspots(about, stacks, error);
 }
 

@@ -76,7 +76,8 @@ fi
 note 'where the kernel hides its functions it says what to change'
 if [ "$paranoid" -ge 2 ] && command -v setpriv >/dev/null; then
   install -m 755 "$novacore" "$contended" .
-  mkdir -m 777 "$NOVACORE_HOME" of-user
+  mkdir -p "$NOVACORE_HOME" of-user
+  chmod 777 "$NOVACORE_HOME" of-user
   expect 3 setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
     ./novacore record --lock --output of-user/a -- ./record_contended 1
   says 'sysctl kernel.perf_event_paranoid=1'

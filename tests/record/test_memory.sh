@@ -72,7 +72,8 @@ check out 'r["memory_bytes"] < 64 << 20'
 if [ "$(id -u)" = 0 ] && [ "$paranoid" -le 2 ] && command -v setpriv >/dev/null; then
   note 'an ordinary user has the faults, and is told what allocations need'
   install -m 755 "$novacore" "$allocating" .
-  mkdir -m 777 "$NOVACORE_HOME" of-user
+  mkdir -p "$NOVACORE_HOME" of-user
+  chmod 777 "$NOVACORE_HOME" of-user
   expect 0 setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
     ./novacore record --memory --output of-user/a -- ./record_allocating 1 16
   says 'missing'

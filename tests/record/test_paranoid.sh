@@ -17,7 +17,8 @@ set_to() { echo "$1" >$knob && [ "$(cat $knob)" = "$1" ] || fail "kernel.perf_ev
 install -m 755 "$novacore" "$workload" .
 install -m 755 "$novacore" with-capability
 novacore=$PWD/novacore workload=$PWD/record_workload
-mkdir -m 777 "$NOVACORE_HOME" of-user
+mkdir -p "$NOVACORE_HOME" of-user
+chmod 777 "$NOVACORE_HOME" of-user
 as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$@"; }
 new() { number=$((${number:-0} + 1)) && place=of-user/$number; }
 # record ARGUMENTS…: by the user, into a place of its own

@@ -9,7 +9,8 @@ if [ "$(id -u)" = 0 ]; then
   # the trees may stand where others have no access
   install -m 755 "$novacore" "$workload" .
   novacore=$PWD/novacore workload=$PWD/record_workload
-  mkdir -m 777 "$NOVACORE_HOME" of-user
+  mkdir -p "$NOVACORE_HOME" of-user
+  chmod 777 "$NOVACORE_HOME" of-user
   user=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all)
 else
   mkdir of-user
