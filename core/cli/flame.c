@@ -10,16 +10,13 @@ static const char help[] =
         "usage: novacore flame FILE… [OPTION]…\n"
         "       novacore flame --diff BEFORE AFTER [OPTION]…\n"
         "\n"
-        "Draws the stacks of a recording: a box for each function, as wide as its part of the "
-        "samples, on\n"
-        "the one that called it. FILE is what perf script prints, folded stacks or pprof, with "
-        "gzip "
-        "or\n"
-        "without; - is standard input; several are added up. SVG is a picture for everywhere; HTML "
-        "is a\n"
-        "page that also opens recordings of a million stacks, with a table of functions. --diff "
-        "draws what\n"
-        "has changed: red is more, blue is less, violet is new, and grey is no more than noise.\n"
+        "Draws the stacks of a recording: a box for each function, as wide as its part of the\n"
+        "samples, on the one that called it. FILE is a directory of novacore record, an ID of\n"
+        "novacore recordings list, or what perf script prints, folded stacks or pprof, with gzip\n"
+        "or without; - is standard input; several are added up. SVG is a picture for everywhere;\n"
+        "HTML is a page that also opens recordings of a million stacks, with a table of\n"
+        "functions. --diff draws what has changed: red is more, blue is less, violet is new, and\n"
+        "grey is no more than noise.\n"
         "\n"
         "examples:\n"
         "  perf script | novacore flame - --output flame.svg\n"
@@ -199,12 +196,12 @@ static int parse(struct command *command, int argc, char **argv)
 static int add_files(const struct command *command, struct nova_stacks **stacks,
                      struct nova_error *error)
 {
-	int code = nova_stacks_read(command->files[0], NULL, stacks, error);
+	int code = recording_take(command->files[0], stacks, error);
 
 	for (int i = 1; !code && i < command->count; i++) {
 		NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *more = NULL;
 
-		code = nova_stacks_read(command->files[i], NULL, &more, error);
+		code = recording_take(command->files[i], &more, error);
 		if (!code && nova_stacks_join(*stacks, more, error))
 			code = nova_error_prefix(error, "%s and %s", command->files[0],
 			                         command->files[i]);
@@ -332,9 +329,9 @@ static int draw(struct command *command, struct nova_error *error)
 		if (!code)
 			nova_flame_make(stacks, &command->request, &flame);
 	} else {
-		code = nova_stacks_read(command->files[0], NULL, &stacks, error);
+		code = recording_take(command->files[0], &stacks, error);
 		if (!code)
-			code = nova_stacks_read(command->files[1], NULL, &after, error);
+			code = recording_take(command->files[1], &after, error);
 		if (!code)
 			code = recording_value(stacks, command->files[0], command->value,
 			                       &command->request.type, error);

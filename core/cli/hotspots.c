@@ -10,13 +10,11 @@
 static const char help[] =
         "usage: novacore hotspots FILE [OPTION]…\n"
         "\n"
-        "Shows which functions have the samples of a recording: by themselves (self), and together "
-        "with\n"
-        "what they call (total), each with its interval. FILE is what perf script prints, folded "
-        "stacks or\n"
-        "pprof, with gzip or without; - is standard input. With --diff the change of each since an "
-        "earlier\n"
-        "recording stands beside it, and whether it is more than noise.\n"
+        "Shows which functions have the samples of a recording: by themselves (self), and\n"
+        "together with what they call (total), each with its interval. FILE is a directory of\n"
+        "novacore record, an ID of novacore recordings list, or what perf script prints, folded\n"
+        "stacks or pprof, with gzip or without; - is standard input. With --diff the change of\n"
+        "each since an earlier recording stands beside it, and whether it is more than noise.\n"
         "\n"
         "examples:\n"
         "  perf script | novacore hotspots -\n"
@@ -131,12 +129,12 @@ static int find(struct command *command, struct nova_error *error)
 	int code = judging_check_format("hotspots", command->format, judging_formats, error);
 
 	if (!code)
-		code = nova_stacks_read(command->file, NULL, &stacks, error);
+		code = recording_take(command->file, &stacks, error);
 	if (!code)
 		code = recording_value(stacks, command->file, command->value,
 		                       &command->request.type, error);
 	if (!code && command->before)
-		code = nova_stacks_read(command->before, NULL, &before, error);
+		code = recording_take(command->before, &before, error);
 	command->request.before = before;
 	if (!code)
 		code = nova_hotspots(stacks, &command->request, &document, error);

@@ -4,6 +4,27 @@
 #include "core/cli/judging.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *recording_file(const char *word)
+{
+	NOVA_AUTOFREE char *place = nova_recordings_is_id(word) && access(word, F_OK)
+	                                    ? nova_recordings_place(word)
+	                                    : NULL;
+	struct stat is;
+
+	if (place || (!stat(word, &is) && S_ISDIR(is.st_mode)))
+		return nova_format("%s/" NOVA_RECORDING_FILE, place ? place : word);
+	return nova_strdup(word);
+}
+
+int recording_take(const char *word, struct nova_stacks **stacks, struct nova_error *error)
+{
+	NOVA_AUTOFREE char *file = recording_file(word);
+
+	return nova_stacks_read(file, NULL, stacks, error);
+}
 
 int recording_share(const char *text, double *share)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* novacore recordings: what novacore record keeps; list, show, delete. */
 #include "core/cli/recordings.h"
-#include "core/cli/cli.h"
+#include "core/cli/recording.h"
 
 #include "core/profiler/profiler.h"
 #include "core/report/report.h"
@@ -392,23 +392,11 @@ static int list(const char *format, struct nova_error *error)
 	return 0;
 }
 
-/* An ID, or a directory of somebody's own. */
-static char *file_of(const char *word)
-{
-	NOVA_AUTOFREE char *directory =
-	        nova_recordings_is_id(word) ? nova_recordings_place(word) : nova_strdup(word);
-	struct stat is;
-
-	if (!stat(directory, &is) && S_ISREG(is.st_mode))
-		return nova_strdup(directory);
-	return nova_format("%s/" NOVA_RECORDING_FILE, directory);
-}
-
 static int show(const char *word, const char *format, struct nova_error *error)
 {
 	NOVA_AUTO(nova_stacks_cleanup) struct nova_stacks *stacks = NULL;
 	NOVA_AUTOJSON json_t *about = NULL;
-	NOVA_AUTOFREE char *file = file_of(word);
+	NOVA_AUTOFREE char *file = recording_file(word);
 	int code = nova_recording_about(file, &about, error);
 
 	if (!code && !strcmp(format, "json"))

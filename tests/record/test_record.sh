@@ -89,6 +89,11 @@ check out 'len(r["recordings"]) == 1 and r["recordings"][0]["about"]["samples"] 
 id=$(json out 'r["recordings"][0]["id"]')
 expect 0 "$novacore" recordings show "$id"
 says 'seventy'
+expect 0 "$novacore" hotspots "$id" --diff a
+says 'seventy'
+expect 0 "$novacore" flame a --output of-directory.svg
+grep -q seventy of-directory.svg || fail 'the drawing of a directory does not name seventy'
+refused 'cannot read e/recording.nova' sh -c "mkdir e; exec '$novacore' flame e"
 mkdir -p "$NOVACORE_HOME/state/recordings/of-mine"
 refused 'is no recording' "$novacore" recordings delete of-mine
 refused 'is no recording' "$novacore" recordings delete ..
