@@ -80,6 +80,11 @@ static int fork_command(struct session *session, struct nova_error *error)
 		char byte;
 		int why;
 
+		/* who records may be killed at any time: nothing of it is to wait here for ever */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		close(go[1]);
+		close(failed[0]);
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() != parent || read(go[0], &byte, 1) != 1)
 			_exit(127);
