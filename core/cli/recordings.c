@@ -118,20 +118,18 @@ static void print_lane(const json_t *about, uint32_t lane, bool alone, FILE *out
 	             {"allocations", "samples of allocations"}};
 	const char *name = nova_recording_lane_name(about, lane);
 	const json_t *counted = json_object_get(json_object_get(about, "lanes_counted"), name);
-	long long samples = number_of(counted ? counted : about, "samples");
+	const json_t *from = counted ? counted : about;
 
-	fprintf(out, "%-10s %lld", alone ? "samples" : name, samples);
+	fprintf(out, "%-10s %lld", alone ? "samples" : name, number_of(from, "samples"));
 	for (size_t i = 0; i < NOVA_COUNT(whats); i++)
 		if (!strcmp(name, whats[i].lane))
 			fprintf(out, " %s", whats[i].what);
 	if (is_clocked(name))
 		fprintf(out, " at %.0f Hz", real_of(about, "mean_frequency"));
-	if (!lane)
-		fprintf(out, ", %lld lost%s", number_of(about, "lost"),
-		        !number_of(about, "lowered") ? ""
-		        : alone && !is_clocked(name) ? "; a part of them only, to keep it cheap"
-		                                     : "; the frequency was lowered");
-	fputc('\n', out);
+	fprintf(out, ", %lld lost%s\n", number_of(from, "lost"),
+	        !number_of(from, "lowered") ? ""
+	        : is_clocked(name)          ? "; the frequency was lowered"
+	                                    : "; a part of them only, to keep it cheap");
 }
 
 static void print_lanes(const json_t *about, FILE *out)

@@ -72,6 +72,12 @@ const char *nova_recording_lane_name(const json_t *about, uint32_t lane)
 struct nova_stacks *nova_recording_lane(const json_t *about, const struct nova_stacks *stacks,
                                         uint32_t lane)
 {
-	return nova_stacks_only(stacks, (uint32_t[]){2 * lane, 2 * lane + 1}, 2,
-	                        strcmp(nova_recording_lane_name(about, lane), "cpu") != 0);
+	const char *name = nova_recording_lane_name(about, lane);
+	const json_t *counted = json_object_get(json_object_get(about, "lanes_counted"), name);
+	struct nova_stacks *one = nova_stacks_only(stacks, (uint32_t[]){2 * lane, 2 * lane + 1}, 2,
+	                                           strcmp(name, "cpu") != 0);
+
+	if (counted)
+		one->lost = (uint64_t)json_integer_value(json_object_get(counted, "lost"));
+	return one;
 }

@@ -339,18 +339,43 @@ static json_t *samplers_status(const struct session *session)
 	return all;
 }
 
+/* What was lost of a lane, and how often it was sampled less: its samplers' together. */
+static void lane_losses(const struct session *session, enum lane_kind kind, uint64_t *lost,
+                        uint64_t *lowered)
+{
+	static const bool feeds[LANE_KINDS][SAMPLE_KINDS] = {
+	        [LANE_CPU] = {[SAMPLE_CPU] = true},
+	        [LANE_OFF_CPU] = {[SAMPLE_SWITCHES] = true},
+	        [LANE_LOCK] = {[SAMPLE_SWITCHES] = true, [SAMPLE_CONTENTION] = true},
+	        [LANE_FAULTS] = {[SAMPLE_FAULTS] = true},
+	        [LANE_ALLOCATIONS] = {[SAMPLE_ALLOCATIONS] = true}};
+
+	*lost = *lowered = 0;
+	for (size_t i = 0; i < session->samplers.count; i++) {
+		const struct sampler *sampler = &session->samplers.all[i];
+
+		if (!feeds[kind][sampler->kind])
+			continue;
+		*lost += session->tally.lost_of[sampler->kind];
+		*lowered += sampler->lowered;
+	}
+}
+
 static json_t *lanes_status(const struct session *session, uint64_t *samples)
 {
 	json_t *all = json_object();
+	uint64_t lost, lowered;
 
 	*samples = 0;
 	for (uint32_t i = 0; i < session->samplers.lane_count; i++) {
 		enum lane_kind kind = session->samplers.lanes[i];
 
 		*samples += session->tally.counted[kind];
-		json_object_set_new(
-		        all, lanes[kind].name,
-		        json_pack("{sI}", "samples", (json_int_t)session->tally.counted[kind]));
+		lane_losses(session, kind, &lost, &lowered);
+		json_object_set_new(all, lanes[kind].name,
+		                    json_pack("{sI sI sI}", "samples",
+		                              (json_int_t)session->tally.counted[kind], "lost",
+		                              (json_int_t)lost, "lowered", (json_int_t)lowered));
 	}
 	return all;
 }
