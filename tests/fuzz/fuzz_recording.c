@@ -52,9 +52,13 @@ static void as_ring(const uint8_t *data, size_t size)
 	tally_start(&tally, &writer);
 	tally_lanes(&tally, all, LANE_KINDS);
 	tally.contention_ends = 1;
-	ring.extra = size ? data[0] & 7 : 0;
-	ring.sampler = size ? (data[0] >> 3) % SAMPLE_KINDS : 0;
-	ring.tail = ring.head = size ? data[0] * 32u : 0; /* begins anywhere in the ring */
+	/* what the samples have, whose they are, and that a ring may begin anywhere */
+	if (size) {
+		ring.extra = *data & 7;
+		ring.sampler = (*data >> 3) % SAMPLE_KINDS;
+		ring.tail = ring.head = *data * 32u;
+		data++, size--;
+	}
 	while (size > 0) {
 		for (; size > 0 && ring.head - ring.tail < RING_BYTES; size--)
 			bytes[ring.head++ % RING_BYTES] = (char)*data++;
