@@ -28,6 +28,7 @@
 #define STEP         4096u /* bytes, at first */
 #define STEP_LEAST   64u
 #define STEP_MOST    (1u << 20)
+#define SIZE_BITS    46 /* of a size that there can be */
 #define CYCLE_NS     (NOVA_SECOND_NS / 4)
 #define SHORTEST_NS  (5 * INT64_C(1000000)) /* that breakpoints are there */
 #define LONGEST_NS   (20 * NOVA_SECOND_NS)  /* of a cycle */
@@ -144,7 +145,7 @@ static size_t make_program(const struct allocations *all, const struct allocator
 		PUT(MAP(1, all->cgroup), MAP_REST, MOVE_NUMBER(2, 0),
 		    CALL(BPF_FUNC_current_task_under_cgroup), END_IF(BPF_JNE, 0, 1));
 	/* more than there can be fails; nothing takes a byte, too */
-	PUT(MOVE(1, 7), CALCULATE(BPF_RSH, 1, 46), END_IF(BPF_JNE, 1, 0),
+	PUT(MOVE(1, 7), CALCULATE(BPF_RSH, 1, SIZE_BITS), END_IF(BPF_JNE, 1, 0),
 	    INSTRUCTION(BPF_JMP | BPF_JNE | BPF_K, 7, 0, 1, 0), MOVE_NUMBER(7, 1));
 	/* is one of so many numbers below the size? */
 	PUT(CALL(BPF_FUNC_get_prandom_u32), INSTRUCTION(BPF_ALU64 | BPF_MUL | BPF_X, 0, 8, 0, 0),
@@ -780,13 +781,16 @@ double allocations_hit_ns(const struct allocations *all)
 	return all->hit_cost;
 }
 
-void allocation_read(const void *raw, uint64_t *often, uint64_t *bytes, uint64_t *caller)
+bool allocation_read(const void *raw, uint64_t *often, uint64_t *bytes, uint64_t *caller)
 {
 	uint64_t said[3], size; /* size, caller, step */
 
 	memcpy(said, raw, sizeof(said));
+	if (said[0] >> SIZE_BITS || said[2] > STEP_MOST)
+		return false; /* the program gives out no such thing */
 	size = said[0] ? said[0] : 1;
 	*caller = said[1];
 	*bytes = size > said[2] ? size : said[2];
 	*often = (*bytes + size / 2) / size;
+	return true;
 }

@@ -537,9 +537,9 @@ int64_t allocations_step(struct allocations *all, const struct spaces *spaces, u
 /* What all hits until now have cost those that were recorded; and one. */
 double allocations_spent_ns(const struct allocations *all, uint64_t samples);
 double allocations_hit_ns(const struct allocations *all);
-/* ALLOCATION_BYTES of a sample. */
+/* ALLOCATION_BYTES of a sample; false if they are not what the program gives out. */
 #define ALLOCATION_BYTES 24u
-void allocation_read(const void *raw, uint64_t *often, uint64_t *bytes, uint64_t *caller);
+bool allocation_read(const void *raw, uint64_t *often, uint64_t *bytes, uint64_t *caller);
 
 /* --- samplers.c: all of one recording ------------------------------------------------------------
  */

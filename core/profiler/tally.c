@@ -531,9 +531,9 @@ static void on_allocation(struct tally *tally, const struct event *event, uint32
 	uint64_t often, bytes;
 
 	if (event->raw_bytes < ALLOCATION_BYTES || event->time < window->from_ns ||
-	    event->time >= window->until_ns)
+	    event->time >= window->until_ns ||
+	    !allocation_read(event->raw, &often, &bytes, &whole.caller))
 		return;
-	allocation_read(event->raw, &often, &bytes, &whole.caller);
 	count(tally, LANE_ALLOCATIONS,
 	      (struct tally_count){.stack = stack_of(tally, read_frames(tally, &whole, number)),
 	                           .thread = number,
