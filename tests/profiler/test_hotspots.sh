@@ -53,7 +53,7 @@ note "wrong input"
 refused "takes one FILE" "$novacore" hotspots
 refused "takes one FILE" "$novacore" hotspots a.perf b.folded
 refused "no such file" "$novacore" hotspots nothing.perf
-refused "is a directory" "$novacore" hotspots .
+refused "cannot read ./recording.nova" "$novacore" hotspots .
 refused "did you mean library" "$novacore" hotspots a.perf --by libary
 refused "5%" "$novacore" hotspots a.perf --threshold many
 refused "not \"101%\"" "$novacore" hotspots a.perf --threshold 101%
