@@ -546,6 +546,18 @@ static double time_of(size_t bytes)
 	       CALIBRATIONS;
 }
 
+static int refused(struct nova_error *error)
+{
+	if (errno == EPERM || errno == EACCES)
+		return nova_error_set(error, NOVA_E_PERMISSION,
+		                      "breakpoints at malloc (uprobes) and a program there (BPF) "
+		                      "are for root; or "
+		                      "setcap cap_bpf,cap_perfmon,cap_sys_admin+ep on novacore");
+	return nova_error_errno(error,
+	                        "the kernel takes no BPF program, or no breakpoint at malloc "
+	                        "(uprobes)");
+}
+
 /* On this process itself: a hit, and one that is given out. */
 static int calibrate(struct allocations *all, struct nova_error *error)
 {
@@ -561,7 +573,7 @@ static int calibrate(struct allocations *all, struct nova_error *error)
 	for (size_t i = 0; i < all->site_count; i++)
 		any = turn_on(all, &all->sites[i]) || any;
 	if (!any) {
-		nova_error_errno(error, "the kernel sets no breakpoint at malloc (uprobes)");
+		refused(error);
 	} else {
 		with = time_of(16);
 		with_sample = time_of(STEP);
@@ -577,16 +589,6 @@ static int calibrate(struct allocations *all, struct nova_error *error)
 
 /* --- all of it ----------------------------------------------------------------------------------
  */
-
-static int refused(struct nova_error *error)
-{
-	if (errno == EPERM || errno == EACCES)
-		return nova_error_set(error, NOVA_E_PERMISSION,
-		                      "breakpoints at malloc (uprobes) and a program there (BPF) "
-		                      "are for root; or "
-		                      "setcap cap_bpf,cap_perfmon,cap_sys_admin+ep on novacore");
-	return nova_error_errno(error, "the kernel takes no BPF program");
-}
 
 static int set_step(struct allocations *all, uint64_t step)
 {

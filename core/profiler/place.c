@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where recordings are kept that have no other place, named by when they began; and what each of
- * their lanes is. */
+/* Where recordings are kept that have no other place, named by when they began. */
 #include "core/profiler/profiler.h"
 
 #include <ctype.h>
@@ -59,25 +58,4 @@ int nova_recordings_new(char id[32], char **directory, struct nova_error *error)
 			break;
 	}
 	return code ? code : nova_error_errno(error, "cannot make %s", *directory);
-}
-
-const char *nova_recording_lane_name(const json_t *about, uint32_t lane)
-{
-	const json_t *name = json_array_get(json_object_get(about, "lanes"), lane);
-
-	/* older ones have one, and say its kind */
-	return json_is_string(name) ? json_string_value(name) : nova_json_text(about, "kind");
-}
-
-struct nova_stacks *nova_recording_lane(const json_t *about, const struct nova_stacks *stacks,
-                                        uint32_t lane)
-{
-	const char *name = nova_recording_lane_name(about, lane);
-	const json_t *counted = json_object_get(json_object_get(about, "lanes_counted"), name);
-	struct nova_stacks *one = nova_stacks_only(stacks, (uint32_t[]){2 * lane, 2 * lane + 1}, 2,
-	                                           strcmp(name, "cpu") != 0);
-
-	if (counted)
-		one->lost = (uint64_t)json_integer_value(json_object_get(counted, "lost"));
-	return one;
 }
